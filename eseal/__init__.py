@@ -1,0 +1,1 @@
+"""The e-seal issuer: documents in, sealed documents out."""

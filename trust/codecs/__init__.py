@@ -1,0 +1,1 @@
+"""Bytes to nouns and back: strict, capped, without opinions."""

@@ -1,0 +1,1 @@
+"""Every effect that services share: settings, clock, key stores, database, web, fetching."""

@@ -1,0 +1,105 @@
+"""The errors of the house: one small tree. An error means that the work could not be done; a verdict is never an error.
+
+Each class carries its RFC 9457 problem slug, its HTTP status and its exit code (BSD sysexits), so that the doors translate without branching.
+Messages are lower case, say expected and got, and never echo a stranger's bytes raw.
+"""
+
+from typing import ClassVar
+
+
+class KakuinError(Exception):
+    """The work could not be done; `str(error)` is one line a person can act on."""
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 70
+
+
+class Malformed(KakuinError):
+    """The bytes are not what their format's standard says."""
+
+    slug = "malformed"
+    title = "Malformed input"
+    status = 400
+    exit_code = 65
+
+
+class Unacceptable(KakuinError):
+    """Well formed, but asks for what is not offered: a level the format has not, an algorithm that is not allowed."""
+
+    slug = "unacceptable"
+    title = "Request cannot be met"
+    status = 422
+    exit_code = 65
+
+
+class UnsupportedMedia(Unacceptable):
+    """The media type is not one that this door reads."""
+
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
+    status = 415
+
+
+class Unauthorised(KakuinError):
+    """No credential, or one that is unknown, expired or revoked."""
+
+    slug = "unauthorised"
+    title = "Credential missing or not accepted"
+    status = 401
+    exit_code = 77
+
+
+class Forbidden(KakuinError):
+    """A sound credential that does not reach this far."""
+
+    slug = "forbidden"
+    title = "Not permitted"
+    status = 403
+    exit_code = 77
+
+
+class NotFound(KakuinError):
+    """The thing named does not exist here."""
+
+    slug = "not-found"
+    title = "Not found"
+    status = 404
+    exit_code = 66
+
+
+class Conflict(KakuinError):
+    """The thing exists already, or its state forbids the step."""
+
+    slug = "conflict"
+    title = "Conflict"
+    status = 409
+    exit_code = 73
+
+
+class TooLarge(KakuinError):
+    """More bytes, parts or nesting than the limit; the limit is named."""
+
+    slug = "too-large"
+    title = "Over the limit"
+    status = 413
+    exit_code = 65
+
+
+class Unavailable(KakuinError):
+    """Something the work depends on does not answer; trying later may help."""
+
+    slug = "unavailable"
+    title = "Temporarily unavailable"
+    status = 503
+    exit_code = 69
+
+
+class Misconfigured(KakuinError):
+    """Settings, files or permissions of this installation are wrong; the message says which and what to do."""
+
+    slug = "misconfigured"
+    title = "Installation is not in order"
+    status = 500
+    exit_code = 78

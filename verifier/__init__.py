@@ -1,0 +1,1 @@
+"""The verifier: readers for every format, and EN 319 102-1 once."""
