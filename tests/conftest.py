@@ -1,0 +1,28 @@
+"""What all tests share: one office a session, with documents to seal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.office import Office
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    made = Office.create(tmp_path_factory.mktemp("office") / "instance")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The demonstration's own PDF and CSV."""
+    from eseal.demonstration import csv, pdf
+
+    folder = tmp_path_factory.mktemp("documents")
+    made = {"pdf": folder / "notice.pdf", "csv": folder / "dataset.csv"}
+    made["pdf"].write_bytes(pdf())
+    made["csv"].write_bytes(csv())
+    return made
