@@ -192,6 +192,11 @@ class Document:
     def readable(self) -> bool:
         return self._opener is not None
 
+    @property
+    def known(self) -> tuple[Digest, ...]:
+        """The digests that were given or computed so far."""
+        return tuple(Digest(name, value) for name, value in list(self._digests.items()))
+
     def open(self) -> BinaryIO:
         """A fresh seekable stream at its beginning; the caller closes it."""
         if self._opener is None:

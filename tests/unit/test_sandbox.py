@@ -1,0 +1,390 @@
+"""Confined work: values cross, limits hold, what comes back is a stranger's."""
+
+import ctypes
+import os
+import signal
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from trust.algorithms import Algorithm
+from trust.edge import wire
+from trust.edge.sandbox import Sandbox
+from trust.errors import KakuinError, Malformed, Misconfigured, NotFound, TooLarge, Unacceptable, Unavailable
+from trust.model import Cert, Crl, Digest, Document, Evidence, Form, Reference, Scope, SignerReference
+from trust.ports import Status
+
+HERE = "tests.unit.test_sandbox"
+
+
+# --- what the children do -----------------------------------------------------------------------------------------------------------------
+
+
+def echo(*values: object) -> object:
+    return values
+
+
+def read_document(document: Document) -> tuple[str | None, int, bytes]:
+    with document.open() as first, document.open() as second:
+        second.seek(3)
+        return document.name, len(first.read()), second.read(4)
+
+
+def write_file(target: BinaryIO, data: bytes) -> int:
+    return target.write(data)
+
+
+def seal(data: bytes, *, sign: "object", status: "object") -> tuple[bytes, int]:
+    return sign(data), len(status().crls)  # type: ignore[operator]
+
+
+def ask_twice(*, lookup: "object") -> str:
+    try:
+        lookup("absent")  # type: ignore[operator]
+    except NotFound as error:
+        return f"went on: {error}"
+    return "found"
+
+
+def refuse() -> None:
+    raise Unacceptable("level is one of B-B, B-T, got B-X")
+
+
+def stumble() -> None:
+    raise KeyError("the input's own words")
+
+
+def devour() -> int:
+    return len(bytearray(1 << 30))
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def sleep() -> None:
+    time.sleep(60)
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def recurse() -> object:
+    return recurse()
+
+
+def chatter(*, ask: "object") -> None:
+    while True:
+        ask()  # type: ignore[operator]
+
+
+def shout() -> bytes:
+    return bytes(1 << 21)
+
+
+def surroundings() -> tuple[dict[str, str], tuple[str, ...], str]:
+    return dict(os.environ), tuple(sorted(descriptors().values())), Path("/proc/self/environ").read_bytes().decode()
+
+
+def descriptors() -> dict[int, str]:
+    folder = Path("/proc/self/fd")
+    return {int(n.name): str(n.readlink()) for n in list(folder.iterdir()) if n.is_symlink()}
+
+
+def taken_over(frame: bytes, *, sign: object) -> None:
+    """A child in a stranger's hands: it writes to the parent what it likes."""
+    for number, name in descriptors().items():
+        if "socket" in name:
+            os.write(number, frame)
+    os._exit(0)
+
+
+# --- tests --------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox([HERE], memory_bytes=256 << 20, seconds=1.0, jobs=4, answer_bytes=1 << 20) as made:
+        yield made
+
+
+VALUES = (
+    *(None, True, False, 0, -1, 2**62, -(2**63), 2**200, -(2**200), 1.5, "", "角印", b"", b"\x00\xff"),
+    *([], [1, [2]], (1,), {1, 2}, frozenset({b"a"}), {"a": (1, None)}),
+    datetime(2026, 11, 21, 1, 2, 3, 456, tzinfo=UTC),
+    *(Form.PADES, Scope.PARTIAL, Algorithm("ecdsa", "sha256"), Digest("sha256", bytes(32)), Cert(b"not even DER"), Status(crls=(Crl(b"x"),))),
+    *(Reference("a.pdf", found=True, intact=False), SignerReference(1, digest_matches=True)),
+    Path("/tmp/x"),
+    Evidence("PDF", certs=frozenset({Cert(b"1")})),
+)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda v: type(v).__name__)
+def test_values_come_back_as_they_were(value: object) -> None:
+    back = wire.decode(wire.encode(value))
+    assert back == value
+    assert type(back) is type(value) or isinstance(value, Path)
+
+
+def test_an_error_keeps_its_class_and_loses_control_characters() -> None:
+    back = wire.decode(wire.encode(NotFound("no such\x1b[31m\nthing" + "x" * 1000)))
+    assert type(back) is NotFound
+    assert str(back).startswith("no such?[31m?thing")
+    assert len(str(back)) == 500
+
+
+@pytest.mark.parametrize("value", [object(), datetime(2026, 1, 1), lambda: 1, os, int], ids=repr)
+def test_what_is_no_value_does_not_cross(value: object) -> None:
+    with pytest.raises(Malformed):
+        wire.encode(value)
+
+
+def counted(tag: bytes, data: bytes) -> bytes:
+    return tag + struct.pack(">Q", len(data)) + data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"?",
+        b"NN",
+        b"l" + struct.pack(">Q", 2**63),
+        b"s" + struct.pack(">Q", 5) + b"abc",
+        counted(b"s", b"\xff"),
+        b"m" + struct.pack(">q", 2**63 - 1),
+        counted(b"n", b"trust.model:Form") + counted(b"s", b"NoForm"),
+        counted(b"n", b"os:system") + counted(b"s", b"id"),
+        counted(b"n", b"trust.model:Digest") + b"N",
+        counted(b"o", b"subprocess:Popen") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.edge.sandbox:subprocess") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.edge.sandbox:Sandbox") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.model:utc") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.nothing:Here") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.model:Digest") + struct.pack(">Q", 0),
+        b"x" + counted(b"s", b"Document") + b"b" + struct.pack(">Q", 0),
+        b"x" + counted(b"s", b"Cert") + counted(b"s", b"text"),
+        b"h" + struct.pack(">Q", 0) + b"F",
+        b"D" + b"N" * 5,
+        b"d" + struct.pack(">Q", 1) + b"l" + struct.pack(">Q", 0) + b"N" * 2,
+    ],
+)
+def test_a_strangers_bytes_are_malformed_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        wire.decode(data)
+
+
+def test_depth_is_capped_on_both_sides() -> None:
+    deep: list[object] = []
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(TooLarge):
+        wire.encode(deep)
+    with pytest.raises(TooLarge):
+        wire.decode((b"l" + struct.pack(">Q", 1)) * 100_000 + b"N")
+
+
+def test_a_job_returns_what_it_got(sandbox: Sandbox) -> None:
+    crossing = tuple(v for v in VALUES if v is not None)
+    assert sandbox.run(f"{HERE}:echo", *crossing) == crossing
+
+
+def test_a_document_crosses_as_its_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"0123456789" * 100_000)
+    document = Document("a.bin", 1_000_000, lambda: file.open("rb"))
+    assert sandbox.run(f"{HERE}:read_document", document, returns=tuple) == ("a.bin", 1_000_000, b"3456")
+    assert sandbox.run(f"{HERE}:read_document", Document.of(b"0123456", "b")) == ("b", 7, b"3456")
+
+
+def test_a_document_comes_back_as_what_is_known_of_it(sandbox: Sandbox) -> None:
+    document = Document.of(b"abc", "a")
+    digest = document.digest("sha256")
+    (back,) = sandbox.run(f"{HERE}:echo", Document("a", 3, None, (digest,) if digest else ()))
+    assert (back.name, back.size, back.readable, back.known) == ("a", 3, False, (digest,))
+
+
+def test_a_job_writes_into_a_file_of_the_parents(sandbox: Sandbox, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w+b") as stream:
+        assert sandbox.run(f"{HERE}:write_file", stream, b"sealed") == 6
+    assert (tmp_path / "out").read_bytes() == b"sealed"
+
+
+def test_calls_are_served_by_the_parent(sandbox: Sandbox) -> None:
+    calls = {"sign": lambda data: b"signed " + data, "status": lambda: Status(crls=(Crl(b"1"), Crl(b"2")))}
+    assert sandbox.run(f"{HERE}:seal", b"this", calls=calls) == (b"signed this", 2)
+
+
+def test_an_error_of_a_call_reaches_the_child(sandbox: Sandbox) -> None:
+    def lookup(name: str) -> str:
+        raise NotFound(f"{name} is not here")
+
+    assert sandbox.run(f"{HERE}:ask_twice", calls={"lookup": lookup}) == "went on: absent is not here"
+
+
+def test_a_fault_of_a_call_ends_the_job(sandbox: Sandbox) -> None:
+    def lookup(name: str) -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sandbox.run(f"{HERE}:ask_twice", calls={"lookup": lookup})
+
+
+@pytest.mark.parametrize(
+    ("job", "kind", "text"),
+    [
+        ("refuse", Unacceptable, "level is one of B-B, B-T, got B-X"),
+        ("devour", TooLarge, "memory"),
+        ("spin", TooLarge, "1 seconds of processor time"),
+        ("sleep", TooLarge, "over 2 seconds"),
+        ("crash", Malformed, "SIGSEGV"),
+        ("recurse", TooLarge, "nested too deeply"),
+        ("shout", TooLarge, "answer is over 1048576 bytes"),
+    ],
+)
+def test_each_end_has_its_line(sandbox: Sandbox, job: str, kind: type[KakuinError], text: str) -> None:
+    with pytest.raises(kind, match=text) as caught:
+        sandbox.run(f"{HERE}:{job}")
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fault_is_logged_by_place_and_not_by_input(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(KakuinError) as caught:
+        sandbox.run(f"{HERE}:stumble")
+    assert type(caught.value) is KakuinError
+    assert "KeyError at test_sandbox.py:" in caplog.text
+    assert "own words" not in caplog.text + str(caught.value)
+
+
+def test_a_child_that_leaves_is_an_error(sandbox: Sandbox) -> None:
+    with pytest.raises(KakuinError):
+        sandbox.run(f"{HERE}:leave")
+
+
+def test_calls_are_counted(sandbox: Sandbox) -> None:
+    with pytest.raises(TooLarge, match="calls"):
+        sandbox.run(f"{HERE}:chatter", calls={"ask": lambda: None})
+
+
+def test_a_child_sees_no_secret(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAKUIN_DATABASE_URL", "postgresql://u:geheim@host/db")
+    with Sandbox([HERE]) as fresh:
+        environment, files, initial = fresh.run(f"{HERE}:surroundings")
+    assert "KAKUIN_DATABASE_URL" not in environment
+    assert "geheim" not in initial
+    assert set(environment) <= {"PATH", "LANG", "HOME", "LC_CTYPE"}
+    assert sum("socket" in name for name in files) == 1
+    assert not [name for name in files if not name.startswith(("socket:", "/dev/null", "/proc/"))]
+
+
+def framed(value: object) -> bytes:
+    data = wire.encode(value)
+    return struct.pack(">Q", len(data)) + data
+
+
+FRAMES = {
+    "not a frame": b"\xff" * 64,
+    "huge": struct.pack(">Q", 1 << 60),
+    "nothing known": struct.pack(">Q", 1) + b"N",
+    "another's call": framed(("call", "os.system", ("id",))),
+    "a lie about the type": framed(("done", "a verdict")),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_a_child_in_strangers_hands_gets_nowhere(sandbox: Sandbox, frame: bytes) -> None:
+    with pytest.raises((Malformed, TooLarge)):
+        sandbox.run(f"{HERE}:taken_over", frame, calls={"sign": echo}, returns=Evidence)
+
+
+def test_jobs_run_side_by_side_up_to_the_limit() -> None:
+    with Sandbox([HERE], seconds=0.4, jobs=2) as small:
+        small.start()
+        ends: list[str] = []
+
+        def one() -> None:
+            try:
+                small.run(f"{HERE}:sleep")
+            except KakuinError as error:
+                ends.append(type(error).__name__)
+
+        threads = [threading.Thread(target=one) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(ends) == ["TooLarge", "TooLarge", "Unavailable"]
+
+
+def test_a_killed_server_is_started_again() -> None:
+    with Sandbox([HERE]) as fresh:
+        assert fresh.run(f"{HERE}:echo", 1) == (1,)
+        server = fresh._process
+        assert server is not None
+        server.kill()
+        server.wait()
+        assert fresh.run(f"{HERE}:echo", 2) == (2,)
+
+
+def test_the_children_die_with_the_sandbox() -> None:
+    fresh = Sandbox([HERE])
+    fresh.start()
+    server = fresh._process
+    assert server is not None
+    pid = server.pid
+    ends: list[KakuinError] = []
+
+    def one() -> None:
+        try:
+            fresh.run(f"{HERE}:sleep")
+        except KakuinError as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=one)
+    thread.start()
+    time.sleep(0.2)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fresh.close()
+    thread.join()
+    assert children
+    assert [type(end) for end in ends] == [Unavailable]
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def test_imports_that_fail_are_told_once() -> None:
+    with Sandbox(["trust.does_not_exist"]) as broken, pytest.raises(Misconfigured, match=r"trust\.does_not_exist"):
+        broken.start()
+
+
+def test_many_files_are_refused(sandbox: Sandbox) -> None:
+    with open(os.devnull, "rb") as stream, pytest.raises(TooLarge, match="at most 200 files"):
+        sandbox.run(f"{HERE}:echo", [stream] * 201)
+
+
+def test_no_gaining_of_rights(sandbox: Sandbox) -> None:
+    assert sandbox.run(f"{HERE}:new_privileges") == 1
+
+
+def new_privileges() -> int:
+    return int(ctypes.CDLL(None).prctl(39, 0, 0, 0, 0))  # PR_GET_NO_NEW_PRIVS
+
+
+def test_times_cross_to_the_microsecond() -> None:
+    moment = datetime(1950, 1, 1, tzinfo=UTC) + timedelta(microseconds=1)
+    assert wire.decode(wire.encode(moment)) == moment

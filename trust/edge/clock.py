@@ -1,0 +1,50 @@
+"""The one place that reads the machine's clock."""
+
+import ctypes
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Now, aware UTC: the `trust.ports.Clock` of a running installation."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelClock:
+    """What the kernel says of its own clock (adjtimex(2))."""
+
+    synchronised: bool
+    max_error_us: int
+    """Microseconds: the bound that the time daemon keeps; it grows by itself without one."""
+
+
+_STA_UNSYNC = 0x40
+_TIME_ERROR = 5
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of Linux on 64-bit machines; the tail only keeps room for what the kernel writes."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("tail", ctypes.c_long * 32),
+    )
+
+
+def kernel_clock() -> KernelClock | None:
+    """The kernel's own account of its clock; None where there is no adjtimex."""
+    adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None) if os.name == "posix" else None
+    if adjtimex is None:
+        return None
+    timex = _Timex()  # modes 0: only read
+    state = adjtimex(ctypes.byref(timex))
+    if state < 0:
+        return None
+    return KernelClock(state != _TIME_ERROR and not timex.status & _STA_UNSYNC, int(timex.maxerror))

@@ -1,0 +1,163 @@
+"""Private keys in files: encrypted PKCS#8, one passphrase for an installation, used and never shown."""
+
+import os
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from trust.algorithms import Algorithm
+from trust.edge.files import read_small, write_atomically
+from trust.errors import KakuinError, Misconfigured, Unacceptable
+from trust.model import Cert
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {
+    "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "rsa3072": lambda: rsa.generate_private_key(65537, 3072),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+}
+"""What a key can be, by the name that the settings and the command line use."""
+
+PASSPHRASE = "KAKUIN_PASSPHRASE"
+PASSPHRASE_FILE = "KAKUIN_PASSPHRASE_FILE"
+SHORTEST_PASSPHRASE = 8
+"""Bytes. The files' key derivation is PBKDF2 with a count that we do not choose, so the passphrase has to carry the weight."""
+
+
+def passphrase(file: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> bytes | None:
+    """The passphrase from `file`, or the file that KAKUIN_PASSPHRASE_FILE names, or KAKUIN_PASSPHRASE; None when none of them is given.
+
+    Never from an argument, which every user of the machine can read. KAKUIN_PASSPHRASE is taken out of `environ`, so that no child inherits
+    it: call this once and hold on to what it returns. One line end after the passphrase does not belong to it.
+    """
+    direct = environ.pop(PASSPHRASE, None)
+    if file is None and environ.get(PASSPHRASE_FILE):
+        file = Path(environ[PASSPHRASE_FILE])
+    if file is not None:
+        try:
+            secret = read_small(file, "passphrase file", 4096)
+        except Misconfigured:
+            raise
+        except KakuinError as error:
+            raise Misconfigured(str(error)) from error
+        secret = secret.removesuffix(b"\n").removesuffix(b"\r")
+        if not secret:
+            raise Misconfigured(f"passphrase file {file} is empty")
+        return secret
+    return direct.encode() if direct else None
+
+
+def algorithm_of(key: PublicKeyTypes) -> Algorithm:
+    """The algorithm that a key of this type signs with here."""
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return Algorithm("ecdsa", "sha256" if key.curve.key_size <= 256 else "sha384")
+        case rsa.RSAPublicKey():
+            # PKCS#1 v1.5 and not PSS: `openssl ts`, and most clients of RFC 3161, cannot read PSS in a token.
+            return Algorithm("rsa-pkcs1", "sha256")
+        case ed25519.Ed25519PublicKey():
+            return Algorithm("ed25519")
+    raise Unacceptable("key type is not one that the key store makes")
+
+
+_HASHES: dict[str | None, Callable[[], hashes.HashAlgorithm]] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384}
+
+
+class FileKey:
+    """`trust.ports.Key` over a private key that was read once from its file."""
+
+    def __init__(self, private: PrivateKey, certificate: Cert, chain: tuple[Cert, ...]) -> None:
+        self._private = private
+        self._certificate = certificate
+        self._chain = chain
+        self._algorithm = algorithm_of(private.public_key())
+        if encoded(private.public_key()) != encoded(certificate.x509.public_key()):
+            raise Misconfigured(f"the key does not belong to its certificate ({certificate.name})")
+
+    @property
+    def certificate(self) -> Cert:
+        return self._certificate
+
+    @property
+    def chain(self) -> tuple[Cert, ...]:
+        return self._chain
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return self._algorithm
+
+    def sign(self, data: bytes) -> bytes:
+        return sign(self._private, self._algorithm, data)
+
+    def __repr__(self) -> str:
+        return f"FileKey({self._certificate.name!r})"
+
+
+def sign(private: PrivateKey, algorithm: Algorithm, data: bytes) -> bytes:
+    """The signature over `data` (hashed inside), ECDSA as DER."""
+    match private:
+        case ec.EllipticCurvePrivateKey():
+            return private.sign(data, ec.ECDSA(_HASHES[algorithm.digest]()))
+        case rsa.RSAPrivateKey():
+            return private.sign(data, padding.PKCS1v15(), _HASHES[algorithm.digest]())
+        case _:
+            return private.sign(data)
+
+
+def encoded(public: PublicKeyTypes) -> bytes:
+    """SubjectPublicKeyInfo, DER."""
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def generate(key_type: str) -> PrivateKey:
+    """A new key of a type in KEY_TYPES; Unacceptable for another."""
+    if key_type not in KEY_TYPES:
+        raise Unacceptable(f"key type is one of {', '.join(KEY_TYPES)}, got {key_type[:20]!r}")
+    return KEY_TYPES[key_type]()
+
+
+def write_key(path: Path, private: PrivateKey, secret: bytes) -> None:
+    """Encrypted PKCS#8 PEM, readable by its owner alone; Conflict when a key lies there already, which is never overwritten."""
+    if len(secret) < SHORTEST_PASSPHRASE:
+        raise Misconfigured(f"passphrase is at least {SHORTEST_PASSPHRASE} bytes, got {len(secret)}")
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(secret))
+    write_atomically(path, pem, mode=0o600, replace=False)
+
+
+def read_key(path: Path, secret: bytes) -> PrivateKey:
+    """The key in a file of ours; Misconfigured for a wrong passphrase or a file that is no such key, NotFound when it is not there."""
+    pem = read_small(path, "key")
+    try:
+        # The consistency check of an RSA-3072 key takes 225 ms, and we made this one ourselves.
+        private = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=True)
+    except TypeError as error:
+        raise Misconfigured(f"key {path} is not encrypted: encrypt it, or restore it from a backup") from error
+    except UnsupportedAlgorithm as error:
+        raise Misconfigured(f"key {path} is encrypted in a way that is not read here") from error
+    except ValueError as error:
+        if b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem:
+            raise Misconfigured(f"wrong passphrase for key {path} (or the file is damaged)") from error
+        raise Misconfigured(f"key {path} is not an encrypted PKCS#8 private key") from error
+    if not isinstance(private, PrivateKey):
+        raise Misconfigured(f"key {path} is of a type that is not used here")
+    return private
+
+
+def read_certificates(path: Path) -> tuple[Cert, ...]:
+    """Of a PEM file, in its order; Misconfigured when it holds none."""
+    pem = read_small(path, "certificate")
+    try:
+        return tuple(Cert(c.public_bytes(serialization.Encoding.DER)) for c in x509.load_pem_x509_certificates(pem))
+    except ValueError as error:
+        raise Misconfigured(f"{path} holds no PEM certificate that can be read") from error
+
+
+def pem_of(certificates: tuple[Cert, ...]) -> bytes:
+    return b"".join(c.x509.public_bytes(serialization.Encoding.PEM) for c in certificates)
