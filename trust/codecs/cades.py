@@ -63,10 +63,15 @@ class ValidationData:
 def values(info: SignerInfo) -> ValidationData:
     """certificate-values and revocation-values (EN 319 122-1 annex A.1), and Adobe's signed archive; what cannot be read is left out."""
     found = ValidationData()
-    for attribute in (*info.unsigned, *info.all(ADOBE_REVOCATION)):
-        read = _VALUES.get(attribute.oid)
-        if read is None:
-            continue
+    for attribute in (*info.unsigned, *info.signed_of(ADOBE_REVOCATION)):
+        found |= values_of(attribute)
+    return found
+
+
+def values_of(attribute: Attribute) -> ValidationData:
+    """The validation data in one attribute; empty for any other kind of attribute."""
+    found = ValidationData()
+    if (read := _VALUES.get(attribute.oid)) is not None:
         for value in attribute.values:
             try:
                 found |= read(value)
@@ -137,7 +142,7 @@ def _texts(node: Node) -> Iterator[str]:
 
 
 def _commitments(info: SignerInfo) -> Iterator[str]:
-    for attribute in info.all(COMMITMENT_TYPE):
+    for attribute in info.signed_of(COMMITMENT_TYPE):
         for value in attribute.values:
             try:
                 yield value.fields().take(asn1.OID).oid()
@@ -147,7 +152,7 @@ def _commitments(info: SignerInfo) -> Iterator[str]:
 
 def _roles(info: SignerInfo) -> Iterator[str]:
     """Claimed roles of signer-attributes and -v2: the strings in their claimedAttributes [0]."""
-    for attribute in info.all(SIGNER_ATTRIBUTES, SIGNER_ATTRIBUTES_V2):
+    for attribute in info.signed_of(SIGNER_ATTRIBUTES, SIGNER_ATTRIBUTES_V2):
         for value in attribute.values:
             try:
                 claimed = [n for n in value.expect(SEQUENCE).children if n.tag == context(0)]
@@ -195,7 +200,91 @@ def _content_type(info: SignerInfo) -> str | None:
     return None
 
 
-def tokens(attribute: Attribute) -> Iterator[bytes]:
-    """The DER of each token that a time-stamp attribute holds."""
-    for value in attribute.values:
-        yield value.raw
+def reference_digests(info: SignerInfo) -> tuple[Digest, ...]:
+    """The digests in complete-certificate-references and complete-revocation-references (EN 319 122-1 annex A.1.1); unreadable ones left out."""
+    found: list[Digest] = []
+    for attribute in info.unsigned_of(*_REFERENCES):
+        for value in attribute.values:
+            try:
+                found += (
+                    _certificate_digests(value) if attribute.oid in (CERTIFICATE_REFS, ATTRIBUTE_CERTIFICATE_REFS) else _revocation_digests(value)
+                )
+            except Malformed:
+                continue
+    return tuple(found)
+
+
+def _certificate_digests(node: Node) -> list[Digest]:
+    """SEQUENCE OF OtherCertID: its digest stands first."""
+    return [d for n in node.expect(SEQUENCE).children if (d := _other_hash(n.fields().take())) is not None]
+
+
+def _revocation_digests(node: Node) -> list[Digest]:
+    """SEQUENCE OF CrlOcspRef: crlids [0] with the digest first, ocspids [1] with the digest second and optional."""
+    found: list[Digest | None] = []
+    for reference in node.expect(SEQUENCE).children:
+        for choice in reference.expect(SEQUENCE).children:
+            if choice.tag == context(0):
+                found += [_other_hash(n.fields().take()) for n in choice.only(SEQUENCE).only(SEQUENCE).children]
+            elif choice.tag == context(1):
+                found += [_other_hash(n.children[1]) for n in choice.only(SEQUENCE).only(SEQUENCE).children if len(n.children) > 1]
+    return [d for d in found if d is not None]
+
+
+_REFERENCES = {
+    CERTIFICATE_REFS: _certificate_digests,
+    ATTRIBUTE_CERTIFICATE_REFS: _certificate_digests,
+    REVOCATION_REFS: _revocation_digests,
+    ATTRIBUTE_REVOCATION_REFS: _revocation_digests,
+}
+
+
+def _other_hash(node: Node) -> Digest | None:
+    """OtherHash: a bare SHA-1 value, or algorithm and value."""
+    if node.tag == OCTET_STRING:
+        return Digest("sha1", node.content)
+    fields = node.fields()
+    algorithm = asn1.digest_name(fields.take(SEQUENCE))
+    return Digest(algorithm, fields.take(OCTET_STRING).content) if algorithm else None
+
+
+@dataclass(frozen=True, slots=True)
+class HashIndex:
+    """ATSHashIndex, -v2 or -v3 (EN 319 122-1 clause 5.5.2, TS 101 733 clause 6.4.2)."""
+
+    node: Node
+    version: int
+    algorithm: str
+    certs: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+    attributes: tuple[bytes, ...]
+
+
+_INDEX_VERSION = {ATS_HASH_INDEX: 1, ATS_HASH_INDEX_V2: 2, ATS_HASH_INDEX_V3: 3}
+
+
+def hash_index(token_signer: SignerInfo) -> HashIndex | None:
+    """The one hash index among the unsigned attributes of an archive token; None where there is none or several. Malformed when it cannot be read."""
+    found = token_signer.unsigned_of(*_INDEX_VERSION)
+    if len(found) != 1 or len(found[0].values) != 1:
+        return None
+    node = found[0].values[0].expect(SEQUENCE)
+    children = node.children
+    # hashIndAlgorithm, SHA-256 when absent, stands first; the lists hold octet strings, so an identifier inside tells it from them.
+    algorithm: str | None = "sha256"
+    if children and children[0].tag == SEQUENCE and children[0].children and children[0].children[0].tag == asn1.OID:
+        algorithm, children = asn1.digest_name(children[0]), children[1:]
+    if algorithm is None:
+        raise Malformed("archive hash index: unknown digest algorithm")
+    if len(children) != 3:
+        raise Malformed(f"archive hash index: three lists expected, got {len(children)}")
+    lists = [tuple(n.expect(OCTET_STRING).content for n in part.expect(SEQUENCE).children) for part in children]
+    return HashIndex(node, _INDEX_VERSION[found[0].oid], algorithm, lists[0], lists[1], lists[2])
+
+
+def indexed_octets(attribute: Attribute, version: int) -> list[bytes]:
+    """What a hash index of this version hashes of an unsigned attribute: type and one value for each value (v3), or the whole Attribute."""
+    if version < 3:
+        return [attribute.node.raw]
+    kind = attribute.node.children[0].raw
+    return [kind + value.raw for value in attribute.values]

@@ -76,7 +76,7 @@ def issuer_serial(node: Node | None) -> tuple[Node | None, int | None]:
 def signing_certificates(info: SignerInfo) -> tuple[tuple[CertReference, ...], ...]:
     """The references of each signing-certificate (v1, v2) attribute value, in order; an attribute that cannot be read gives an empty one."""
     found = []
-    for attribute in info.all(SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2):
+    for attribute in info.signed_of(SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2):
         for value in attribute.values:
             try:
                 ids = value.fields().take(SEQUENCE).children

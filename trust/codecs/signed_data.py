@@ -60,7 +60,7 @@ class SignerInfo:
     unsigned: tuple[Attribute, ...]
     defects: tuple[Defect, ...] = ()
 
-    def all(self, *oids: str) -> tuple[Attribute, ...]:
+    def signed_of(self, *oids: str) -> tuple[Attribute, ...]:
         """Signed attributes of these types."""
         return tuple(a for a in self.signed if a.oid in oids)
 
@@ -69,7 +69,7 @@ class SignerInfo:
         found = [value for attribute in self.signed if attribute.oid == oid for value in attribute.values]
         return found[0] if len(found) == 1 else None
 
-    def extra(self, *oids: str) -> tuple[Attribute, ...]:
+    def unsigned_of(self, *oids: str) -> tuple[Attribute, ...]:
         """Unsigned attributes of these types."""
         return tuple(a for a in self.unsigned if a.oid in oids)
 
@@ -244,7 +244,7 @@ def _attribute_defects(info: SignerInfo) -> tuple[Defect, ...]:
     """RFC 5652 section 11: content-type, message-digest and signing-time stand at most once, with one value; message-digest must be there."""
     found = []
     for oid, name, least in ((CONTENT_TYPE, "content-type", 0), (MESSAGE_DIGEST, "message-digest", 1), (SIGNING_TIME, "signing-time", 0)):
-        attributes = info.all(oid)
+        attributes = info.signed_of(oid)
         if not least <= len(attributes) <= 1 or any(len(a.values) != 1 for a in attributes):
             found.append(Defect("RFC 5652 section 11", f"{name} attribute: one with one value expected, got {len(attributes)}"))
     return tuple(found)

@@ -1,0 +1,107 @@
+"""CAdES and plain CMS signatures (EN 319 122-1, RFC 5652): attached, detached, parallel, counter-signed, with all their stamps.
+
+Recognised from the bytes: a ContentInfo of type SignedData, bare, PEM or base64. RFC 3161 tokens are `verifier.formats.tst`.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from trust.codecs import cms
+from trust.codecs.cades import ValidationData
+from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
+from trust.errors import Malformed
+from trust.model import Cert, Document, Evidence, Signature, Stamp
+from verifier.formats.cms_levels import Archive, cades_level
+from verifier.formats.cms_signers import Signed, matching, signers
+
+MAX_CMS = 256 << 20
+"""Bytes: attached content is held in memory; bigger documents are signed detached."""
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+_ARMOUR = re.compile(rb"\s*-----BEGIN (?:CMS|PKCS7|PKCS #7 SIGNED DATA)-----([A-Za-z0-9+/=\s]*)-----END ")
+_HEAD = 64
+
+
+def claims(head: bytes) -> bool:
+    """Whether a file that begins so is a SignedData."""
+    return der_of(head, whole=False) is not None
+
+
+def der_of(data: bytes, *, whole: bool = True) -> bytes | None:
+    """The ContentInfo in these bytes, unarmoured where it is PEM or base64; None when there is none. Without `whole`, of a file's first bytes."""
+    if data[:1] == b"\x30":
+        return data if _SIGNED_DATA in data[:_HEAD] else None
+    armoured = _ARMOUR.match(data if whole else data + b"-----END ")
+    text = armoured[1] if armoured else data
+    if not armoured and not re.match(rb"\s*MI[A-Za-z0-9+/]", data[:80]):
+        return None
+    text = re.sub(rb"\s+", b"", text)
+    try:
+        found = base64.b64decode(text if whole else text[: len(text) // 4 * 4].rstrip(b"="), validate=True)
+    except binascii.Error:
+        return None
+    return found if found[:1] == b"\x30" and _SIGNED_DATA in found[:_HEAD] else None
+
+
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The evidence in a CMS signature. `detached` holds the content where it is not inside; `certs` are further candidates for signers."""
+    der = der_of(document.read(MAX_CMS))
+    if der is None:
+        raise Malformed("not a CMS signature")
+    return evidence(signed_data(der), detached, certs)
+
+
+def evidence(signed: SignedData, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The evidence in a SignedData."""
+    if not signed.signers:
+        return Evidence("CMS", certs=frozenset(signed.certs), crls=frozenset(signed.crls), ocsps=frozenset(signed.ocsps))
+    attached = None if signed.content is None else Document.of(b"".join(signed.content_pieces()))
+
+    def content_of(info: SignerInfo) -> Document | None:
+        return attached if attached is not None else matching(info, detached)
+
+    name = "attached content" if attached is not None else "detached content"
+    found = signers(signed, content_of, name, certs=certs)
+    return gathered("CMS", signed, found, levelled(signed, found), (attached,) if attached is not None else tuple(detached))
+
+
+def levelled(signed: SignedData, found: Sequence[Signed], container_stamps: tuple[Stamp, ...] = ()) -> tuple[Signature, ...]:
+    """The signatures with their levels."""
+    archive = Archive(data_of(signed, found), tuple(s.place.info for s in found), container_stamps)
+    return tuple(replace(s.signature, level=cades_level(s, archive)) for s in found)
+
+
+def data_of(signed: SignedData, found: Sequence[Signed]) -> ValidationData:
+    """Everything for validation that the SignedData, its attributes and its tokens carry."""
+    data = ValidationData(signed.certs, signed.crls, signed.ocsps)
+    for one in found:
+        data |= one.data
+        for stamp in one.stamps:
+            data |= ValidationData(stamp.token.certs, stamp.token.crls, stamp.token.ocsps)
+    return data
+
+
+def gathered(
+    kind: str, signed: SignedData, found: Sequence[Signed], signatures: tuple[Signature, ...], documents: tuple[Document, ...] = ()
+) -> Evidence:
+    """Evidence of these signers."""
+    data = data_of(signed, found)
+    return Evidence(
+        kind,
+        signatures,
+        tuple(s for one in found for s in one.stamps),
+        certs=frozenset(data.certs),
+        crls=frozenset(data.crls),
+        ocsps=frozenset(data.ocsps),
+        documents=documents,
+    )
+
+
+def is_token(der: bytes) -> bool:
+    """Whether a SignedData holds a TSTInfo: then it is `verifier.formats.tst` that reads it."""
+    try:
+        return signed_data(der).content_type == cms.TST_INFO
+    except Malformed:
+        return False

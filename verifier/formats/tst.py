@@ -1,0 +1,65 @@
+"""RFC 3161 time-stamps on their own: a TimeStampToken, or a whole TimeStampResp, beside the document (or the digest) that it stamps."""
+
+from collections.abc import Iterable, Sequence
+
+from trust.codecs import asn1, cms
+from trust.codecs.asn1 import INTEGER, SEQUENCE, Rules
+from trust.errors import Malformed
+from trust.model import Cert, Document, Evidence, Reference, Scope, Stamp, StampKind, Token
+from verifier.formats.cms_stamps import document_digest, document_id
+
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+_TST_INFO = bytes.fromhex("060b2a864886f70d0109100104")
+_GRANTED = (0, 1)
+"""PKIStatus granted and grantedWithMods."""
+
+
+def claims(head: bytes) -> bool:
+    """A SignedData whose content type is TSTInfo, bare or after a PKIStatusInfo; a refusal has no token and is told apart by its shape."""
+    if head[:1] != b"\x30":
+        return False
+    return (_SIGNED_DATA in head[:300] and _TST_INFO in head[:400]) or _is_refusal(head)
+
+
+def _is_refusal(head: bytes) -> bool:
+    """SEQUENCE { SEQUENCE { INTEGER 2..5, … } } and nothing after it."""
+    try:
+        status = asn1.parse_head(head, Rules.BER).only(SEQUENCE)
+        return len(head) < 300 and status.children[0].tag == INTEGER and 2 <= status.children[0].small() <= 5
+    except (Malformed, IndexError):
+        return False
+
+
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The token, held against the document that it stamps: the one of `detached` whose digest it has, or the only one."""
+    token = token_of(document.read(cms.MAX_TOKEN), certs)
+    stamp = standing(token, detached)
+    return Evidence(
+        "TST", (), (stamp,), certs=frozenset(token.certs), crls=frozenset(token.crls), ocsps=frozenset(token.ocsps), documents=tuple(detached)
+    )
+
+
+def token_of(data: bytes, certs: Iterable[Cert] = ()) -> Token:
+    """The token in a TimeStampResp, or the token itself. Malformed for a refusal: it stamps nothing."""
+    node = asn1.parse(data, Rules.BER).expect(SEQUENCE)
+    first = node.children[0] if node.children else node
+    if first.tag != SEQUENCE:
+        return cms.token(data, certs)
+    status = first.fields().take(INTEGER).small()
+    if status not in _GRANTED:
+        raise Malformed(f"time-stamp response is a refusal (status {status}) and holds no token")
+    if len(node.children) != 2:
+        raise Malformed("time-stamp response holds no token")
+    return cms.token(node.children[1].raw, certs)
+
+
+def standing(token: Token, documents: Sequence[Document], kind: StampKind = StampKind.STANDALONE) -> Stamp:
+    """A token over a whole document."""
+    imprint = token.imprint
+    digests = [(d, document_digest(d, imprint.algorithm)) for d in documents]
+    matched = next((d for d, made in digests if made == imprint), None)
+    seen = matched if matched is not None else digests[0][0] if len(digests) == 1 and digests[0][1] is not None else None
+    scope = Scope.FULL if seen is None or seen.readable else Scope.DIGEST
+    reference = Reference((seen and seen.name) or "document", seen is not None, matched is not None, scope, imprint)
+    covers = document_id(matched) if matched is not None else frozenset()
+    return Stamp(token, kind, matched is not None, covers, found=seen is not None, references=(reference,))
