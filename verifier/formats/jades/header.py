@@ -1,0 +1,228 @@
+"""The protected header of a JAdES signature: ETSI TS 119 182-1 clauses 5.1 and 5.2, and what RFC 7515 section 4 asks of any JWS."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from trust.algorithms import Algorithm, hasher
+from trust.codecs import asn1, ess, jose, signed_data
+from trust.codecs.jose import Jws
+from trust.errors import KakuinError, Malformed
+from trust.model import Cert, Claims, Defect, Digest, SignerReference
+
+# RFC 7515 section 4.1.11: `crit` names extensions only, never what RFC 7515 or RFC 7518 define.
+_JWS = ("alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit")
+REGISTERED = frozenset((*_JWS, "epk", "apu", "apv", "iv", "tag", "p2s", "p2c", "enc", "zip"))
+_SIGNED = ("sigT", "x5t#o", "sigX5ts", "srCms", "sigPl", "srAts", "adoTst", "sigPId", "sigD")
+UNDERSTOOD = frozenset((*_SIGNED, "iat", "exp", "nbf", "b64", "etsiU"))
+"""Extensions that may stand in `crit`: their meaning is in this package. `exp` and `nbf` limit what the content says, not the signature."""
+MUST_BE_CRITICAL = ("sigD", "b64")
+REFERENCES = ("x5t#S256", "x5t#o", "sigX5ts")
+"""Clause 5.1.7, 5.2.2: exactly one of them references the signing certificate."""
+SIG_T_ENDS = datetime(2025, 7, 15, tzinfo=UTC)
+"""Clause 5.2.1 of version 1.2.1: from then on the claimed time is `iat`."""
+
+
+def flaws(jws: Jws, algorithm: Algorithm | None, signer: Cert | None) -> tuple[Defect, ...]:
+    """What breaks the standard badly enough that no reader may rely on the signature, and oddities."""
+    found = [Defect("RFC 7515 section 2", fault) for fault in jws.faults]
+    name = jws.header.get("alg")
+    if algorithm is None:
+        shown = name[:20] if isinstance(name, str) and name.isascii() and name.isprintable() else "none that is text"
+        found.append(Defect("RFC 7518 section 3.1", f"alg is one for signatures with certificates, got {shown}"))
+    elif jose.der_value(name, jws.signature) is None:
+        found.append(Defect("RFC 7518 section 3.4", f"{name} signature value has not its fixed length, got {len(jws.signature)} bytes"))
+    if (bits := jose.curve_bits(name)) and signer and isinstance(key := signer.public_key, ec.EllipticCurvePublicKey) and key.curve.key_size != bits:
+        found.append(Defect("RFC 7518 section 3.4", f"{name} is for a curve of {bits} bits, the signer's has {key.curve.key_size}"))
+    found += _crit_flaws(jws)
+    if not isinstance(jws.header.get("b64", True), bool):
+        found.append(Defect("RFC 7797 section 3", "b64 is true or false, got something else"))
+    misplaced = sorted(jws.unprotected.keys() & {"alg", "b64", *UNDERSTOOD} - {"etsiU"})
+    found += [Defect("ETSI TS 119 182-1 clause 5.1.1", f"{p} stands in the unprotected header", fatal=p == "b64") for p in misplaced]
+    if "etsiU" in jws.header:
+        found.append(Defect("ETSI TS 119 182-1 clause 5.3.1", "etsiU stands in the protected header", fatal=False))
+    return tuple(found)
+
+
+def _crit_flaws(jws: Jws) -> Iterable[Defect]:
+    clause = "RFC 7515 section 4.1.11"
+    if "crit" in jws.unprotected:
+        yield Defect(clause, "crit stands in the unprotected header")
+    crit = jws.header.get("crit")
+    present = jws.header.keys() | jws.unprotected.keys()
+    entries = crit if isinstance(crit, list) else [crit]
+    listed = list(dict.fromkeys(entry for entry in entries if isinstance(entry, str)))
+    if "crit" in jws.header and (not isinstance(crit, list) or len(listed) < len(entries)):
+        # An entry that is no string names no header parameter, and one that stands twice names nothing new: recipients MAY refuse.
+        yield Defect(clause, "crit is an array of different names, got something else", fatal=False)
+    elif crit == []:
+        yield Defect(clause, "crit is empty", fatal=False)
+    for entry in listed:
+        if entry in REGISTERED:
+            yield Defect(clause, f"crit names {entry}, which is no extension", fatal=False)
+        elif entry not in UNDERSTOOD:
+            yield Defect(clause, "crit names an extension that is not understood here")
+        elif entry not in present:
+            yield Defect(clause, f"crit names {entry}, which is not in the header", fatal=False)
+    for name in MUST_BE_CRITICAL:
+        if name in jws.header and name not in listed:
+            clause = "RFC 7797 section 6" if name == "b64" else "ETSI TS 119 182-1 clause 5.2.8.1"
+            # A reader that does not know b64 would check another payload: two readings of one signature.
+            yield Defect(clause, f"{name} is used and crit does not name it", fatal=name == "b64" and jws.header[name] is False)
+
+
+def certificates(jws: Jws) -> tuple[Cert, ...]:
+    """x5c (RFC 7515 section 4.1.6), what can be read of it. `x5u` and `jku` are never followed."""
+    listed = jws.header.get("x5c", jws.unprotected.get("x5c"))
+    return tuple(cert for entry in (listed if isinstance(listed, list) else ()) if (cert := _x5c(entry)))
+
+
+def _x5c(entry: object) -> Cert | None:
+    try:
+        return readable(jose.pki_octets(entry))
+    except Malformed:
+        return None
+
+
+def readable(der: bytes) -> Cert | None:
+    """A certificate; None where it cannot be read."""
+    try:
+        cert = signed_data.cert(der)
+        cert.subject, cert.issuer, cert.serial  # noqa: B018  # both faces are made now or never
+    except (KakuinError, ValueError, TypeError):
+        return None
+    return cert
+
+
+def signer_of(jws: Jws, candidates: Iterable[Cert]) -> tuple[Cert | None, SignerReference]:
+    """Clause 5.1.7 and 5.2.2: the certificate that the reference names, or else the first of x5c; and how the two agree."""
+    given = [name for name in REFERENCES if name in jws.header]
+    reference = _reference(jws, given[0]) if given else None
+    pool = tuple(candidates)
+    named = next((c for c in pool if reference is not None and _has_digest(c, reference)), None)
+    signer = named or next(iter(certificates(jws)), None)
+    return signer, SignerReference(
+        len(given),
+        None if reference is None else named is not None,
+        None if signer is None else _issuer_serial(jws.header.get("kid"), signer),
+        None if reference is None else reference.algorithm,
+    )
+
+
+def _reference(jws: Jws, name: str) -> Digest | None:
+    value = jws.header[name]
+    if name == "x5t#S256":
+        try:
+            return Digest("sha256", jose.octets(value).data) if isinstance(value, str) else None
+        except Malformed:
+            return None
+    if name == "sigX5ts":
+        value = value[0] if isinstance(value, list) and value else None
+    return jose.digest_of(value)
+
+
+def _has_digest(cert: Cert, digest: Digest) -> bool:
+    running = hasher(digest.algorithm)
+    running.update(cert.der)
+    return bool(running.digest() == digest.value)
+
+
+def _issuer_serial(kid: object, signer: Cert) -> bool | None:
+    """Clause 5.1.4: `kid` is the base64 of an IssuerSerial; any other `kid` says nothing here."""
+    try:
+        issuer, serial = ess.issuer_serial(asn1.parse(jose.pki_octets(kid)))
+    except Malformed:
+        return None
+    if issuer is None or serial is None:
+        return None
+    return serial == signer.serial and ess.same_name(issuer.raw, signer.issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What level B asks of the header (clause 6.3), beside the digest of x5t."""
+
+    holds: bool
+    policy_with_hash: bool
+
+
+def shape(jws: Jws, *, countersignature: bool) -> Shape:
+    """Clause 6.3: whether the protected header is that of a baseline signature, as EU DSS counts it."""
+    header = jws.header
+    listed = header.get("crit")
+    present = header.keys() | jws.unprotected.keys()
+    crit_holds = "crit" not in header or (
+        isinstance(listed, list)
+        and bool(listed)
+        and all(isinstance(e, str) and e in UNDERSTOOD - {"nbf"} and e in present for e in listed)
+        and len(set(listed)) == len(listed)
+    )
+    critical = listed if isinstance(listed, list) else []
+    policy = header.get("sigPId")
+    return Shape(
+        isinstance(header.get("alg"), str)
+        and bool(header["alg"])
+        and not (countersignature and header.get("cty"))
+        and crit_holds
+        and all(name in critical for name in MUST_BE_CRITICAL if name in header)
+        and _time_holds(header)
+        and sum(bool(header.get(name)) for name in REFERENCES) == 1,
+        isinstance(policy, dict) and jose.digest_of(policy) is not None,
+    )
+
+
+def _time_holds(header: dict[str, Any]) -> bool:
+    when = claimed_time(header)
+    return when is not None and ("iat" in header or when < SIG_T_ENDS)
+
+
+def claimed_time(header: dict[str, Any]) -> datetime | None:
+    """Clauses 5.1.11 and 5.2.1: `iat` or `sigT`; None where there is neither, both, or no time in it."""
+    iat, sig_t = header.get("iat"), header.get("sigT")
+    try:
+        if iat is not None and sig_t is None and isinstance(iat, int | float) and not isinstance(iat, bool):
+            return datetime.fromtimestamp(int(iat), UTC)
+        if isinstance(sig_t, str) and iat is None:
+            return datetime.strptime(sig_t, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def claims(jws: Jws) -> Claims:
+    """Clauses 5.1.3 and 5.2.1 to 5.2.7: what the signer says."""
+    header = jws.header
+    place = header.get("sigPl")
+    policy = header.get("sigPId")
+    policy = policy if isinstance(policy, dict) else {}
+    content_type = header.get("cty")
+    return Claims(
+        time=claimed_time(header),
+        place=", ".join(v for v in place.values() if isinstance(v, str)) or None if isinstance(place, dict) else None,
+        commitments=tuple(i for c in _objects(header.get("srCms")) if (i := _identifier(c.get("commId")))),
+        roles=tuple(_roles(header.get("srAts"))),
+        policy=_identifier(policy.get("id")),
+        policy_digest=jose.digest_of(policy),
+        policy_uri=next((u for q in _objects(policy.get("sigPQuals")) if isinstance(u := q.get("spURI"), str)), None),
+        content_type=content_type if isinstance(content_type, str) else None,
+    )
+
+
+def _roles(attributes: object) -> Iterable[str]:
+    if isinstance(attributes, dict):
+        for entry in _objects(attributes.get("claimed")):
+            values = entry.get("qVals")
+            yield from (v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _identifier(value: object) -> str | None:
+    """Clause 5.4.1, an oId: a URI, or `urn:oid:` and the dotted numbers, of which the numbers are kept."""
+    found = value.get("id") if isinstance(value, dict) else None
+    return found.removeprefix("urn:oid:") if isinstance(found, str) else None

@@ -1,0 +1,176 @@
+"""The JAdES reader: a JWS's signatures with all that stands in and beside them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trust.algorithms import Algorithm
+from trust.codecs import cms, jose
+from trust.codecs.cades import ValidationData
+from trust.codecs.jose import Jws, Serialization
+from trust.errors import Malformed, TooLarge
+from trust.model import Cert, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature, Uncovered, identify
+from verifier.formats.contents import of_evidence
+from verifier.formats.jades import header, stamps, unsigned
+from verifier.formats.jades.detached import Content, content
+from verifier.formats.jades.level import Signed, level
+from verifier.formats.jades.unsigned import Component
+
+MAX_JWS = 256 << 20
+"""Bytes: a JWS is read whole, as every JSON text must be."""
+MAX_SIGNED = 16 << 20
+"""Bytes of a signing input that is kept; a longer one is kept as its digest where the algorithm has one."""
+MAX_WHOLE = 256 << 20
+"""Bytes of a signing input for an algorithm that hashes for itself."""
+MAX_NESTING = 6
+"""Counter-signatures of counter-signatures."""
+
+_COMPACT_HEAD = re.compile(rb"\s*[A-Za-z0-9_+/=-]{8,}(?:\.|$)")
+
+
+def claims(head: bytes) -> bool:
+    """A JSON object, or base64url of one up to a dot."""
+    if head.lstrip()[:1] == b"{":
+        return True
+    found = _COMPACT_HEAD.match(head)
+    if found is None:
+        return False
+    try:
+        start = jose.octets(found.group().strip().rstrip(b".").decode("ascii")[:64]).data
+    except Malformed:
+        return False
+    return start.lstrip()[:1] == b"{"
+
+
+def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
+    """The evidence of a JWS. Malformed for what is no JWS, TooLarge above MAX_JWS; a JSON object without a signature has none to show."""
+    found = jose.serialization(document.read(MAX_JWS))
+    signed = [_signature(jws, _Context(tuple(detached), f"signature {number}")) for number, jws in enumerate(found.signatures, start=1)]
+    evidence = Evidence("JWS", defects=tuple(Defect("RFC 7515 section 7.2", fault) for fault in found.faults))
+    for one, _ in signed:
+        evidence |= one
+    contents = [of for _, of in signed]
+    documents = tuple({id(d): d for of in contents for d in of.documents}.values())
+    return evidence | Evidence("JWS", uncovered=_uncovered(found, contents, detached), documents=documents)
+
+
+def _uncovered(found: Serialization, contents: Sequence[Content], detached: Sequence[Document]) -> tuple[Uncovered, ...]:
+    """Files that were given and that nothing signs, and members beside the signature, which RFC 7515 section 7.2.1 tells readers to ignore."""
+    extra = [Uncovered(_shown(name), "a member that stands beside the signature", grave=False) for name in found.extra]
+    if found.kind == "none" or not contents:
+        return tuple(extra)
+    covered = {id(d) for of in contents for d in of.documents} | {i for of in contents for i in of.ids}
+    loose = [d for d in detached if id(d) not in covered and ((sha := d.digest("sha256")) is None or Id(sha.value) not in covered)]
+    return (*extra, *(Uncovered(d.name or "a file without a name", "given as signed content, and no signature covers it") for d in loose))
+
+
+def _shown(name: str) -> str:
+    return name[:40] if name.isprintable() else "a member with an unprintable name"
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Where a signature stands."""
+
+    given: tuple[Document, ...]
+    field: str
+    master: Id | None = None
+    """The signature that it countersigns."""
+    value: bytes = b""
+    """Of that signature."""
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """The counter-signatures of one signature, by the position of their components."""
+
+    found: dict[int, Evidence]
+    defects: tuple[Defect, ...]
+
+
+def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
+    """One signature with its stamps, its validation data and its counter-signatures."""
+    of = content(jws, context.given)
+    components, odd = unsigned.components(jws)
+    data = ValidationData(header.certificates(jws))
+    for component in components:
+        data |= component.data
+    draft = _drafted(jws, context, of, data.certs)
+    counters = _countersignatures(components, draft, jws.signature, context)
+    inside = {at: of_evidence(evidence) for at, evidence in counters.found.items()}
+    carried = frozenset(c.id for c in (*header.certificates(jws), *((draft.signer,) if draft.signer else ())))
+    found = stamps.stamps(stamps.Place(jws, of, draft.id, carried, components, inside, data.certs))
+    shape = header.shape(jws, countersignature=context.master is not None)
+    named = level(Signed(shape, components, found, draft.signer, data, tuple(counters.found.values())))
+    signature = replace(draft, level=named, defects=(*draft.defects, *of.defects, *odd, *found.defects, *counters.defects))
+    made = Evidence("JWS", (signature,), found.stamps, (), frozenset(data.certs), frozenset(data.crls), frozenset(data.ocsps))
+    for evidence in counters.found.values():
+        made |= evidence
+    return made, of
+
+
+def _drafted(jws: Jws, context: _Context, of: Content, pool: Sequence[Cert]) -> Signature:
+    """What the protected header, the payload and the value say; level and stamps come after."""
+    name = jws.header.get("alg")
+    algorithm = jose.algorithm(name, jws.signature)
+    signer, reference = header.signer_of(jws, pool)
+    references = of.references if context.master is None else (_countersigned(of, context.value),)
+    digests = [reference.digest_algorithm, *(r.digest.algorithm for r in references if r.digest)]
+    return Signature(
+        identify(f"{jws.encoded_header}.{jws.encoded_signature}".encode()),
+        Form.JADES,
+        "JSON-NOT-ETSI",
+        jose.der_value(name, jws.signature) or jws.signature,
+        _signed(jws, of, algorithm),
+        algorithm,
+        signer,
+        reference,
+        references,
+        header.claims(jws),
+        header.flaws(jws, algorithm, signer),
+        context.master,
+        context.field,
+        tuple(dict.fromkeys(d for d in digests if d)),
+    )
+
+
+def _signed(jws: Jws, of: Content, algorithm: Algorithm | None) -> bytes | Digest:
+    """RFC 7515 section 5.1: the signing input; of a long one its digest, where the algorithm has one."""
+    if of.payload is None:
+        return b""
+    pieces = jose.signing_input(jws, of.payload())
+    if of.size > MAX_SIGNED and algorithm is not None and algorithm.digest is not None:
+        return cms.digest_of(pieces, algorithm.digest) or b""
+    if of.size > MAX_WHOLE:
+        raise TooLarge(f"content is over {MAX_WHOLE} bytes, and its signature's algorithm cannot be checked in pieces")
+    return b"".join(pieces)
+
+
+def _countersignatures(components: Sequence[Component], master: Signature, value: bytes, context: _Context) -> _Counters:
+    """Clause 5.3.2: each `cSig` holds one signature over the value of the signature that it stands in."""
+    found: dict[int, Evidence] = {}
+    defects: list[Defect] = []
+    for at, component in enumerate(components):
+        if component.name != "cSig":
+            continue
+        if context.depth >= MAX_NESTING:
+            raise Malformed(f"JAdES: counter-signatures are nested deeper than {MAX_NESTING}")
+        try:
+            text = component.value
+            inner = jose.compact(text) if isinstance(text, str) else jose.from_json(text)
+        except Malformed as error:
+            defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"counter-signature cannot be read: {error}", fatal=False))
+            continue
+        if len(inner.signatures) != 1:
+            defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"one counter-signature expected, got {len(inner.signatures)}", fatal=False))
+            continue
+        place = _Context((Document.of(value),), f"counter-signature of {context.field}", master.id, value, context.depth + 1)
+        found[at], _ = _signature(inner.signatures[0], place)
+    return _Counters(found, tuple(defects))
+
+
+def _countersigned(of: Content, value: bytes) -> Reference:
+    """Clause 5.3.2: what it signs is the other signature's value, inside or (then it was given as the content) detached."""
+    same = len(of.documents) == 1 and of.documents[0].read(MAX_JWS) == value
+    return Reference("signature value", True, same, Scope.COUNTERSIGNED)

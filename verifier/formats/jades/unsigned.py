@@ -1,0 +1,119 @@
+"""The unsigned header `etsiU` of a JAdES signature: ETSI TS 119 182-1 clause 5.3 and annex A.1. What stands in it, read."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from trust.codecs import jose
+from trust.codecs.cades import ValidationData
+from trust.codecs.jose import Jws
+from trust.codecs.signed_data import ocsp_response
+from trust.errors import Malformed
+from trust.model import Cert, Crl, Defect, Digest, Ocsp
+from verifier.formats.jades.header import readable
+
+MAX_COMPONENTS = 1000
+REFERENCES = ("xRefs", "rRefs", "axRefs", "arRefs")
+_CLAUSE = "ETSI TS 119 182-1 clause 5.3.1"
+_DER = "http://uri.etsi.org/01903/v1.2.2#DER"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One element of `etsiU`."""
+
+    name: str
+    """Empty where it cannot be read."""
+    value: Any
+    encoded: str | None
+    """Its base64url as it stands; None where it stands in the clear."""
+
+    @functools.cached_property
+    def data(self) -> ValidationData:
+        """Clauses 5.3.5 and 5.3.6.2: the certificates and status data in it."""
+        if self.name in ("xVals", "axVals"):
+            return ValidationData(_certs(self.value))
+        if self.name in ("rVals", "arVals"):
+            return _revocations(self.value)
+        if self.name in ("tstVD", "anyValData") and isinstance(self.value, dict):
+            return ValidationData(_certs(self.value.get("xVals"))) | _revocations(self.value.get("rVals"))
+        return ValidationData()
+
+    @functools.cached_property
+    def digests(self) -> frozenset[Digest]:
+        """Annex A.1: the digests by which a component of references names certificates and status data."""
+        if self.name in ("xRefs", "axRefs"):
+            entries = self.value if isinstance(self.value, list) else []
+        elif self.name in ("rRefs", "arRefs") and isinstance(self.value, dict):
+            entries = [e for part in ("crlRefs", "ocspRefs") if isinstance(found := self.value.get(part), list) for e in found]
+        else:
+            entries = []
+        return frozenset(digest for entry in entries if (digest := jose.digest_of(entry)) is not None)
+
+
+def components(jws: Jws) -> tuple[tuple[Component, ...], tuple[Defect, ...]]:
+    """Clause 5.3.1: `etsiU` is an array, all of base64url texts or all of objects in the clear."""
+    listed = jws.unprotected.get("etsiU", [])
+    if not isinstance(listed, list) or len(listed) > MAX_COMPONENTS:
+        return (), (Defect(_CLAUSE, f"etsiU is an array of up to {MAX_COMPONENTS} elements, got something else", fatal=False),)
+    found = tuple(component for entry in listed for component in _read(entry))
+    defects = [Defect(_CLAUSE, f"element {number} of etsiU cannot be read", fatal=False) for number, c in enumerate(found, start=1) if not c.name]
+    if len({c.encoded is None for c in found}) > 1:
+        defects.append(Defect(_CLAUSE, "etsiU has elements of both forms", fatal=False))
+    return found, tuple(defects)
+
+
+def _read(entry: object) -> Iterable[Component]:
+    if isinstance(entry, dict) and entry:
+        return [Component(name, value, None) for name, value in entry.items()]
+    if not isinstance(entry, str):
+        return [Component("", None, None)]
+    try:
+        value = jose.parse(jose.octets(entry).data)
+    except Malformed:
+        return [Component("", None, entry)]
+    if not isinstance(value, dict) or len(value) != 1:
+        return [Component("", None, entry)]
+    ((name, inner),) = value.items()
+    return [Component(name, inner, entry)]
+
+
+def _certs(value: object) -> tuple[Cert, ...]:
+    held = (entry.get("x509Cert") for entry in (value if isinstance(value, list) else ()) if isinstance(entry, dict))
+    return tuple(cert for pki in held if (der := pki_object(pki)) is not None and (cert := readable(der)))
+
+
+def _revocations(value: object) -> ValidationData:
+    if not isinstance(value, dict):
+        return ValidationData()
+    crls = tuple(crl for der in _each(value.get("crlVals")) if (crl := _crl(der)))
+    ocsps = tuple(ocsp for der in _each(value.get("ocspVals")) if (ocsp := _ocsp(der)))
+    return ValidationData(crls=crls, ocsps=ocsps)
+
+
+def _each(entries: object) -> Iterable[bytes]:
+    return (der for entry in (entries if isinstance(entries, list) else ()) if (der := pki_object(entry)) is not None)
+
+
+def pki_object(entry: object) -> bytes | None:
+    """Clause 5.4.1, pkiOb: DER in base64; None for another encoding, or where it is none."""
+    if not isinstance(entry, dict) or entry.get("encoding") not in (None, "", _DER):
+        return None
+    try:
+        return jose.pki_octets(entry.get("val"))
+    except Malformed:
+        return None
+
+
+def _crl(der: bytes) -> Crl | None:
+    try:
+        crl = Crl(der)
+        crl.x509  # noqa: B018  # readable, or skipped
+    except Malformed:
+        return None
+    return crl
+
+
+def _ocsp(der: bytes) -> Ocsp | None:
+    return ocsp_response(der)
