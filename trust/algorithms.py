@@ -4,6 +4,7 @@ Tables, not branches: an algorithm that is not in a table does not exist here. W
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -223,6 +224,31 @@ def fits(algorithm: Algorithm, key: PublicKeyTypes) -> bool:
     return family == _FAMILY.get(algorithm.scheme, algorithm.scheme)
 
 
+def _without_null(key: rsa.RSAPublicKey, digest: str, value: bytes, signed: bytes, *, prehashed: bool) -> bool:
+    """RFC 8017 section 9.2 note 1: DigestInfo with its NULL parameters left out, as some signers write it. Compared whole, never parsed."""
+    try:
+        recovered = key.recover_data_from_signature(value, padding.PKCS1v15(), None)
+    except (InvalidSignature, ValueError):
+        return False
+    hashed = signed if prehashed else hashlib.new(digest, signed, usedforsecurity=False).digest()
+    return hmac.compare_digest(recovered, _digest_info(DIGESTS[digest].oid, hashed))
+
+
+def _digest_info(oid: str, hashed: bytes) -> bytes:
+    first, second, *rest = (int(arc) for arc in oid.split("."))
+    body = b"".join(_base128(arc) for arc in (40 * first + second, *rest))
+    algorithm = bytes((0x06, len(body))) + body
+    inner = bytes((0x30, len(algorithm))) + algorithm + bytes((0x04, len(hashed))) + hashed
+    return bytes((0x30, len(inner))) + inner
+
+
+def _base128(arc: int) -> bytes:
+    groups = [arc & 0x7F]
+    while arc := arc >> 7:
+        groups.append(0x80 | arc & 0x7F)
+    return bytes(reversed(groups))
+
+
 def verify(key: PublicKeyTypes, algorithm: Algorithm, value: bytes, signed: "bytes | bytearray | memoryview", *, prehashed: bool = False) -> bool:
     """Whether `value` is a signature over `signed` by `key`. ECDSA and DSA values are DER.
 
@@ -251,7 +277,10 @@ def verify(key: PublicKeyTypes, algorithm: Algorithm, value: bytes, signed: "byt
                     raise Unacceptable(f"digest algorithm {algorithm.mgf_digest} is not available here")
                 key.verify(value, bytes(signed), padding.PSS(padding.MGF1(mgf()), algorithm.salt if algorithm.salt is not None else 20), face)
             case rsa.RSAPublicKey():
-                key.verify(value, bytes(signed), padding.PKCS1v15(), face)
+                try:
+                    key.verify(value, bytes(signed), padding.PKCS1v15(), face)
+                except InvalidSignature:
+                    return _without_null(key, algorithm.digest or "", value, bytes(signed), prehashed=prehashed)
             case ec.EllipticCurvePublicKey():
                 key.verify(value, bytes(signed), ec.ECDSA(face))
             case dsa.DSAPublicKey():

@@ -6,6 +6,7 @@ Values are frozen; identity is the SHA-256 of the bytes; times are aware UTC. Bi
 import functools
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,9 +18,14 @@ from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.utils import CryptographyDeprecationWarning
 
 from trust.algorithms import Algorithm, hasher
 from trust.errors import Malformed, TooLarge
+
+# Strangers' certificates are odd (serial numbers of zero, names over 64 characters): what follows is for the process to say, not for standard error.
+warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
+warnings.filterwarnings("ignore", message="Attribute's length must be", category=UserWarning)
 
 Id = NewType("Id", bytes)
 """SHA-256 of an object's bytes."""

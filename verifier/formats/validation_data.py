@@ -1,18 +1,19 @@
 """Whether a file carries the status of every certificate it needs: what makes a level -LT rather than -T.
 
-The shape only (EN 319 122-1 clause 6.3, EN 319 142-1 clause 6.3): names and numbers are held against one another, nothing is verified
-or judged. Every reader that names levels may use it. Errors: none; what cannot be read is as good as absent.
+The shape only (EN 319 122-1 clause 6.3, EN 319 142-1 clause 6.3): whether answers exist, not what they say. Every reader that names
+levels may use it. Errors: none; what cannot be read is as good as absent.
 """
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from cryptography import x509
-
+from trust.algorithms import verify
 from trust.codecs import asn1
 from trust.codecs.asn1 import SEQUENCE, Rules, context
 from trust.codecs.ess import certificate_identity
-from trust.errors import Malformed
+from trust.codecs.signed_data import cert as cert_of
+from trust.errors import KakuinError, Malformed
 from trust.model import Cert, Crl, Ocsp
 
 MAX_CHAIN = 12
@@ -22,11 +23,54 @@ _SHORT_TERM = "0.4.0.194121.2.1"
 
 
 def complete(chains_of: Iterable[Cert], certs: Iterable[Cert], crls: Iterable[Crl], ocsps: Iterable[Ocsp]) -> bool:
-    """Whether each certificate on the chains of these, up to a self-issued one or the end, has a CRL of its issuer or an OCSP answer about it."""
-    pool = tuple(dict.fromkeys((*certs, *chains_of)))
-    lists = frozenset(name for crl in crls if (name := _crl_issuer(crl.der)) is not None)
-    answers = frozenset(number for ocsp in ocsps for number in _ocsp_serials(ocsp.der))
-    return all(_has_status(link, lists, answers) for leaf in chains_of for link in chain(leaf, pool))
+    """Whether each certificate on these chains, up to a self-issued one, has a CRL that its issuer signed or a signed OCSP answer about it."""
+    leaves = tuple(chains_of)
+    pool = tuple(dict.fromkeys((*certs, *leaves)))
+    given = _Given(pool, tuple(crls), tuple(ocsps))
+    return all(given.has_status(link) for leaf in leaves for link in chain(leaf, pool))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    pool: tuple[Cert, ...]
+    crls: tuple[Crl, ...]
+    ocsps: tuple[Ocsp, ...]
+
+    def has_status(self, cert: Cert) -> bool:
+        if _needs_none(cert.der):
+            return True
+        identity = certificate_identity(cert.der)
+        issuer = next((c for c in self.pool if issued(cert, c)), None)
+        if identity is None or issuer is None:
+            return False
+        name, serial, _ = identity
+        if any(_crl_issuer(crl.der) == name and signed_by(crl.der, issuer) for crl in self.crls):
+            return True
+        return any(serial in _ocsp_serials(o.der) and self._responder(o) is not None for o in self.ocsps)
+
+    def _responder(self, ocsp: Ocsp) -> Cert | None:
+        """Whose key signed the answer: one of the certificates inside, or of the pool."""
+        return next((c for c in (*_ocsp_certs(ocsp.der), *self.pool) if signed_by(ocsp.der, c)), None)
+
+
+def signed_by(der: bytes, signer: Cert) -> bool:
+    """Whether a CRL or BasicOCSPResponse is signed by this certificate's key."""
+    key = signer.public_key
+    try:
+        body, algorithm_id, value, *_ = asn1.parse(der, Rules.BER).children
+        algorithm = asn1.signature_algorithm(algorithm_id)
+        return key is not None and algorithm is not None and verify(key, algorithm, value.bits(), body.raw)
+    except (KakuinError, ValueError):
+        return False
+
+
+def _ocsp_certs(der: bytes) -> tuple[Cert, ...]:
+    """certs [0] of a BasicOCSPResponse."""
+    try:
+        last = asn1.parse(der, Rules.BER).children[-1]
+        return tuple(cert_of(n.raw) for n in last.only(SEQUENCE).children) if last.tag == context(0) else ()
+    except (Malformed, IndexError):
+        return ()
 
 
 def chain(leaf: Cert, pool: Sequence[Cert]) -> tuple[Cert, ...]:
@@ -53,18 +97,13 @@ def issued(child: Cert, parent: Cert) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _issued(child: bytes, parent: bytes) -> bool:
     try:
-        one, other = x509.load_der_x509_certificate(child), x509.load_der_x509_certificate(parent)
+        one, other = cert_of(child).x509, cert_of(parent).x509
         if one.issuer != other.subject:
             return False
         one.verify_directly_issued_by(other)
-    except Exception:  # noqa: BLE001  # ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm: none of them is an issuer
+    except Exception:  # noqa: BLE001  # Malformed, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm: none of them is an issuer
         return False
     return True
-
-
-def _has_status(cert: Cert, lists: frozenset[bytes], answers: frozenset[int]) -> bool:
-    identity = certificate_identity(cert.der)
-    return identity is not None and (identity[0] in lists or identity[1] in answers or _needs_none(cert.der))
 
 
 @functools.lru_cache(maxsize=1024)
