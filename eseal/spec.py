@@ -1,0 +1,217 @@
+"""What a seal shall be: format, level, packaging, digest and claims, as frozen values, and the one table of what exists.
+
+A `Spec` that cannot be met cannot be made: its constructor raises Unacceptable and names what there is instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from trust.algorithms import DIGESTS
+from trust.errors import Unacceptable
+
+
+class Format(StrEnum):
+    """The envelope of the seal, by the name that every door uses."""
+
+    PADES = "pades"
+    CADES = "cades"
+    XADES = "xades"
+    JADES = "jades"
+    ASIC_S_CADES = "asic-s-cades"
+    ASIC_S_XADES = "asic-s-xades"
+    ASIC_E_CADES = "asic-e-cades"
+    ASIC_E_XADES = "asic-e-xades"
+    COSE = "cose"
+
+
+class Level(StrEnum):
+    """The baseline levels of EN 319 122-1, 132-1, 142-1 and TS 119 182-1, in rising order."""
+
+    B_B = "B-B"
+    """Signed."""
+    B_T = "B-T"
+    """And time-stamped."""
+    B_LT = "B-LT"
+    """And with the certificates and status that a verifier needs, inside."""
+    B_LTA = "B-LTA"
+    """And all of that under an archive time-stamp."""
+
+
+class Packaging(StrEnum):
+    """Where the document is, as seen from the signature."""
+
+    ATTACHED = "attached"
+    """The document is inside the signature."""
+    DETACHED = "detached"
+    """The signature is a file of its own beside the document."""
+    ENVELOPED = "enveloped"
+    """The signature is inside the document."""
+
+
+class Commitment(StrEnum):
+    """What the organisation says by sealing (意思): the commitment types of EN 319 122-1 clause 5.2.3."""
+
+    ORIGIN = "origin"
+    RECEIPT = "receipt"
+    DELIVERY = "delivery"
+    SENDER = "sender"
+    APPROVAL = "approval"
+    CREATION = "creation"
+
+
+_ALL = tuple(Level)
+OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType(
+    {
+        (Format.PADES, Packaging.ENVELOPED): _ALL,
+        (Format.CADES, Packaging.DETACHED): (Level.B_B, Level.B_T),
+        (Format.CADES, Packaging.ATTACHED): (Level.B_B, Level.B_T),
+    }
+)
+"""Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
+
+MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyType(
+    {
+        (Format.PADES, Packaging.ENVELOPED): ("application/pdf", ".pdf"),
+        (Format.CADES, Packaging.DETACHED): ("application/pkcs7-signature", ".p7s"),
+        (Format.CADES, Packaging.ATTACHED): ("application/pkcs7-mime", ".p7m"),
+    }
+)
+"""Media type of the result (RFC 8551 section 3.2 for CMS), and what its file name ends in."""
+
+_CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
+    {
+        Format.PADES: frozenset({"reason", "location", "commitment"}),
+        # EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
+        Format.CADES: frozenset({"location", "commitment"}),
+    }
+)
+
+LONGEST_TEXT = 500
+"""Characters of a reason or a location: a sentence, no document."""
+
+DIGEST_CHOICES = ("sha256", "sha384", "sha512")
+"""Digests that a caller may ask for; which of them the key signs with is the key's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the seal says, signed but not proved by it."""
+
+    reason: str | None = None
+    location: str | None = None
+    commitment: Commitment | None = None
+    signing_time: datetime | None = None
+    """Aware UTC; None: the moment of sealing."""
+
+    def __post_init__(self) -> None:
+        for name, text in (("reason", self.reason), ("location", self.location)):
+            if text is None:
+                continue
+            if not 0 < len(text) <= LONGEST_TEXT:
+                raise Unacceptable(f"{name} is 1 to {LONGEST_TEXT} characters, got {len(text)}")
+            if not text.isprintable():
+                raise Unacceptable(f"{name} has control characters or line ends")
+        if self.signing_time is not None and self.signing_time.tzinfo is None:
+            raise Unacceptable("signing time has no zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One seal, as it was asked for and as it will be."""
+
+    format: Format
+    level: Level
+    packaging: Packaging
+    digest: str | None = None
+    """hashlib's name; None: the one that belongs to the key."""
+    claims: Claims = Claims()
+    password: str | None = field(default=None, repr=False)
+    """Of an encrypted PDF."""
+
+    def __post_init__(self) -> None:
+        levels = OFFERED.get((self.format, self.packaging))
+        if levels is None:
+            there = packagings(self.format)
+            if not there:
+                raise Unacceptable(f"format {self.format} is not offered yet; there are {_names(formats())}")
+            raise Unacceptable(f"{self.format} is {_names(there, 'or')}, got {self.packaging}")
+        if self.level not in levels:
+            raise Unacceptable(f"{self.format} {self.packaging} is not offered at {self.level} yet; there are {_names(levels)}")
+        if self.digest is not None and self.digest not in DIGESTS:
+            raise Unacceptable("unknown digest algorithm")
+        stated = {name for name in ("reason", "location", "commitment") if getattr(self.claims, name) is not None}
+        if excess := stated - _CLAIMS[self.format]:
+            raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {_names(sorted(_CLAIMS[self.format]))}")
+        if self.format is Format.PADES and {"reason", "commitment"} <= stated:
+            # EN 319 142-1 clause 6.3, requirement on the Reason entry.
+            raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")
+        if self.password is not None and self.format is not Format.PADES:
+            raise Unacceptable("a password belongs to an encrypted PDF")
+
+
+def formats() -> tuple[Format, ...]:
+    """Those that are offered."""
+    return tuple(dict.fromkeys(name for name, _ in OFFERED))
+
+
+def packagings(format: Format) -> tuple[Packaging, ...]:  # noqa: A002  # the name that every door uses
+    """Those that a format has; the first is its default."""
+    return tuple(packaging for name, packaging in OFFERED if name is format)
+
+
+def _names(values: "tuple[str, ...] | list[str]", last: str = "and") -> str:
+    texts = [str(v) for v in values]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"
+
+
+def is_pdf(head: bytes) -> bool:
+    """Whether these first bytes are those of a PDF: its header stands within the first kilobyte (ISO 32000-1 annex H.3.4.1)."""
+    return b"%PDF-" in head[:1024]
+
+
+def default_format(head: bytes) -> Format:
+    """The format that fits a document, recognised from its first bytes and never from its name."""
+    return Format.PADES if is_pdf(head) else Format.CADES
+
+
+def choose(
+    head: bytes,
+    *,
+    format: str | None = None,  # noqa: A002  # the name that every door uses
+    level: str | None = None,
+    packaging: str | None = None,
+    digest: str | None = None,
+    claims: Claims = Claims(),
+    password: str | None = None,
+) -> Spec:
+    """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
+    packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
+    chosen = default_format(head) if format is None else _member(Format, format, "format")
+    there = packagings(chosen)
+    packed = _member(Packaging, packaging, "packaging") if packaging is not None else (there[0] if there else Packaging.DETACHED)
+    levels = OFFERED.get((chosen, packed), _ALL)
+    wanted = levels[-1] if level is None else _member(Level, level, "level")
+    if digest is not None:
+        digest = digest.lower().replace("-", "")
+        if digest not in DIGEST_CHOICES:
+            raise Unacceptable(f"digest is {_names(DIGEST_CHOICES, 'or')}")
+    return Spec(chosen, wanted, packed, digest, claims, password)
+
+
+def commitment(name: str | None) -> Commitment | None:
+    """A commitment type by its name."""
+    return None if name is None else _member(Commitment, name, "commitment")
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def _member(kind: type[_E], name: str, what: str) -> _E:
+    for member in kind:
+        if member.value.lower() == name.lower():
+            return member
+    raise Unacceptable(f"no {what} has that name; there are {_names([m.value for m in kind])}")
