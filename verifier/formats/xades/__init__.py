@@ -1,0 +1,213 @@
+"""XAdES and XML Signature (EN 319 132-1 and -2, TS 101 903 V1.1.1 to V1.4.2, W3C XML Signature): bytes to Evidence.
+
+`claims` and `read` are the reader; `signatures` is the same for containers, whose references lead to their entries.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from trust.codecs.xml import Tree, looks_like_xml, parse
+from trust.codecs.xml.names import COUNTERSIGNED_TYPE, ds, split
+from trust.errors import Malformed
+from trust.model import Claims, Defect, Document, Evidence, Form, Id, Reference, Scope, Signature
+from verifier.formats.xades import stamps as time_stamps
+from verifier.formats.xades.coverage import uncovered
+from verifier.formats.xades.levels import Shape, level
+from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
+from verifier.formats.xades.properties import claims as said
+from verifier.formats.xades.references import Resolve, Resolved, Work, companions, resolve_all
+from verifier.formats.xades.signer import key_info_certificates, signer_of
+from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
+
+MAX_COUNTERSIGNING: int = 5
+"""Counter-signatures of counter-signatures."""
+
+
+def claims(head: bytes) -> bool:
+    """Whether the first bytes begin an XML document."""
+    return looks_like_xml(head)
+
+
+def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
+    """The signatures of an XML document. Malformed, or everything."""
+    with document.open() as stream:
+        return signatures(stream.read(), companions(detached))
+
+
+def signatures(data: bytes, resolve: Resolve, *, kind: str = "XML") -> Evidence:
+    """Every signature in `data`, with what its references find.
+
+    `resolve` is given the percent-decoded name of what stands outside of the document (or None where the reference has no URI), and answers with
+    the Document or None. It is never asked for anything inside.
+    """
+    tree = parse(data)
+    work = Work(len(data))
+    readings: list[_Reading] = []
+    for element in find(tree):
+        _read(tree, element, None, resolve, work, readings)
+    return _evidence(tree, readings, kind)
+
+
+class _Reading:
+    """One signature and what was found on the way."""
+
+    def __init__(self, one: Frame, references: tuple[Resolved, ...]) -> None:
+        self.frame = one
+        self.references = references
+        self.signature: Signature | None = None
+        self.stamps: tuple[time_stamps.Placed, ...] = ()
+        self.material = Material()
+        self.counters: list[_Reading] = []
+
+    @property
+    def ids(self) -> frozenset[Id]:
+        """The signature and all that stands in it."""
+        held = {self.frame.id} | self.material.ids
+        held.update(i for p in self.stamps for i in token_ids(p.stamp.token))
+        for counter in self.counters:
+            held |= counter.ids
+        return frozenset(held)
+
+
+def _read(tree: Tree, element: Any, master: Frame | None, resolve: Resolve, work: Work, readings: list[_Reading], depth: int = 0) -> _Reading:  # noqa: PLR0917
+    one = frame(tree, element, master)
+    references = resolve_all(one, resolve, work)
+    reading = _Reading(one, references)
+    readings.append(reading)
+    if depth < MAX_COUNTERSIGNING:
+        reading.counters = [_read(tree, c, one, resolve, work, readings, depth + 1) for c in counter_signatures(one)]
+    _complete(reading, work)
+    return reading
+
+
+def _complete(reading: _Reading, work: Work) -> None:
+    """The signature of a frame: properties count only where a sound reference leads to them."""
+    one, references = reading.frame, reading.references
+    bound = one.signed_properties is not None and any(_covers_properties(one, r) for r in references)
+    key_certs = key_info_certificates(one)
+    carried = Material(key_certs)
+    for element in one.unsigned:
+        carried = carried | encapsulated(element)
+    reading.material = carried
+    signer, signer_reference = signer_of(one, key_certs, carried.certs, properties_signed=bound)
+    found = time_stamps.find(one, carried.certs, properties_signed=bound)
+    everything = carried
+    for held in (t for f in found for t in f.tokens):
+        everything = everything | of_token(held)
+    place = time_stamps.Place(
+        one,
+        references,
+        signer,
+        signer_reference.digest_matches is True,
+        bound,
+        key_certs,
+        everything,
+        {c.frame.element.getparent(): c.ids for c in reading.counters},
+        work,
+    )
+    reading.stamps = time_stamps.judged(place, found)
+    shape = Shape(one, references, signer, signer_reference, key_certs, reading.stamps, found, replace(carried, certs=carried.certs))
+    facts = _reference_facts(one, references)
+    digests = [r.digest.algorithm for r in facts if r.digest is not None]
+    reading.signature = Signature(
+        one.id,
+        Form.XADES,
+        level(shape),
+        one.value,
+        one.signed,
+        one.algorithm,
+        signer,
+        signer_reference,
+        facts,
+        said(one) if bound else Claims(),
+        (
+            *one.defects,
+            *_properties_defects(one, bound=bound),
+            *(d for r in references for x in (r, *r.entries) for d in x.defects),
+            *(d for f in found for d in f.defects),
+        ),
+        None if one.master is None else one.master.id,
+        one.name,
+        tuple(dict.fromkeys((*digests, *((signer_reference.digest_algorithm,) if signer_reference.digest_algorithm else ())))),
+    )
+
+
+def _covers_properties(one: Frame, r: Resolved) -> bool:
+    """Whether a sound reference covers the whole of this signature's SignedProperties."""
+    nodes = r.nodes
+    if not r.reference.found or nodes is None or r.text_only:
+        return False
+    top: Any = one.signed_properties
+    if nodes.chosen is not None:
+        inner = list(top.iter())
+        return all(e in nodes.chosen.nodes and e not in nodes.chosen.bare for e in inner if isinstance(e.tag, str))
+    inside = nodes.apex is None or nodes.apex is top or nodes.apex in top.iterancestors()
+    return inside and nodes.shows(top) and not any(h in nodes.hidden for h in top.iter())
+
+
+def _properties_defects(one: Frame, *, bound: bool) -> tuple[Defect, ...]:
+    if one.signed_properties is not None and not bound:
+        return (Defect("EN 319 132-1 clause 4.4.2", "no reference covers the SignedProperties of this signature"),)
+    return ()
+
+
+def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Reference, ...]:
+    """Every reference and manifest entry; what must be there and is not stands as a reference that was not found."""
+    facts: list[Reference] = []
+    for r in references:
+        name = "signed properties" if r.target is not None and r.target is one.signed_properties else r.reference.name
+        facts.append(replace(r.reference, name=name))
+        facts += [e.reference for e in r.entries]
+    if references and not any(_is_content(one, r) for r in references):
+        facts.append(Reference("signed data", found=False, intact=False))
+    if one.master is not None:
+        to_value = [
+            r for r in references if r.target is not None and r.target is one.master.signature_value and r.nodes is not None and r.nodes.whole
+        ]
+        if not to_value:
+            facts.append(Reference("countersigned signature value", found=False, intact=False, scope=Scope.COUNTERSIGNED))
+    return tuple(facts)
+
+
+def _is_content(one: Frame, r: Resolved) -> bool:
+    """Whether the reference is to more than the signature's own properties and key."""
+    if r.type == SIGNED_PROPERTIES_TYPE[one.namespace] or (r.target is None and r.document is None and not r.type):
+        return r.type != SIGNED_PROPERTIES_TYPE[one.namespace]
+    if r.target is None:
+        return True
+    if r.target is one.signed_properties or r.target is one.key_info:
+        return False
+    own_property = split(r.target.tag)[1] in ("SignatureProperties", "SignatureProperty") and r.target.tag.startswith("{" + ds("")[1:-1])
+    return not (own_property and one.element in r.target.iterancestors())
+
+
+def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
+    every = tuple(readings)
+    by_value = {r.frame.signature_value: r.frame.id for r in every if r.frame.signature_value is not None}
+    material = Material()
+    for r in every:
+        material = material | r.material
+        for p in r.stamps:
+            material = material | of_token(p.stamp.token)
+    return Evidence(
+        kind,
+        tuple(_countersigning(r, by_value) for r in every),
+        tuple(p.stamp for r in every for p in r.stamps),
+        certs=frozenset(material.certs) | frozenset(r.signature.signer for r in every if r.signature is not None and r.signature.signer is not None),
+        crls=frozenset(material.crls),
+        ocsps=frozenset(material.ocsps),
+        uncovered=uncovered(tree, [r.frame for r in every], [x for r in every for x in r.references]),
+    )
+
+
+def _countersigning(reading: _Reading, by_value: dict[Any, Id]) -> Signature:
+    """EN 319 132-1 clause 5.2.7.3: a signature elsewhere in the document whose reference of this type leads to another's value."""
+    signature = reading.signature
+    if signature is None:
+        raise Malformed("signature was not read")
+    if signature.countersigns is None:
+        for r in reading.references:
+            if r.type == COUNTERSIGNED_TYPE and r.target is not None and r.target in by_value:
+                return replace(signature, countersigns=by_value[r.target])
+    return signature

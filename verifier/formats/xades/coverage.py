@@ -1,0 +1,202 @@
+"""What of the document shown today no reference covers: decoys beside the signed element, fields that a filter takes out, unsigned ds:Objects.
+
+Only what a person or a program would take for content counts: elements, attributes and text outside the signatures, and the ds:Objects inside them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lxml import etree
+
+from trust.codecs import asn1
+from trust.codecs.xml import NodeSet, Tree
+from trust.codecs.xml.names import DS, XML, ds, split
+from trust.model import Scope, Uncovered
+from verifier.formats.xades.references import Resolved
+from verifier.formats.xades.structure import Frame
+
+MAX_REPORTED: Final = 20
+_HARMLESS: Final = frozenset(("http://www.w3.org/2001/XMLSchema-instance",))
+"""Namespaces of attributes that say nothing to a reader."""
+
+
+@dataclass(eq=False)
+class _Cover:
+    """Node sets of all references, ready to be asked about one node at a time."""
+
+    sets: list[NodeSet]
+    shallow: list[NodeSet]
+    """Of references whose base64 transform strips tags: they cover text, and no structure."""
+    tops: dict[Any, list[NodeSet]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for s in self.sets:
+            self.tops.setdefault(s.tree.root if s.apex is None else s.apex, []).append(s)
+
+
+def uncovered(tree: Tree, frames: Sequence[Frame], references: Iterable[Resolved]) -> tuple[Uncovered, ...]:
+    """EN 319 102-1 leaves it to the reader of the report; here it is told: what stands in the file and is nobody's."""
+    every = [r for top in references for r in (top, *top.entries)]
+    sets = [r.nodes for r in every if r.nodes is not None and r.reference.found and not r.text_only]
+    shallow = [r.nodes for r in every if r.nodes is not None and r.reference.found and r.text_only]
+    own = {f.element: f for f in frames}
+    found = list(_partial(every))
+    walk = _walk(tree, _Cover(sets, shallow), own)
+    for one in walk:
+        found.append(one)
+        if len(found) >= MAX_REPORTED:
+            found.append(Uncovered("further places", "more than are listed are not covered by any signature"))
+            break
+    return tuple(found)
+
+
+def _partial(references: Iterable[Resolved]) -> Iterator[Uncovered]:
+    for r in references:
+        if r.document is not None and r.reference.found and r.reference.scope is Scope.PARTIAL:
+            yield Uncovered(r.reference.name, "a filter takes only a part of the companion into the signature")
+
+
+def _walk(tree: Tree, cover: _Cover, own: dict[Any, Frame]) -> Iterator[Uncovered]:
+    """From the root downwards; a subtree that is covered whole is not entered. Each entry carries the node sets that may cover what is inside."""
+    stack: list[tuple[Any, list[NodeSet]]] = [(tree.root, [])]
+    yield from _beside(tree, cover)
+    while stack:
+        element, above = stack.pop()
+        sets = above + cover.tops.get(element, [])
+        if element.tag == ds("Signature"):
+            if element in own:
+                yield from _objects(own[element], cover, sets)
+            continue
+        live = [s for s in sets if _shows(s, element)]
+        if any(_whole(s) for s in live):
+            continue
+        if _text_covered(cover, element):
+            continue
+        if live:
+            yield from _bare(element, live)
+        elif not _holds_any(element, cover, own):
+            yield Uncovered(path(element), "no signature covers this element")
+            continue
+        else:
+            yield from _wrapper(element)
+        stack.extend(
+            (child, sets) for child in reversed([c for c in element if isinstance(c.tag, str)]) if child.tag != ds("Signature") or child in own
+        )
+
+
+def _shows(nodes: NodeSet, element: Any) -> bool:
+    """Whether the element itself is in the set; its apex is above or here."""
+    if nodes.chosen is not None:
+        return element in nodes.chosen.nodes and element not in nodes.hidden
+    return nodes.shows(element)
+
+
+def _whole(nodes: NodeSet) -> bool:
+    return nodes.whole
+
+
+def _text_covered(cover: _Cover, element: Any) -> bool:
+    """An element without children or attributes of meaning, whose text a base64 transform has taken."""
+    return any(s.apex is element for s in cover.shallow) and len(element) == 0 and not list(_attributes(element))
+
+
+def _bare(element: Any, live: list[NodeSet]) -> Iterator[Uncovered]:
+    """An element that is in the set, of which attributes or text are not."""
+    for key in _attributes(element):
+        if not any(_has_attribute(s, element, key) for s in live):
+            yield Uncovered(f"{path(element)}/@{asn1.printable(split(key)[1], 40)}", "no signature covers this attribute")
+    for owner, tail in _texts(element):
+        if not any(s.chosen is None or (owner, tail) in s.chosen.texts for s in live):
+            yield Uncovered(path(element), "no signature covers text of this element")
+            return
+
+
+def _has_attribute(nodes: NodeSet, element: Any, key: str) -> bool:
+    chosen = nodes.chosen
+    return chosen is None or element not in chosen.bare or (element, key) in chosen.attributes
+
+
+def _texts(element: Any) -> Iterator[tuple[Any, bool]]:
+    """Text directly inside that is more than white space."""
+    if element.text and element.text.strip():
+        yield element, False
+    for child in element:
+        if child.tail and child.tail.strip():
+            yield child, True
+
+
+def _attributes(element: Any) -> Iterator[str]:
+    """Attributes that could mean something: Ids, xml: and schema hints cannot."""
+    for key in element.attrib:
+        space, local = split(key)
+        if space in _HARMLESS or space == XML or local.lower() == "id":
+            continue
+        yield key
+
+
+def _wrapper(element: Any) -> Iterator[Uncovered]:
+    """An element around signed parts: what it says itself is nobody's."""
+    keys = list(_attributes(element))
+    if keys:
+        yield Uncovered(f"{path(element)}/@{asn1.printable(split(keys[0])[1], 40)}", "no signature covers this attribute")
+    if any(True for _ in _texts(element)):
+        yield Uncovered(path(element), "no signature covers text of this element")
+
+
+def _holds_any(element: Any, cover: _Cover, own: dict[Any, Frame]) -> bool:
+    """Whether a signature, or something that is covered, stands inside."""
+    inside = (*own, *cover.tops, *(s.apex for s in cover.shallow if s.apex is not None))
+    picked = [n for s in cover.sets if s.chosen is not None for n in s.chosen.nodes]
+    return any(element in i.iterancestors() for i in inside) or any(element in n.iterancestors() for n in picked)
+
+
+def _objects(frame: Frame, cover: _Cover, above: list[NodeSet]) -> Iterator[Uncovered]:
+    """A ds:Object that no reference leads to, neither itself nor what is inside it."""
+    for holder in frame.objects:
+        if frame.qualifying is not None and frame.qualifying.getparent() is holder:
+            yield from _beside_properties(frame, holder)
+            continue
+        if not len(holder) and not (holder.text or "").strip():
+            continue
+        # The enveloped-signature transform takes the whole signature out: then nothing above covers its objects.
+        sets = [s for s in above if s.chosen is None and _shows(s, holder)] + cover.tops.get(holder, [])
+        if any(_whole(s) or (s.chosen is None and not s.hidden) for s in sets) or any(s.apex is holder for s in cover.shallow):
+            continue
+        parts = list(holder.iterchildren("*"))
+        loose = [c for c in parts if not cover.tops.get(c) and not any(s.apex is c for s in cover.shallow) and not _deep(c, cover)]
+        if loose or not parts:
+            yield Uncovered(path(loose[0] if loose else holder), "no signature covers this object inside the signature")
+
+
+def _deep(element: Any, cover: _Cover) -> bool:
+    """Whether a reference leads to something inside, or a filter picked it."""
+    if any(element in top.iterancestors() for top in cover.tops):
+        return True
+    return any(s.chosen is not None and element in s.chosen.nodes for s in cover.sets)
+
+
+def _beside_properties(frame: Frame, holder: Any) -> Iterator[Uncovered]:
+    for child in holder.iterchildren("*"):
+        if child is not frame.qualifying:
+            yield Uncovered(path(child), "no signature covers this element beside the qualifying properties")
+
+
+def _beside(tree: Tree, cover: _Cover) -> Iterator[Uncovered]:
+    """A style sheet named beside the root changes what is shown; only a reference to the whole document covers it."""
+    if any(s.apex is None for s in cover.sets):
+        return
+    for node in (*tree.prolog(), *tree.epilog()):
+        if node.tag is etree.PI and node.target == "xml-stylesheet":
+            yield Uncovered("xml-stylesheet", "no signature covers the style sheet instruction")
+
+
+def path(element: Any) -> str:
+    """Local names from the root, made harmless."""
+    names = [split(e.tag)[1] for e in (element, *element.iterancestors())][::-1]
+    if len(names) > 6:
+        names = [*names[:2], "…", *names[-3:]]
+    return "/" + "/".join(asn1.printable(n, 40) for n in names)
+
+
+__all__ = ["DS", "uncovered"]

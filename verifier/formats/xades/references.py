@@ -1,0 +1,290 @@
+"""References resolved (XML Signature clause 4.4.3): the bytes that each digest is of, and what of the document they are.
+
+Same-document references go by Id, empty URI and the two XPointers of clause 4.4.3.3; everything else is a companion's name, given to the caller's
+function. Nothing is ever fetched.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from trust.codecs import asn1
+from trust.codecs.xml import NodeSet, Tree, id_of
+from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, FILTER2, MANIFEST_TYPE, OBJECT_TYPE, XPATH, digest_name, ds, octets_of
+from trust.codecs.xml.transforms import MAX_TRANSFORMS, Data, apply, octets
+from trust.errors import Malformed, Unacceptable
+from trust.model import Defect, Digest, Document, Reference, Scope
+from verifier.formats.xades.structure import MAX_REFERENCES, SIGNED_PROPERTIES_TYPE, Frame
+
+Resolve = Callable[[str | None], Document | None]
+"""The companion of this name, percent-decoded; None as the name where the reference has no URI and the application knows. None: not there."""
+
+MAX_COMPANION: Final = 64 << 20
+"""Bytes of a companion that must be transformed, and so held whole."""
+_XPOINTER_ROOT: Final = "#xpointer(/)"
+_XPOINTER_ID: Final = re.compile(r"#xpointer\(\s*id\(\s*(?:'([^']*)'|\"([^\"]*)\")\s*\)\s*\)")
+
+
+class Exhausted(Malformed):
+    """The document as a whole asks for too much: never a matter of one reference alone."""
+
+
+class Work:
+    """How much one document may ask for: what bounds the time, because every reference and every stamp may canonicalise it anew."""
+
+    FLOOR: Final = 96 << 20
+    FACTOR: Final = 24
+
+    def __init__(self, size: int) -> None:
+        self.left = self.FLOOR + self.FACTOR * size
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise Exhausted("signatures ask for the same data over and over: more than the limit")
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """A reference with what it is of."""
+
+    element: Any
+    reference: Reference
+    type: str
+    nodes: NodeSet | None = None
+    """What of this document it covers, before canonicalisation; None for a companion."""
+    target: Any | None = None
+    """The element that the URI names; the root for the whole document."""
+    document: Document | None = None
+    data: Data | None = None
+    """After the transforms: a node set where none of them made octets. None where there are no bytes."""
+    text_only: bool = False
+    """A base64 transform strips tags: attributes and structure are not covered."""
+    defects: tuple[Defect, ...] = ()
+    entries: tuple["Resolved", ...] = ()
+    """Of a manifest."""
+
+    @property
+    def id(self) -> str | None:
+        return id_of(self.element)
+
+    @property
+    def sound(self) -> bool:
+        return self.reference.found and self.reference.intact
+
+    def bytes_under(self, canonical: Callable[[NodeSet], bytes]) -> Iterable[bytes]:
+        """EN 319 132-1 clause 5.5.2.2, 2): the reference's data, a node set canonicalised by the stamp's own method."""
+        if isinstance(self.data, NodeSet):
+            yield canonical(self.data)
+        elif isinstance(self.data, bytes):
+            yield self.data
+        elif self.document is not None and self.document.readable:
+            yield from self.document.chunks()
+        else:
+            raise Unacceptable("data of a reference are not there")
+
+    @property
+    def available(self) -> bool:
+        return self.data is not None or (self.document is not None and self.document.readable)
+
+
+def resolve_all(frame: Frame, resolve: Resolve, work: Work) -> tuple[Resolved, ...]:
+    """The references of a signature in their order, manifests' entries inside them."""
+    outside = sum(not _is_internal(r.get("URI")) for r in frame.references)
+    alone = outside == 1
+    resolved = []
+    budget = MAX_REFERENCES
+    for element in frame.references:
+        one = _resolved(frame, element, resolve, work, alone=alone)
+        if one.type == MANIFEST_TYPE and one.target is not None and one.target.tag == ds("Manifest"):
+            entries = list(one.target.iterchildren(ds("Reference")))
+            budget -= len(entries)
+            if budget < 0:
+                raise Malformed(f"at most {MAX_REFERENCES} manifest entries expected in a signature")
+            inner = tuple(_resolved(frame, e, resolve, work, alone=False) for e in entries)
+            one = replace(one, entries=inner)
+        resolved.append(one)
+    return tuple(resolved)
+
+
+def _is_internal(uri: str | None) -> bool:
+    return uri is not None and (not uri or uri.startswith("#"))
+
+
+def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone: bool) -> Resolved:
+    uri, kind = element.get("URI"), element.get("Type", "")
+    digest, flaws = _signed_digest(element)
+    name = asn1.printable(uri or id_of(element) or ("whole document" if uri == "" else "companion"), 120)
+    transforms = _transforms(element)
+    try:
+        if transforms is None:
+            raise Malformed("reference has more than one ds:Transforms")
+        if len(transforms) > MAX_TRANSFORMS:
+            raise Unacceptable(f"at most {MAX_TRANSFORMS} transforms expected")
+        if _is_internal(uri):
+            found = _inside(_Asked(element, uri, kind, name, transforms), frame, work)
+        else:
+            found = _outside(_Asked(element, uri, kind, name, transforms), resolve, alone=alone)
+    except Exhausted:
+        raise
+    except (Malformed, Unacceptable) as error:
+        clause = "XML Signature clause 4.4.3"
+        return Resolved(
+            element, Reference(name, found=False, intact=False, digest=digest, uri=uri), kind, defects=(*flaws, Defect(clause, str(error)))
+        )
+    made = _made_digest(found, digest, work)
+    reference = replace(found.reference, intact=digest is not None and made == digest, digest=digest, uri=uri)
+    return replace(found, reference=reference, defects=flaws)
+
+
+def _signed_digest(element: Any) -> tuple[Digest | None, tuple[Defect, ...]]:
+    methods, values = list(element.iterchildren(ds("DigestMethod"))), list(element.iterchildren(ds("DigestValue")))
+    if len(methods) != 1 or len(values) != 1:
+        return None, (Defect("XML Signature clause 4.4.3", "reference has not one ds:DigestMethod and one ds:DigestValue"),)
+    algorithm = digest_name(methods[0])
+    if algorithm is None:
+        return None, (Defect("XML Signature clause 4.4.3.5", "digest method is unknown here"),)
+    try:
+        return Digest(algorithm, octets_of(values[0])), ()
+    except Malformed:
+        return None, (Defect("XML Signature clause 4.4.3.6", "ds:DigestValue is not base64"),)
+
+
+def _transforms(element: Any) -> list[Any] | None:
+    holders = list(element.iterchildren(ds("Transforms")))
+    if len(holders) > 1:
+        return None
+    return list(holders[0].iterchildren(ds("Transform"))) if holders else []
+
+
+def _made_digest(found: Resolved, signed: Digest | None, work: Work) -> Digest | None:
+    if signed is None:
+        return None
+    try:
+        if found.data is None:
+            return found.document.digest(signed.algorithm) if found.document is not None else None
+        made = octets(found.data)
+        work.spend(len(made))
+        if not made and found.nodes is not None:
+            return None
+        return Digest.of(signed.algorithm, made)
+    except Exhausted:
+        raise
+    except (Malformed, Unacceptable):
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A ds:Reference as it stands."""
+
+    element: Any
+    uri: str | None
+    kind: str
+    name: str
+    transforms: list[Any]
+
+
+def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
+    """Clause 4.4.3.3: a reference into this document. Bare names and the empty URI leave comments out, XPointers keep them."""
+    tree = frame.tree
+    target, comments = _target(tree, asked.uri or "")
+    nodes = NodeSet(tree, None if target is None else target, comments)
+    _refuse_foreign(frame, asked.kind, tree.root if target is None else target)
+    covered: NodeSet | None = nodes
+    data: Data = nodes
+    text_only = False
+    for transform in asked.transforms:
+        data = apply((transform,), data)
+        if isinstance(data, NodeSet):
+            covered = data if data.tree is tree else covered
+        else:
+            work.spend(len(data))
+            text_only = text_only or transform.get("Algorithm") == BASE64
+    whole = target is None or target is tree.root
+    scope = (
+        Scope.MANIFEST
+        if asked.kind == MANIFEST_TYPE
+        else Scope.COUNTERSIGNED
+        if asked.kind == COUNTERSIGNED_TYPE
+        else Scope.FULL
+        if whole
+        else Scope.PARTIAL
+    )
+    found = Reference(asked.name, found=True, intact=False, scope=scope)
+    return Resolved(asked.element, found, asked.kind, covered, tree.root if target is None else target, data=data, text_only=text_only)
+
+
+def _target(tree: Tree, uri: str) -> tuple[Any | None, bool]:
+    """(element, or None for the document; whether comments belong to the set)."""
+    if not uri:
+        return None, False
+    if uri == _XPOINTER_ROOT:
+        return None, True
+    comments = uri.startswith("#xpointer(")
+    if comments:
+        match = _XPOINTER_ID.fullmatch(uri)
+        if match is None:
+            raise Unacceptable("xpointer is neither / nor one id()")
+        name = match[1] or match[2] or ""
+    else:
+        name = _decoded(uri[1:])
+    bearers = tree.by_id(name) or tree.by_id(uri[1:])
+    if len(bearers) != 1:
+        raise Malformed("reference names an id that no element bears" if not bearers else "reference names an id that several elements bear")
+    return bearers[0], comments
+
+
+def _refuse_foreign(frame: Frame, kind: str, target: Any) -> None:
+    """A Type that speaks of a part of this signature may not lead to another's, nor to a copy elsewhere: so it is with wrapping."""
+    if kind == SIGNED_PROPERTIES_TYPE[frame.namespace] and target is not frame.signed_properties:
+        raise Malformed("reference of type SignedProperties leads elsewhere than to this signature's SignedProperties")
+    if kind == OBJECT_TYPE and target not in frame.objects:
+        raise Malformed("reference of type Object leads elsewhere than to a ds:Object of this signature")
+    if kind == MANIFEST_TYPE and not (target.tag == ds("Manifest") and target.getparent() in frame.objects):
+        raise Malformed("reference of type Manifest leads elsewhere than to a ds:Manifest of this signature")
+
+
+def _outside(asked: _Asked, resolve: Resolve, *, alone: bool) -> Resolved:
+    """A companion; one that stands alone is meant by the only reference that leads outside, whatever it is called there."""
+    uri = asked.uri
+    document = resolve(None) if uri is None else resolve(_decoded(uri)) or resolve(uri)
+    if document is None and alone and uri is not None:
+        document = resolve(None)
+    if document is None:
+        raise Malformed("companion that the reference names is not there")
+    found = Reference(asked.name, found=True, intact=False, scope=Scope.FULL if document.readable else Scope.DIGEST)
+    if not asked.transforms:
+        return Resolved(asked.element, found, asked.kind, document=document)
+    if not document.readable:
+        raise Malformed("companion is to be transformed, and only its digest is known")
+    if document.size is not None and document.size > MAX_COMPANION:
+        raise Malformed(f"companion that is to be transformed is larger than {MAX_COMPANION} bytes")
+    with document.open() as stream:
+        data = apply(asked.transforms, stream.read(MAX_COMPANION + 1))
+    if any(t.get("Algorithm") in (XPATH, FILTER2) for t in asked.transforms):
+        found = replace(found, scope=Scope.PARTIAL)
+    return Resolved(asked.element, found, asked.kind, document=document, data=data)
+
+
+def _decoded(uri: str) -> str:
+    """RFC 3986 clause 2.1, UTF-8; the name itself where that fails."""
+    try:
+        return unquote_to_bytes(uri).decode()
+    except UnicodeDecodeError:
+        return uri
+
+
+def companions(detached: Iterable[Document]) -> Resolve:
+    """Companions by name, and the only one where a reference has no name."""
+    given = tuple(detached)
+    named: Mapping[str | None, Document] = {d.name: d for d in reversed(given)}
+
+    def resolve(name: str | None) -> Document | None:
+        if name is None:
+            return given[0] if len(given) == 1 else None
+        return named.get(name)
+
+    return resolve

@@ -1,0 +1,172 @@
+"""Who signed: certificates in ds:KeyInfo, and the SigningCertificate property that binds one of them (EN 319 132-1 clause 5.2.2)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trust.algorithms import verify
+from trust.codecs import asn1
+from trust.codecs.asn1 import Rules
+from trust.codecs.ess import CertReference, certificate_identity, has_digest, issuer_serial, names_issuer
+from trust.codecs.signed_data import cert
+from trust.codecs.xml.names import digest_name, ds, number, octets_of, split, text_of
+from trust.errors import Malformed, Unacceptable
+from trust.model import Cert, Digest, SignerReference
+from verifier.formats.xades.structure import Frame
+
+MAX_CERTIFICATES: Final = 200
+"""In one ds:KeyInfo."""
+
+
+def certificates(elements: Iterable[Any]) -> tuple[Cert, ...]:
+    """Those that are certificates, each once, in their order."""
+    found: dict[Cert, None] = {}
+    for element in elements:
+        if len(found) >= MAX_CERTIFICATES:
+            raise Malformed(f"at most {MAX_CERTIFICATES} certificates expected in one place")
+        try:
+            der = octets_of(element)
+        except Malformed:
+            continue
+        if certificate_identity(der) is not None:
+            found[cert(der)] = None
+    return tuple(found)
+
+
+def key_info_certificates(frame: Frame) -> tuple[Cert, ...]:
+    """ds:KeyInfo/ds:X509Data/ds:X509Certificate."""
+    if frame.key_info is None:
+        return ()
+    return certificates(c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren(ds("X509Certificate")))
+
+
+def signer_of(frame: Frame, candidates: Sequence[Cert], others: Sequence[Cert], *, properties_signed: bool) -> tuple[Cert | None, SignerReference]:
+    """The certificate that the first reference names, or else the one that the key fits; and what the signed properties say of it.
+
+    `candidates` are those of ds:KeyInfo; where it has none, `others` stand in. Properties that nothing signed bind nothing.
+    """
+    properties = frame.signed_property("SigningCertificate", "SigningCertificateV2") if properties_signed else ()
+    references = [_references(p) for p in properties]
+    first = references[0][0] if references and references[0] else None
+    pool = candidates or others
+    signer = None
+    if first is not None:
+        signer = next((c for c in (*pool, *others) if has_digest(first, c.der)), None)
+    if signer is None:
+        signer = _fitting(frame, pool)
+    if first is None or signer is None:
+        digest = None if first is None else first.digest
+        return signer, SignerReference(len(properties), None if first is None else False, None, None if digest is None else digest.algorithm)
+    return signer, SignerReference(
+        len(properties),
+        has_digest(first, signer.der),
+        _names(first, signer),
+        None if first.digest is None else first.digest.algorithm,
+    )
+
+
+def _fitting(frame: Frame, pool: Sequence[Cert]) -> Cert | None:
+    """Identification only: of several certificates, the one whose key made the value; the first where none did."""
+    if len(pool) > 1 and frame.algorithm is not None:
+        for candidate in pool:
+            try:
+                key = candidate.public_key
+                if key is not None and verify(key, frame.algorithm, frame.value, frame.signed):
+                    return candidate
+            except (Malformed, Unacceptable):
+                continue
+    return pool[0] if pool else None
+
+
+@dataclass(frozen=True)
+class _Named(CertReference):
+    """A reference whose issuer is a string (ds:X509IssuerSerial)."""
+
+    text: str = ""
+
+
+def _references(signing_certificate: Any) -> list[CertReference]:
+    """The Cert elements of SigningCertificate or SigningCertificateV2; one that cannot be read has neither digest nor issuer."""
+    return [_reference(c) for c in signing_certificate.iterchildren("*") if split(c.tag)[1] == "Cert"]
+
+
+def _reference(element: Any) -> CertReference:
+    digest = digest_of(_child(element, "CertDigest"))
+    v2 = _child(element, "IssuerSerialV2")
+    if v2 is not None:
+        try:
+            issuer, serial = issuer_serial(asn1.parse(octets_of(v2), Rules.BER))
+            return CertReference(digest, issuer, serial)
+        except Malformed:
+            return CertReference(digest, None, None)
+    v1 = _child(element, "IssuerSerial")
+    if v1 is None:
+        return CertReference(digest, None, None)
+    serial_element, name = _child(v1, "X509SerialNumber"), _child(v1, "X509IssuerName")
+    serial = None if serial_element is None else _serial(text_of(serial_element))
+    return _Named(digest, None, serial, "" if name is None else text_of(name))
+
+
+def _serial(text: str) -> int | None:
+    text = text.strip()
+    if text.startswith("-"):
+        inner = number(text[1:], 1 << 200)
+        return None if inner is None else -inner
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 60 else None
+
+
+def _child(element: Any | None, name: str) -> Any | None:
+    if element is None:
+        return None
+    return next((c for c in element.iterchildren("*") if split(c.tag)[1] == name), None)
+
+
+def digest_of(element: Any | None) -> Digest | None:
+    """A DigestAlgAndValueType; None where it is incomplete or its algorithm unknown."""
+    method, value = _child(element, "DigestMethod"), _child(element, "DigestValue")
+    algorithm = digest_name(method)
+    if algorithm is None or value is None:
+        return None
+    try:
+        return Digest(algorithm, octets_of(value))
+    except Malformed:
+        return None
+
+
+def _names(reference: CertReference, candidate: Cert) -> bool | None:
+    if not isinstance(reference, _Named):
+        return names_issuer(reference, candidate)
+    identity = certificate_identity(candidate.der)
+    if identity is None or reference.serial is None:
+        return False
+    return identity[1] == reference.serial and _same_text(reference.text, candidate)
+
+
+_PAIR: Final = re.compile(r"(?:^|[,+;])\s*(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)\s*=", re.IGNORECASE)
+_PLAIN: Final = re.compile(r"[^\w]+")
+
+
+def _same_text(text: str, candidate: Cert) -> bool:
+    """Whether the values of an RFC 4514 or RFC 2253 string are those of the issuer, whatever their order, names and escapes.
+
+    deviates: names of attribute types are not compared, because makers spell them in a dozen ways; the digest is what binds.
+    """
+    try:
+        values = {_bare(str(a.value)) for a in candidate.x509.issuer}
+    except (Malformed, ValueError):
+        return False
+    parts = _PAIR.split(text)
+    said = {_bare(_unescaped(v)) for v in parts[2::2]}
+    encoded = {v for v in parts[2::2] if v.strip().startswith("#")}
+    return bool(said) and (said == values or (bool(encoded) and {_bare(v) for v in parts[2::2] if v not in encoded} <= values))
+
+
+def _unescaped(value: str) -> str:
+    value = value.strip().strip('"')
+    raw = re.sub(r"(?:\\[0-9a-fA-F]{2})+", lambda m: bytes.fromhex(m[0].replace("\\", "")).decode("utf-8", "replace"), value)
+    return raw.replace("\\", "")
+
+
+def _bare(value: str) -> str:
+    return _PLAIN.sub("", value).casefold()
