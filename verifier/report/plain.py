@@ -1,0 +1,105 @@
+"""Text for a terminal that somebody else's bytes may stand in: made harmless, measured in columns, folded.
+
+A file's names and subjects are its maker's to choose. Nothing of them reaches a terminal but printable characters.
+"""
+
+import unicodedata
+
+LIMIT = 300
+"""Characters of one foreign text; a name is shorter, and a wall of text hides the verdict."""
+MARKS = 4
+"""Combining marks on one character: enough for every script, too few to paint over the lines around."""
+
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Controls, format and direction characters, halves of pairs, private and unassigned ones, line and paragraph separators."""
+_NOT_FIRST = frozenset("、。，．・：；？！）］｝」』】〕〉》’”ーぁぃぅぇぉっゃゅょァィゥェォッャュョ,.:;?!)]}")
+"""Never at the beginning of a line (JIS X 4051, 行頭禁則)."""
+
+
+def printable(text: str, limit: int = LIMIT) -> str:
+    """One line of `text` in which every character can be seen: the others stand as `\\u{1b}`; longer than `limit` ends in `…`."""
+    out: list[str] = []
+    marks = 0
+    for character in text[:limit]:
+        category = unicodedata.category(character)
+        if category in _HARMFUL:
+            out.append(f"\\u{{{ord(character):x}}}")
+        elif category == "Zs":
+            out.append(" ")
+        elif category in ("Mn", "Me"):
+            marks += 1
+            if marks <= MARKS:
+                out.append(character)
+            continue
+        else:
+            out.append(character)
+        marks = 0
+    return "".join(out) + ("…" if len(text) > limit else "")
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that `text` takes: wide and full-width characters two, combining marks none (UAX #11)."""
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def padded(text: str, width: int) -> str:
+    """`text` with blanks up to `width` columns."""
+    return text + " " * max(0, width - columns(text))
+
+
+def folded(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns: at blanks, between wide characters, and inside a word only where it alone is too long."""
+    lines: list[str] = []
+    line = ""
+    used = 0
+    for piece in _pieces(text):
+        size = columns(piece)
+        if used + size <= width or (piece[0] in _NOT_FIRST and size <= 2 and line):
+            line += piece
+            used += size
+            continue
+        if line.strip():
+            lines.append(line.rstrip())
+        line = "" if piece == " " else piece
+        used = columns(line)
+        while used > width:
+            head = _fitting(line, width)
+            lines.append(line[:head])
+            line = line[head:]
+            used = columns(line)
+    if line.strip() or not lines:
+        lines.append(line.rstrip())
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    """What a line may break between: blanks, wide characters, and runs of everything else."""
+    pieces: list[str] = []
+    run = ""
+    for character in text:
+        if character == " " or unicodedata.east_asian_width(character) in ("W", "F"):
+            if run:
+                pieces.append(run)
+                run = ""
+            pieces.append(character)
+        else:
+            run += character
+    if run:
+        pieces.append(run)
+    return pieces
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of `text` fit in `width` columns; at least one."""
+    used = 0
+    for count, character in enumerate(text):
+        used += _columns(character)
+        if used > width and count:
+            return count
+    return len(text)

@@ -1,0 +1,161 @@
+"""What reports say, in English and Japanese: one table an occasion. Plain words: the reader is a clerk or a citizen, not a cryptographer.
+
+`{…}` is filled in by the report. A text never holds what a file says of itself: that is filled in, made printable.
+"""
+
+from verifier.report.findings import Words
+
+LANGUAGES = Words._fields
+
+CONCLUSIONS = {
+    "passed": Words("VALID", "有効"),
+    "failed": Words("NOT VALID", "無効"),
+    "indeterminate": Words("CANNOT TELL", "判定できません"),
+    "nothing_signed": Words("NOTHING SIGNED", "署名がありません"),
+}
+
+SUMMARIES = {
+    "passed": Words(
+        "Every signature holds, and what the file shows today is what was signed.",
+        "すべての署名が有効で、ファイルが今示している内容は署名されたものと一致します。",
+    ),
+    "passed-stamps": Words(
+        "Its time-stamps hold: the content existed at the time below. Nobody signed it, so they do not say whom it comes from.",
+        "タイムスタンプは有効で、内容は下記の時刻に存在していました。署名はないため、誰が作成したかは示されていません。",
+    ),
+    "failed": Words("This file must not be relied on.", "このファイルは信用できません。"),
+    "indeterminate": Words(
+        "Nothing was found to be false, but what is here does not suffice to confirm it.",
+        "偽りは見つかりませんでしたが、ここにある情報だけでは正しいと確認できません。",
+    ),
+    "nothing_signed": Words(
+        "The file carries no signature, seal or time-stamp. That says nothing about whether its content is true.",
+        "このファイルには署名・eシール・タイムスタンプがありません。内容の真偽については何も言えません。",
+    ),
+}
+
+ADVICE = {
+    "passed": Words("Nothing. Keep the file exactly as it is.", "何もする必要はありません。ファイルをこのまま保管してください。"),
+    "failed": Words(
+        "Do not rely on this file. Ask whoever is named as its origin for the original.",
+        "このファイルを信用しないでください。発行元とされる組織に原本を求めてください。",
+    ),
+    "indeterminate": Words(
+        "Do not rely on it yet. Ask whoever is named as its origin to confirm it.", "まだ信用しないでください。発行元とされる組織に確認してください。"
+    ),
+    "nothing_signed": Words(
+        "If it should be signed, ask for the signed file, or for its separate signature, and name this one with --detached.",
+        "署名されているはずなら、署名済みのファイルを求めるか、別の署名ファイルを受け取り、このファイルを --detached で指定してください。",
+    ),
+    "nothing-trusted": Words(
+        "Say whom you trust: get the authority's root certificate from the authority itself (not from this file), and name it with --trust FILE.",
+        "信頼する認証局を指定してください。ルート証明書を（このファイルからではなく）認証局から直接入手し、--trust ファイル名 で指定します。",
+    ),
+}
+
+REASONS = {
+    "nothing-signed": Words("There is nothing signed in the file", "ファイルの中に署名されたものがありません"),
+    "signature-failed": Words("A signature is not valid", "無効な署名があります"),
+    "signature-indeterminate": Words("A signature could not be confirmed", "確認できない署名があります"),
+    "changed-after-signing": Words("The content was changed after it was signed", "署名後に内容が変更されています"),
+    "not-covered": Words("Something is shown or enclosed that no signature covers", "署名の対象になっていない内容が表示または同封されています"),
+}
+"""By `Reason.code`: why the file is concluded as it is. The subject and the detail follow the text."""
+
+LABELS = {
+    "why": Words("Why", "理由"),
+    "todo": Words("To do", "対処"),
+    "who": Words("Who", "誰が"),
+    "when": Words("When", "いつ"),
+    "covers": Words("Covers", "対象"),
+    "proves": Words("Proves", "証明"),
+    "notes": Words("Notes", "注意"),
+    "chain": Words("Chain", "認証経路"),
+    "signature": Words("Signature", "署名"),
+    "counter-signature": Words("Counter-signature", "副署"),
+    "seal": Words("Seal", "eシール"),
+    "timestamp": Words("Time-stamp", "タイムスタンプ"),
+    "record": Words("Evidence record", "エビデンスレコード"),
+    "not-covered": Words("Not covered", "対象外"),
+    "checked": Words("Checked", "検証"),
+    "of": Words("{n} of {total}", "{n}／{total}"),
+}
+
+PHRASES = {
+    "unknown-signer": Words("unknown: the signer's certificate is not in the file", "不明（署名者の証明書がファイルにありません）"),
+    "unknown-authority": Words("an unknown authority", "不明な時刻認証局"),
+    "claimed-name": Words("{name} (as the certificate says; not confirmed)", "{name}（証明書の記載であり、確認されていません）"),
+    "corporate-number": Words("corporate number {number}", "法人番号 {number}"),
+    "issued-by": Words("certificate of {issuer}", "証明書の発行者：{issuer}"),
+    "existed": Words("existed at the latest on {time}, as a time-stamp proves", "{time} までに存在したことをタイムスタンプが証明"),
+    "claimed": Words("the signer's own clock said {time} (not proved)", "署名者の時計では {time}（証明はありません）"),
+    "no-time": Words("no time is stated or proved", "時刻の記載も証明もありません"),
+    "nothing-covered": Words("nothing that could be found", "見つかりませんでした"),
+    "full": Words("{name}", "{name}"),
+    "partial": Words("{name} (a part of it)", "{name}（一部）"),
+    "digest": Words("{name} (compared by its digest; the file itself was not seen)", "{name}（ハッシュ値で照合。ファイル自体は見ていません）"),
+    "manifest": Words("{name} (a list of further files)", "{name}（対象ファイルの一覧）"),
+    "countersigned": Words("{name} (another signature)", "{name}（別の署名）"),
+    "not-found": Words("{name}: NOT FOUND", "{name}：見つかりません"),
+    "changed": Words("{name}: CHANGED since it was signed", "{name}：署名後に変更されています"),
+    "origin": Words("origin: it comes from {name}", "作成元：{name} が発行したものです"),
+    "no-origin": Words("origin: not proved", "作成元：証明されていません"),
+    "existence": Words("existence: it existed in this form on {time}", "存在：{time} にこの内容で存在していました"),
+    "no-existence": Words(
+        "existence: no trusted time-stamp proves since when it exists", "存在：いつから存在するかを証明する信頼できるタイムスタンプがありません"
+    ),
+    "intent": Words("intent: {name} meant {what}", "意思：{name} による{what}の表明です"),
+    "intent-person": Words("intent: {name} signed in person", "意思：{name} 本人の署名です"),
+    "no-intent": Words("intent: not proved", "意思：証明されていません"),
+    "no-intent-seal": Words(
+        "intent: not proved; a seal shows where a document comes from, not that a person agreed to it",
+        "意思：証明されていません（eシールは文書の作成元を示すもので、個人の同意を示すものではありません）",
+    ),
+    "stamped": Words("{time} by {tsa}", "{time}　{tsa}"),
+    "proved-existence": Words("existence: what it covers existed on {time}", "存在：対象は {time} に存在していました"),
+    "checked-at": Words(
+        "as of {time}, policy {policy}, trusted certificates: {anchors}", "{time} 時点、ポリシー {policy}、信頼する証明書 {anchors} 件"
+    ),
+    "more": Words("and {count} more; --json lists all", "ほか {count} 件（--json ですべて表示）"),
+    "permitted": Words("{name}: {why} (permitted)", "{name}：{why}（許可された変更）"),
+    "grave": Words("{name}: {why}", "{name}：{why}"),
+    "trusted": Words("trusted", "信頼済み"),
+    "cannot-judge": Words("The file could not be judged: {why}", "ファイルを判定できませんでした：{why}"),
+}
+
+MEANINGS = {
+    "origin": Words("“I am the origin of this”", "「作成元であること」"),
+    "receipt": Words("“I have received this”", "「受領したこと」"),
+    "delivery": Words("“this was delivered”", "「送達したこと」"),
+    "sender": Words("“I send this”", "「送信者であること」"),
+    "approval": Words("“I approve of this”", "「承認すること」"),
+    "creation": Words("“I made this”", "「作成したこと」"),
+    "other": Words("a commitment of its own kind", "独自の意思"),
+}
+"""By commitment type (EN 319 122-1 clause 5.2.3)."""
+
+
+STAMPS = {
+    "content": Words("over the content, before it was signed", "署名前の内容に対するもの"),
+    "signature": Words("over a signature", "署名に対するもの"),
+    "references": Words("over references to validation data", "検証情報の参照に対するもの"),
+    "validation-data": Words("over a signature and its validation data", "署名と検証情報に対するもの"),
+    "archive": Words("for the archive, over everything before it", "長期保存のためのもの（それ以前のすべてが対象）"),
+    "document": Words("over the whole document", "文書全体に対するもの"),
+    "container": Words("over a file of the container", "コンテナ内のファイルに対するもの"),
+    "evidence-record": Words("of an evidence record", "エビデンスレコードのもの"),
+    "standalone": Words("by itself", "単独のもの"),
+}
+"""By `StampKind`: where a time-stamp stands."""
+
+
+def say(words: Words, language: str) -> str:
+    return words.ja if language == "ja" else words.en
+
+
+def reason_text(code: str, subject: str, detail: str, language: str) -> str:
+    """A reason in words, with what it is about; a code without words (none should be) stands for itself."""
+    text = say(REASONS.get(code, Words(code, code)), language)
+    if language == "ja":
+        return text + (f"：{subject}" if subject else "") + (f"（{detail}）" if detail else "")
+    return text + (f": {subject}" if subject else "") + (f" ({detail})" if detail else "")

@@ -1,0 +1,238 @@
+"""What a verification is given as files: documents, trusted certificates, status data, policies, times. Every error names the file.
+
+Nothing here is judged, and nothing is fetched.
+"""
+
+import base64
+import binascii
+import functools
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unacceptable
+from trust.model import Cert, Crl, Digest, Document, Ocsp, utc
+from trust.ports import Clock
+
+LIMIT = 64 << 20
+"""Bytes of one file of certificates or status data; the largest CRLs in use have about 30 MB."""
+SPOOL = 16 << 20
+"""Bytes of standard input that are kept in memory; more goes to a temporary file."""
+CERTIFICATE_NAMES = frozenset({".cer", ".crt", ".der", ".pem", ".p7b", ".p7c"})
+"""Of a folder, only files called so are certificates; the others are left alone."""
+
+_T = TypeVar("_T")
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(.*?)-----END \1-----", re.DOTALL)
+_CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
+_PKCS7_LABELS = frozenset({b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA"})
+
+
+def document(path: Path, name: str | None = None) -> Document:
+    """A file as a document. NotFound when it is not there, is a folder or may not be read; Malformed when it is empty."""
+    size = _size(path)
+    if size == 0:
+        raise Malformed(f"{shown(path)} is empty")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Document(name or path.name, size, lambda: path.open("rb"))
+
+
+def streamed(stream: BinaryIO, name: str = "standard input") -> Document:
+    """All of a stream as a document; what is large stands in a temporary file that goes away with the process."""
+    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # the document keeps it
+    shutil.copyfileobj(stream, spool)
+    size = spool.tell()
+    if size == 0:
+        raise Malformed(f"{name} is empty")
+    if size <= SPOOL:
+        spool.seek(0)
+        return Document.of(spool.read(), name)
+    spool.rollover()
+    spool.flush()
+    fd = spool.fileno()
+    return Document(name, size, lambda: Path(f"/dev/fd/{fd}").open("rb"))
+
+
+def detached(paths: Iterable[Path]) -> tuple[Document, ...]:
+    """The content of detached signatures: files, and each file under a folder by its path in it."""
+    found: list[Document] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [f for f in sorted(path.rglob("*")) if f.is_file()]
+            if not inside:
+                raise NotFound(f"folder {shown(path)} has no files")
+            found += (document(f, f.relative_to(path).as_posix()) for f in inside)
+        else:
+            found.append(document(path))
+    return tuple(found)
+
+
+def known_by_digest(algorithm: str, value: str, name: str | None = None) -> Document:
+    """A document of which only a digest is known: `SHA256` or `sha256` or `SHA3-256`, base64."""
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("digest of a detached document is not base64") from error
+    return Document(name, None, None, (Digest(algorithm.lower().replace("sha-", "sha").replace("-", "_").replace("/", "_"), digest),))
+
+
+def certificates(paths: Iterable[Path]) -> tuple[Cert, ...]:
+    """Each certificate of files and folders, once: PEM (as many as there are), DER, or the certificates of a PKCS #7.
+
+    Of a folder, files are read by their names' ending, without descending. NotFound where a path is missing or a folder holds none;
+    Malformed where a file is no certificate.
+    """
+    found: dict[Cert, None] = {}
+    for path in paths:
+        inside = _certificate_files(path) if path.is_dir() else [path]
+        for file in inside:
+            found.update(dict.fromkeys(_read(file, _certificates)))
+    return tuple(found)
+
+
+def crls(paths: Iterable[Path]) -> tuple[Crl, ...]:
+    """Certificate revocation lists, PEM or DER."""
+    return tuple(crl for path in paths for crl in _read(path, _crls))
+
+
+def ocsps(paths: Iterable[Path]) -> tuple[Ocsp, ...]:
+    """OCSP responses, or basic responses, in DER."""
+    return tuple(ocsp for path in paths for ocsp in _read(path, _ocsps))
+
+
+def moment(text: str, clock: Clock | None = None) -> datetime:
+    """A time as people write it: RFC 3339 with its zone, a date alone (its first instant in UTC), or `now`. Unacceptable for anything else."""
+    if text == "now" and clock is not None:
+        return clock()
+    wanted = "expected 2026-06-01T09:00:00+09:00 or 2026-06-01"
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise Unacceptable(f"not a time: {text[:40]!r} ({wanted})") from error
+    if parsed.tzinfo is None:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()) is None:
+            raise Unacceptable(f"time has no zone: {text[:40]!r} ({wanted})")
+        return parsed.replace(tzinfo=UTC)
+    try:
+        return utc(parsed)
+    except OverflowError as error:
+        raise Unacceptable(f"time is out of range: {text[:40]!r}") from error
+
+
+def shown(path: Path) -> str:
+    """A path in an error message: control characters never raw."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        raise NotFound(f"{shown(path)} is a folder, expected a file")
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise NotFound(f"not a file name: {shown(path)}") from error
+
+
+def _unreadable(path: Path, error: OSError) -> KakuinError:
+    if isinstance(error, FileNotFoundError):
+        return NotFound(f"no such file: {shown(path)}")
+    return NotFound(f"cannot read {shown(path)}: {(error.strerror or 'input/output error').lower()}")
+
+
+def _certificate_files(folder: Path) -> list[Path]:
+    try:
+        inside = sorted(f for f in folder.iterdir() if f.suffix.lower() in CERTIFICATE_NAMES and f.is_file())
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    if not inside:
+        raise NotFound(f"folder {shown(folder)} has no certificates (files called {' '.join(sorted(CERTIFICATE_NAMES))})")
+    return inside
+
+
+def _read(path: Path, parse: Callable[[bytes], Sequence[_T]]) -> tuple[_T, ...]:
+    """A file's objects; parsed once as long as the file does not change, because every job of a batch names the same few."""
+    if _size(path) > LIMIT:
+        raise TooLarge(f"{shown(path)} is over {LIMIT >> 20} MiB")
+    stat = path.stat()
+    try:
+        return _parsed(path, stat.st_mtime_ns, stat.st_size, parse)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except KakuinError as error:
+        raise type(error)(f"{shown(path)}: {error}") from error
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: Path, _mtime_ns: int, _size: int, parse: Callable[[bytes], Sequence[_T]]) -> tuple[_T, ...]:
+    return tuple(parse(path.read_bytes()))
+
+
+def _blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Label and DER of each PEM block (RFC 7468), in order."""
+    for block in _PEM.finditer(data):
+        try:
+            yield block[1], base64.b64decode(re.sub(rb"\s", b"", block[2]), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Malformed("PEM block is not base64") from error
+
+
+def _certificates(data: bytes) -> list[Cert]:
+    found: list[Cert] = []
+    if b"-----BEGIN " in data:
+        for label, der in _blocks(data):
+            if label in _CERTIFICATE_LABELS:
+                found.append(_certificate(der))
+            elif label in _PKCS7_LABELS:
+                found += _pkcs7(der)
+    elif data:
+        found += _pkcs7(data) if b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in data[:24] else [_certificate(data)]
+    if not found:
+        raise Malformed("expected a certificate (PEM or DER), got none")
+    return found
+
+
+def _certificate(der: bytes) -> Cert:
+    cert = Cert(der)
+    _ = cert.subject, cert.issuer  # Malformed here rather than in the middle of a verification
+    return cert
+
+
+def _pkcs7(der: bytes) -> list[Cert]:
+    from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+    try:
+        return [Cert(c.public_bytes(Encoding.DER)) for c in pkcs7.load_der_pkcs7_certificates(der)]
+    except ValueError as error:
+        raise Malformed("expected certificates in a PKCS #7, got something else") from error
+
+
+def _crls(data: bytes) -> list[Crl]:
+    ders = [der for label, der in _blocks(data) if label == b"X509 CRL"] if b"-----BEGIN " in data else [data]
+    found = [Crl(der) for der in ders]
+    for crl in found:
+        _ = crl.x509
+    if not found:
+        raise Malformed("expected a certificate revocation list (PEM or DER), got none")
+    return found
+
+
+def _ocsps(data: bytes) -> list[Ocsp]:
+    try:
+        return [Ocsp.from_response(data)]
+    except Malformed:
+        basic = Ocsp(data)
+        try:
+            _ = basic.asn1["tbs_response_data"].native
+        except (ValueError, TypeError, KeyError) as error:
+            raise Malformed("expected an OCSP response in DER, got something else") from error
+        return [basic]
