@@ -49,12 +49,6 @@ class _Writer(IncrementalPdfFileWriter):
     def _update_meta(self) -> None:
         pass
 
-    def update_root(self) -> None:
-        super().update_root()
-
-    def write_in_place(self) -> None:
-        super().write_in_place()
-
 
 def seal(document: Document, spec: Spec, means: Means) -> Draft:
     """EN 319 142-1 clause 6, levels B-B to B-LTA: one update for the signature, and one for the validation data and the document time-stamp.

@@ -1,0 +1,64 @@
+"""The one way into the formats: plain values and callables only, so that it runs as well in a confined process that has no key."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from eseal.draft import Draft
+from eseal.levels import Means
+from eseal.spec import Format, Spec
+from trust.algorithms import Algorithm
+from trust.model import Cert, Document
+from trust.ports import Key, Stamper, StatusSource
+
+MODULES: Mapping[Format, str] = MappingProxyType({Format.PADES: "eseal.formats.pades", Format.CADES: "eseal.formats.cades"})
+"""Each has seal(document, spec, means) -> Draft."""
+
+PARSING = frozenset({Format.PADES})
+"""Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What of a key may be known outside its process."""
+
+    certificate: Cert
+    chain: tuple[Cert, ...]
+    algorithm: Algorithm
+
+    @classmethod
+    def of(cls, key: Key) -> "Holder":
+        return cls(key.certificate, tuple(key.chain), key.algorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """trust.ports.Key whose private half is somebody else's."""
+
+    holder: Holder
+    signing: Callable[[bytes], bytes]
+
+    @property
+    def certificate(self) -> Cert:
+        return self.holder.certificate
+
+    @property
+    def chain(self) -> tuple[Cert, ...]:
+        return self.holder.chain
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return self.holder.algorithm
+
+    def sign(self, data: bytes) -> bytes:
+        return self.signing(data)
+
+
+def draft(
+    document: Document, spec: Spec, holder: Holder, now: datetime, *, sign: Callable[[bytes], bytes], stamp: Stamper, status: StatusSource
+) -> Draft:
+    """The seal that `spec` asks for, neither checked nor recorded. Errors are the format's and the callables'."""
+    made: Draft = importlib.import_module(MODULES[spec.format]).seal(document, spec, Means(_Proxy(holder, sign), stamp, status, now))
+    return made

@@ -1,0 +1,228 @@
+"""Sealing, in the order of its effects: build, stamp, status, check, record, release.
+
+Nothing leaves that our own verifier does not pass at the level that was asked for, and nothing that is not in the journal. A crash before the
+journal's entry leaves nothing behind but a signature and a token that nobody has; a crash after it leaves an entry for a document that nobody got.
+"""
+
+import importlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, Protocol, TypeVar
+
+from eseal import drafting
+from eseal.draft import Draft, Span, assembled
+from eseal.drafting import Holder
+from eseal.spec import MEDIA_TYPE, Level, Packaging, Spec
+from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
+from trust.model import Cert, Digest, Document
+from trust.ports import Clock, Key, Stamper, Status, StatusSource
+
+T = TypeVar("T")
+_LOG = logging.getLogger("kakuin.eseal")
+
+MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 5, 8
+"""Calls that one seal may make: a signature once more for want of room, stamps likewise with the archive's, status of each chain."""
+LARGEST_SIGNED = 1 << 16
+"""Bytes of signed attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a verifier says of one signature in a file."""
+
+    passed: bool
+    level: str
+    """As the verifier found it: `PAdES-BASELINE-LTA`."""
+    why: str = ""
+    """For people, where it did not pass."""
+
+
+class Check(Protocol):
+    """Our own verifier, given by the composition: its verdict on the signature with the value `signature` in `sealed`.
+
+    It decides at the present time with this installation's anchors and status lists (a seal below B-LT carries none of its own), and
+    fetches nothing.
+    """
+
+    def __call__(self, sealed: Document, detached: Sequence[Document], signature: bytes) -> Finding: ...
+
+
+class Runner(Protocol):
+    """Runs `module:function` with `args`, and with `calls` as keyword arguments: trust.edge.sandbox.Sandbox.run, or here()."""
+
+    def __call__(self, target: str, *args: Any, calls: Mapping[str, Callable[..., Any]] | None, returns: type[T]) -> T: ...
+
+
+Record = Callable[[str, bytes], int]
+"""The journal's append: kind and body -> index, durable when it returns. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed document, checked and recorded. It reads the document that was given, and lives as long as that one does."""
+
+    document: Document
+    spec: Spec
+    organisation: str
+    time: datetime
+    index: int
+    """Of the entry in the journal: the seal's number."""
+    sha256: bytes
+    """Of the sealed document."""
+    draft: Draft
+    signed: tuple[bytes, ...]
+    """SHA-256 of everything that the key signed for it: one, or two when room was short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals documents for organisations. Thread-safe."""
+
+    keys: Callable[[str], Key]
+    """Corporate number -> the organisation's seal key; NotFound for one that has none."""
+    stamp: Stamper
+    status: StatusSource
+    record: Record
+    clock: Clock
+    check: Check
+    run: Runner
+
+    def seal(self, document: Document, spec: Spec, organisation: str) -> Sealed:
+        """Seal a document for an organisation.
+
+        The answer is at the level that was asked for, or there is none: Unavailable when the authority, the status service or the journal is away,
+        Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key.
+        """
+        if document.size == 0:
+            raise Malformed("the document is empty")
+        key, now, signed = self.keys(organisation), self.clock(), list[bytes]()
+        draft = self._draft(document, spec, key, now, signed)
+        sealed = assembled(document, draft.pieces, sealed_name(document.name, spec), MEDIA_TYPE[spec.format, spec.packaging][0])
+        self._checked(sealed, document, spec, draft)
+        made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
+        return replace(made, index=self._recorded(made, document, key))
+
+    def _draft(self, document: Document, spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
+        calls = {
+            "sign": _at_most(MOST_SIGNATURES, "signatures", _signing(key, signed)),
+            "stamp": _at_most(MOST_STAMPS, "time-stamps", _stamping(self.stamp, spec.level)),
+            "status": _at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
+        }
+        run = self.run if spec.format in drafting.PARSING else here
+        draft = run("eseal.drafting:draft", document, spec, Holder.of(key), now, calls=calls, returns=Draft)
+        _sound(draft, document, spec)
+        return draft
+
+    def _checked(self, sealed: Document, document: Document, spec: Spec, draft: Draft) -> None:
+        finding = self.check(sealed, (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
+        if finding.passed and finding.level.endswith(f"-BASELINE-{spec.level.removeprefix('B-')}"):
+            return
+        _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
+        raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
+
+    def _recorded(self, made: Sealed, document: Document, key: Key) -> int:
+        # Digests, never the document: what an entry reveals is decided on privacy.
+        entry = {
+            "certificate": key.certificate.id.hex(),
+            "document": _sha256(document).hex(),
+            "format": made.spec.format,
+            "level": made.spec.level,
+            "organisation": made.organisation,
+            "packaging": made.spec.packaging,
+            "sealed": made.sha256.hex(),
+            "signature": Digest.of("sha256", made.draft.signature).value.hex(),
+            "signed": [digest.hex() for digest in made.signed],
+            "stamps": [Digest.of("sha256", token).value.hex() for token in made.draft.stamps],
+            "time": made.time.isoformat(),
+        }
+        return self.record("seal", json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
+
+
+def here(target: str, *args: Any, calls: Mapping[str, Callable[..., Any]] | None, returns: type[T]) -> T:
+    """Runner in this very process: for documents that are the caller's own, and for formats that parse nothing."""
+    module, _, name = target.partition(":")
+    made = getattr(importlib.import_module(module), name)(*args, **(calls or {}))
+    if not isinstance(made, returns):
+        raise Malformed(f"{name} made a {type(made).__name__}")
+    return made
+
+
+def sealed_name(name: str | None, spec: Spec) -> str:
+    """`contract.pdf` -> `contract.sealed.pdf`; `data.csv` -> `data.csv.p7s`."""
+    ending = MEDIA_TYPE[spec.format, spec.packaging][1]
+    given = name or "document"
+    return f"{PurePath(given).stem}.sealed{ending}" if spec.packaging is Packaging.ENVELOPED else given + ending
+
+
+def _sha256(document: Document) -> bytes:
+    found = document.digest("sha256")
+    if found is None:
+        raise Malformed("only digests of this document are known")
+    return found.value
+
+
+def _sound(draft: Draft, document: Document, spec: Spec) -> None:
+    """The confined process may be in a stranger's hands: what it hands back holds the document whole and in order, or not at all."""
+    at = 0
+    for piece in draft.pieces:
+        if isinstance(piece, Span):
+            if piece.start != at or piece.stop < at:
+                raise Malformed("the seal that was made leaves out or repeats a part of the document")
+            at = piece.stop
+        elif not isinstance(piece, bytes):
+            raise Malformed("the seal that was made is not bytes")
+    if at != (0 if spec.packaging is Packaging.DETACHED else document.size):
+        raise Malformed("the seal that was made does not hold the document")
+    if not all(isinstance(s, bytes) for s in (draft.signature, *draft.stamps)) or not all(isinstance(w, str) for w in draft.warnings):
+        raise Malformed("the seal that was made is not well formed")
+
+
+def _at_most(count: int, what: str, call: Callable[..., T]) -> Callable[..., T]:
+    left = [count]
+
+    def counted(*args: Any) -> T:
+        if not left[0]:
+            raise Unacceptable(f"one seal makes at most {count} {what}")
+        left[0] -= 1
+        return call(*args)
+
+    return counted
+
+
+def _signing(key: Key, signed: list[bytes]) -> Callable[[bytes], bytes]:
+    def sign(data: object) -> bytes:
+        # Signed attributes are a SET OF (0x31): whoever holds the confined process cannot have a certificate, a token or a plain file signed.
+        if not isinstance(data, bytes) or not 0 < len(data) <= LARGEST_SIGNED or data[0] != 0x31:
+            raise Unacceptable("only signed attributes are signed")
+        signed.append(Digest.of("sha256", data).value)
+        return key.sign(data)
+
+    return sign
+
+
+def _stamping(stamp: Stamper, level: Level) -> Stamper:
+    def stamped(imprint: object) -> bytes:
+        if not isinstance(imprint, Digest):
+            raise Malformed("a time-stamp is over a digest")
+        try:
+            return stamp(imprint)
+        except Unavailable as error:
+            raise Unavailable(f"{level} needs a time-stamp and the authority gives none: {error}") from error
+
+    return stamped
+
+
+def _asking(status: StatusSource, level: Level) -> StatusSource:
+    def asked(chain: Sequence[Cert]) -> Status:
+        if not all(isinstance(c, Cert) for c in chain):
+            raise Malformed("status is asked of certificates")
+        try:
+            return status(chain)
+        except Unavailable as error:
+            raise Unavailable(f"{level} needs revocation data and there is none: {error}") from error
+
+    return asked
