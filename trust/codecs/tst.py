@@ -1,0 +1,193 @@
+"""The time-stamp token as an authority writes it: TSTInfo in a SignedData (RFC 3161 section 2.4.2, RFC 5816, RFC 5652).
+
+Made by hand: everything about a unit that does not change is encoded once (`Signer`), so that a token costs a handful of
+concatenations beside its signature. Reading tokens for a verdict is `trust.codecs.cms`, which shares no code with this module.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from trust.algorithms import DIGESTS, OID_BY_SIGNATURE, RSASSA_PSS_OID, Algorithm
+from trust.codecs import asn1
+from trust.codecs.asn1 import INTEGER, OID, SEQUENCE, SET, oid_content, tlv
+from trust.errors import Unacceptable
+from trust.model import Cert
+
+NULL = b"\x05\x00"
+
+
+def length(count: int) -> bytes:
+    """DER length octets, quick for the short."""
+    if count < 0x80:
+        return bytes((count,))
+    if count < 0x100:
+        return bytes((0x81, count))
+    return asn1.length_octets(count)
+
+
+def integer(value: int) -> bytes:
+    """DER INTEGER."""
+    return tlv(INTEGER, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True))
+
+
+def identifier(dotted: str) -> bytes:
+    """DER OBJECT IDENTIFIER."""
+    return tlv(OID, oid_content(dotted))
+
+
+VERSION_1 = integer(1)
+
+
+def accuracy(microseconds: int) -> bytes:
+    """DER Accuracy, RFC 3161 section 2.4.2: seconds, millis [0] and micros [1] of 1 to 999, each absent where zero."""
+    if microseconds < 1:
+        raise Unacceptable(f"accuracy is at least one microsecond, got {microseconds}")
+    seconds, rest = divmod(microseconds, 1_000_000)
+    millis, micros = divmod(rest, 1_000)
+    parts = integer(seconds) if seconds else b""
+    for tag, count in ((0x80, millis), (0x81, micros)):
+        if count:
+            parts += bytes((tag,)) + integer(count)[1:]
+    return tlv(SEQUENCE, parts)
+
+
+def generalized_time(moment: datetime, digits: int) -> bytes:
+    """DER GeneralizedTime of an aware UTC time, cut (never rounded: it is not later than it was) to `digits` of a second.
+
+    RFC 3161 section 2.4.2: no trailing zeros in the fraction, and no point without a fraction.
+    """
+    text = moment.strftime("%Y%m%d%H%M%S")
+    fraction = f"{moment.microsecond:06d}"[:digits].rstrip("0")
+    body = (f"{text}.{fraction}Z" if fraction else text + "Z").encode("ascii")
+    return bytes((asn1.GENERALIZED_TIME, len(body))) + body
+
+
+def tst_info(
+    *, policy: bytes, imprint: bytes, serial: int, gen_time: bytes, accuracy: bytes, ordering: bool, nonce: bytes | None, tail: bytes
+) -> bytes:
+    """DER TSTInfo. All parts are DER but `nonce` (content octets of its INTEGER); `tail` is tsa [0] and extensions [1]."""
+    body = b"".join(
+        (
+            VERSION_1,
+            policy,
+            imprint,
+            integer(serial),
+            gen_time,
+            accuracy,
+            b"\x01\x01\xff" if ordering else b"",
+            b"" if nonce is None else b"\x02" + length(len(nonce)) + nonce,
+            tail,
+        )
+    )
+    return b"\x30" + length(len(body)) + body
+
+
+def directory_name(name: bytes) -> bytes:
+    """`tsa [0] GeneralName` of TSTInfo, as a directoryName [4], from a DER Name."""
+    return tlv(asn1.context(0), tlv(asn1.context(4), name))
+
+
+_ID_DATA = "1.2.840.113549.1.7."
+_ATTRIBUTE = "1.2.840.113549.1.9."
+_SIGNED_DATA = identifier(_ID_DATA + "2")
+_TST_INFO = identifier(_ATTRIBUTE + "16.1.4")
+_RSA_ENCRYPTION = tlv(SEQUENCE, identifier("1.2.840.113549.1.1.1") + NULL)
+
+
+def _attribute(number: str, value: bytes) -> bytes:
+    return tlv(SEQUENCE, identifier(_ATTRIBUTE + number) + tlv(SET, value))
+
+
+def digest_identifier(name: str) -> bytes:
+    """DER AlgorithmIdentifier of a digest, without parameters (RFC 5754 section 2)."""
+    return tlv(SEQUENCE, identifier(DIGESTS[name].oid))
+
+
+def signature_identifier(algorithm: Algorithm) -> bytes:
+    """DER AlgorithmIdentifier for SignerInfo.signatureAlgorithm.
+
+    rsaEncryption for PKCS #1 (RFC 5754 section 3.2: what every reader must know); RSASSA-PSS with its parameters (RFC 4056); else without
+    parameters (RFC 5754 section 3.3, RFC 8419, RFC 9882).
+    """
+    if algorithm.scheme == "rsa-pkcs1":
+        return _RSA_ENCRYPTION
+    if algorithm.scheme != "rsa-pss":
+        return tlv(SEQUENCE, identifier(OID_BY_SIGNATURE[algorithm]))
+    digest = digest_identifier(algorithm.digest or "")
+    mask = tlv(SEQUENCE, identifier("1.2.840.113549.1.1.8") + digest_identifier(algorithm.mgf_digest or ""))
+    parts = tlv(asn1.context(0), digest) + tlv(asn1.context(1), mask) + tlv(asn1.context(2), integer(algorithm.salt or 0))
+    return tlv(SEQUENCE, identifier(RSASSA_PSS_OID) + tlv(SEQUENCE, parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What all tokens of one unit share, encoded once."""
+
+    digest: str
+    """Of messageDigest."""
+    head: bytes
+    """SignedData's version and digestAlgorithms."""
+    certificates: bytes
+    """`certificates [0]`, in the order of a DER SET OF."""
+    before: bytes
+    """Signed attributes before the message digest's value, …"""
+    after: bytes
+    """… and after it."""
+    identity: bytes
+    """SignerInfo's version, sid and digestAlgorithm."""
+    signature: bytes
+    """SignerInfo's signatureAlgorithm."""
+
+    @classmethod
+    def of(cls, certificate: Cert, chain: Iterable[Cert], algorithm: Algorithm) -> "Signer":
+        """RFC 3161 section 2.4.2 and RFC 5816: one signer, and in its signed attributes the certificate's SHA-256 as ESSCertIDv2.
+
+        signingTime is left out, so that a token states one time only. ESSCertIDv2's issuerSerial is left out, because the sid says it
+        (RFC 5035 section 4). Of the chain the root is left out: a verifier has it from elsewhere, or not at all. Ed25519 and ML-DSA hash for themselves: their messageDigest is SHA-512 (RFC 8419, RFC 9882).
+        """
+        digest = algorithm.digest or "sha512"
+        size = DIGESTS[digest].size
+        reference = tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, tlv(asn1.OCTET_STRING, hashlib.sha256(certificate.der).digest()))))
+        placeholder = _attribute("4", tlv(asn1.OCTET_STRING, bytes(size)))
+        # X.690 clause 11.6: attributes in ascending order of their encodings. Their lengths differ, so the digest's value never matters.
+        parts = sorted((_attribute("3", _TST_INFO), placeholder, _attribute("16.2.47", reference)))
+        place = parts.index(placeholder)
+        before = b"".join(parts[: place + 1])[:-size]
+        after = b"".join(parts[place + 1 :])
+        digests = digest_identifier(digest)
+        issuer_and_serial = tlv(SEQUENCE, certificate.issuer + integer(certificate.serial))
+        certificates = sorted({certificate.der, *(c.der for c in chain if c.subject != c.issuer)})
+        return cls(
+            digest,
+            integer(3) + tlv(SET, digests),
+            tlv(asn1.context(0), b"".join(certificates)),
+            before,
+            after,
+            VERSION_1 + issuer_and_serial + digests,
+            signature_identifier(algorithm),
+        )
+
+    def attributes(self, info: bytes) -> bytes:
+        """The signed attributes over a TSTInfo as the DER SET that the key signs (RFC 5652 section 5.4)."""
+        body = self.before + hashlib.new(self.digest, info).digest() + self.after
+        return b"\x31" + length(len(body)) + body
+
+    def token(self, info: bytes, attributes: bytes, signature: bytes, *, certificates: bool) -> bytes:
+        """The TimeStampToken: ContentInfo of a SignedData over `info`; `attributes` as `attributes()` made them."""
+        signer = b"".join((self.identity, b"\xa0", attributes[1:], self.signature, b"\x04", length(len(signature)), signature))
+        signer = b"\x30" + length(len(signer)) + signer
+        content = b"\x04" + length(len(info)) + info
+        content = _TST_INFO + b"\xa0" + length(len(content)) + content
+        body = b"".join(
+            (
+                self.head,
+                b"\x30" + length(len(content)) + content,
+                self.certificates if certificates else b"",
+                b"\x31" + length(len(signer)) + signer,
+            )
+        )
+        body = b"\x30" + length(len(body)) + body
+        body = _SIGNED_DATA + b"\xa0" + length(len(body)) + body
+        return b"\x30" + length(len(body)) + body

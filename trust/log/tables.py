@@ -1,0 +1,38 @@
+"""The journal's tables. Their history is in trust/edge/migrations; a test holds the two against each other."""
+
+from sqlalchemy import DDL, BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint, event
+
+METADATA = MetaData()
+
+ENTRY = Table(
+    "journal_entry",
+    METADATA,
+    # INTEGER on SQLite, so that it is the row's own address: appending is writing at the end of the file.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary(32), nullable=False),
+    Column("unit", String(80)),
+    Column("serial", BigInteger),
+    # The database itself forbids a serial used twice. Serials rise, so this index too is written at its end.
+    UniqueConstraint("unit", "serial", name="journal_entry_serial"),
+)
+"""Entries, numbered from 0 without gaps. `at` is microseconds since 1970 UTC; `unit` and `serial` are None where nothing is numbered."""
+
+NEXT = Table(
+    "journal_next",
+    METADATA,
+    Column("name", String(80), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""The next number: of the entries under the name "", of each unit's serials under the unit's name."""
+
+APPEND_ONLY = tuple(
+    f"CREATE TRIGGER journal_entry_no_{verb.lower()} BEFORE {verb} ON journal_entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+"""SQLite: against accidents. Against intent there are the leaf hashes."""
+
+for statement in APPEND_ONLY:
+    event.listen(ENTRY, "after_create", DDL(statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

@@ -1,0 +1,157 @@
+"""The authority over HTTP (RFC 3161 section 3.4, RFC 9110), as a bare ASGI endpoint: a framework's route costs half of the rate.
+
+What the protocol can say is said in the protocol: every TimeStampResp, refusals included, is HTTP 200. What never became a request of the
+protocol is an HTTP error with an RFC 9457 problem: another method (405), another media type or a coded body (415), and a body over the
+limit (413: it is not read, so nothing can be said of what it asks; the limit is far above any request that could be granted).
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from trust.codecs.tsp import MAX_REQUEST
+from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
+from tsa.service import Authority
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+QUERY = b"application/timestamp-query"
+REPLY = b"application/timestamp-reply"
+PEM = b"application/pem-certificate-chain"
+
+_LOG = logging.getLogger("kakuin.tsa")
+
+
+class _MethodNotAllowed(KakuinError):
+    """The method is not one that this address answers."""
+
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+    status = 405
+
+
+class Endpoint:
+    """`POST {path}`: a TimeStampReq for a TimeStampResp. `GET {path}/certificates`: the unit's certificate and its issuers, as PEM."""
+
+    def __init__(self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST) -> None:
+        self.path = path
+        self._certificates = path + "/certificates"
+        self._authority = authority
+        self._limit = limit
+        """Bytes of a body."""
+
+    def serves(self, path: str) -> bool:
+        return path in (self.path, self._certificates)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _other(scope, receive, send)
+            return
+        path = scope["path"]
+        if path == self.path:
+            if scope["method"] == "POST":
+                await self._stamp(scope, receive, send)
+            else:
+                await _problem(send, _MethodNotAllowed("send a time-stamp request with POST"), ((b"allow", b"POST"),))
+        elif path == self._certificates:
+            if scope["method"] in ("GET", "HEAD"):
+                await _answer(send, PEM, self._authority.pem())
+            else:
+                await _problem(send, _MethodNotAllowed("certificates are read with GET"), ((b"allow", b"GET, HEAD"),))
+        else:
+            await _problem(send, NotFound("nothing is served at this address"))
+
+    async def _stamp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._body(scope["headers"], receive)
+        except KakuinError as error:
+            # The body may not have been read to its end, so the connection cannot be used again.
+            await _problem(send, error, ((b"connection", b"close"),))
+            return
+        if body is None:
+            return
+        await _answer(send, REPLY, await self._authority.stamp_soon(body))
+
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
+        """The whole body, whatever its framing; None when the client has gone."""
+        self._require_query(headers)
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            if len(body) > self._limit:
+                raise self._too_large
+            return body
+        pieces, size = [body], len(body)
+        while message["type"] == "http.request" and message.get("more_body", False):
+            if size > self._limit:
+                raise self._too_large
+            message = await receive()
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+        if message["type"] != "http.request":
+            return None
+        if size > self._limit:
+            raise self._too_large
+        return b"".join(pieces)
+
+    def _require_query(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """RFC 9110 section 8.3.1: type and subtype in any case, parameters of no meaning here. One Content-Type, no coding."""
+        kinds = 0
+        for name, value in headers:
+            if name == b"content-type":
+                kinds += 1
+                if value != QUERY and value.split(b";", 1)[0].strip().lower() != QUERY:
+                    raise UnsupportedMedia(f"content-type {QUERY.decode()} expected")
+            elif name == b"content-length":
+                if int(value) > self._limit:
+                    raise self._too_large
+            elif name == b"content-encoding" and value.strip().lower() != b"identity":
+                raise UnsupportedMedia("no content-encoding is read here")
+        if kinds != 1:
+            raise UnsupportedMedia(f"one content-type {QUERY.decode()} expected, got {kinds}")
+
+    @property
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"a time-stamp request is at most {self._limit} bytes")
+
+
+def front(endpoint: Endpoint, application: Application) -> Application:
+    """The endpoint's addresses first, everything else to the application."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and endpoint.serves(scope["path"]):
+            await endpoint(scope, receive, send)
+        else:
+            await application(scope, receive, send)
+
+    return serve
+
+
+async def _other(scope: Scope, receive: Receive, send: Send) -> None:
+    """On its own, the endpoint has nothing to start or stop, and no websocket."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1002})
+        return
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """RFC 9457."""
+    _LOG.info("refused with HTTP %d: %s", error.status, error)
+    document = {"type": f"urn:kakuin:problem:{error.slug}", "title": error.title, "status": error.status, "detail": str(error)}
+    await _answer(send, b"application/problem+json", json.dumps(document).encode(), status=error.status, headers=headers)
+
+
+async def _answer(send: Send, media_type: bytes, body: bytes, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    start = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
