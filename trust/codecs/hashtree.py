@@ -1,0 +1,260 @@
+"""Evidence records as hash trees: RFC 4998 (ASN.1) read here, RFC 6283 (XML) in `trust.codecs.xmlers`, and one computation for both.
+
+A record proves data objects through a sequence of chains of archive time-stamps: inside a chain each covers the time-stamp before it,
+and the first of a new chain covers the data and all chains before.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trust.algorithms import hasher
+from trust.codecs import asn1
+from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
+from trust.codecs.cades import ValidationData
+from trust.codecs.signed_data import cert, ocsp_response
+from trust.codecs.xml import Method
+from trust.errors import Malformed, Unacceptable
+from trust.model import Cert, Crl, Digest, Ocsp
+
+MAX_STAMPS = 1000
+"""Archive time-stamps of one record: renewed yearly, a thousand years."""
+MAX_HASHES = 1_000_000
+"""Values of one reduced hash tree."""
+
+NO_DATA = ValidationData()
+RFC4998 = "RFC4998"
+RFC6283 = "RFC6283"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveTimeStamp:
+    """RFC 4998 section 4.1, RFC 6283 section 3.1.2."""
+
+    algorithm: str | None
+    """The digest that it names itself; None where it names none (RFC 4998: then that of its token)."""
+    known: bool
+    """Whether what it names is known here."""
+    tree: tuple[tuple[bytes, ...], ...]
+    """The reduced hash tree, from the leaves up; empty where the token covers one hash directly."""
+    token: bytes
+    """DER TimeStampToken."""
+    renewed: bytes
+    """What the next archive time-stamp of the chain hashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Archive time-stamps made with one digest algorithm."""
+
+    stamps: tuple[ArchiveTimeStamp, ...]
+    earlier: bytes
+    """The octets of all chains before it, as this chain hashes them."""
+    canonical: Method | None = None
+    """RFC 6283: how XML data objects become octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRecord:
+    """A parsed record."""
+
+    form: str
+    chains: tuple[Chain, ...]
+    data: ValidationData = NO_DATA
+    """Certificates and status data that stand beside the time-stamps."""
+
+
+DataObject = Callable[[str, Method | None], bytes | None]
+"""A data object: the digest of its octets under an algorithm; None where that cannot be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One archive time-stamp held against what it must cover."""
+
+    intact: bool
+    """Its token carries the root of its hash tree."""
+    linked: bool | None
+    """What came before is in the tree: the time-stamp before it or, for the first of a chain, the chains before with the same data objects.
+
+    True for the very first; None where it cannot be told, because no data object is known (RFC 4998 binds the chains through the data).
+    """
+    objects: tuple[bool, ...] = ()
+    """For the first of a chain: which data objects are in the tree."""
+
+
+def judge(record: EvidenceRecord, imprints: Sequence[Digest], objects: Sequence[DataObject]) -> tuple[Judged, ...]:
+    """RFC 4998 sections 4.3 and 5.3, RFC 6283 sections 3.3 and 4.3. `imprints` are those of the tokens, in the order of the record."""
+    made: list[Judged] = []
+    rest = iter(imprints)
+    at_first: tuple[bool, ...] = ()  # which data objects the first chain holds
+    for chain in record.chains:
+        first: str | None = None
+        for place, stamp in enumerate(chain.stamps):
+            imprint = next(rest)
+            algorithm = (stamp.algorithm or imprint.algorithm) if stamp.known else None
+            first = algorithm if place == 0 else first
+            # RFC 4998 section 5.2: all archive time-stamps of a chain use one algorithm.
+            if algorithm is None or algorithm != first:
+                made.append(Judged(intact=False, linked=False))
+                continue
+            try:
+                if place:
+                    made.append(_renewed(stamp, chain.stamps[place - 1], _Hash(algorithm), imprint))
+                else:
+                    made.append(_first_of(record.form, chain, _Hash(algorithm), imprint, objects, at_first))
+                    at_first = at_first or made[-1].objects
+            except Unacceptable:
+                made.append(Judged(intact=False, linked=False))
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hash:
+    algorithm: str
+
+    def __call__(self, *parts: bytes) -> bytes:
+        running = hasher(self.algorithm)
+        for part in parts:
+            running.update(part)
+        return bytes(running.digest())
+
+
+def _renewed(stamp: ArchiveTimeStamp, before: ArchiveTimeStamp, digest: _Hash, imprint: Digest) -> Judged:
+    """RFC 4998 section 5.2, time-stamp renewal: the tree holds the hash of the time-stamp before."""
+    value = digest(before.renewed)
+    tree = stamp.tree or ((value,),)
+    return Judged(_carries(imprint, tree, digest), value in tree[0])
+
+
+def _first_of(  # noqa: PLR0917  # one call, and each of them is needed
+    form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: Sequence[DataObject], at_first: Sequence[bool]
+) -> Judged:
+    """The initial archive time-stamp, and hash-tree renewal (RFC 4998 section 5.2): the tree holds the data objects, and the chains before."""
+    tree = chain.stamps[0].tree
+    values = [_leaf(form, chain, each, digest) for each in objects]
+    whole = digest(chain.earlier) if chain.earlier and form == RFC6283 else None
+    if not tree and whole is not None:
+        tree = ((*(options[0] for options in values if options), whole),)
+    elif not tree:
+        # Without a tree the token covers the one data object itself (RFC 4998 section 4.1).
+        tree = ((imprint.value,),) if any(imprint.value in options for options in values) else ((),)
+    leaves = frozenset(tree[0])
+    found = tuple(any(option in leaves for option in options) for options in values)
+    kept = all(inside for inside, before in zip(found, at_first, strict=False) if before)
+    if not chain.earlier:
+        linked: bool | None = True
+    elif whole is not None:
+        linked = whole in leaves and kept
+    else:
+        linked = kept if any(at_first) else None
+    return Judged(_carries(imprint, tree, digest), linked, found)
+
+
+def _carries(imprint: Digest, tree: Sequence[Sequence[bytes]], digest: _Hash) -> bool:
+    return imprint.algorithm == digest.algorithm and imprint.value == _root(tree, digest)
+
+
+def _leaf(form: str, chain: Chain, each: DataObject, digest: _Hash) -> tuple[bytes, ...]:
+    """What stands for a data object among the leaves; several where makers differ.
+
+    RFC 4998 section 5.2, step 4: the hash of its hash and that of the chains before, in this order; figure 4 there has them sorted, and
+    both bind the same two things. RFC 6283 section 4.2.2 lets the two stand side by side.
+    """
+    value = each(digest.algorithm, chain.canonical)
+    if value is None:
+        return ()
+    if form == RFC6283 or not chain.earlier:
+        return (value,)
+    before = digest(chain.earlier)
+    return (digest(value, before), digest(*sorted((value, before))))
+
+
+def _root(tree: Sequence[Sequence[bytes]], digest: _Hash) -> bytes:
+    """RFC 4998 section 4.3: sorted, joined and hashed, list by list; a first list of one value is that value."""
+    above: tuple[bytes, ...] = ()
+    for group in tree:
+        values = (*group, *above)
+        above = values if len(values) == 1 else (digest(*sorted(values)),)
+    return above[0] if above else b""
+
+
+# RFC 4998 section 3.1, 4.1, 5.1.
+
+
+def evidence_record(der: bytes) -> EvidenceRecord:
+    """An EvidenceRecord in ASN.1. Malformed where it is not one."""
+    fields = asn1.parse(der, Rules.BER).fields()
+    if (version := fields.take(INTEGER).small()) != 1:
+        raise Malformed(f"evidence record: version 1 expected, got {version}")
+    for node in fields.take(SEQUENCE).children:
+        asn1.algorithm_identifier(node)
+    infos = fields.maybe(context(0))
+    if fields.maybe(context(1)) is not None:
+        raise Malformed("evidence record over encrypted data (RFC 4998 section 6) is not read")
+    sequence = fields.take(SEQUENCE)
+    fields.done()
+    chains: list[Chain] = []
+    count = 0
+    for node in sequence.children:
+        earlier = asn1.tlv(SEQUENCE, b"".join(n.raw for n in sequence.children[: len(chains)])) if chains else b""
+        stamps = tuple(_archive_time_stamp(n) for n in node.expect(SEQUENCE).children)
+        count += len(stamps)
+        if not stamps or count > MAX_STAMPS:
+            raise Malformed(f"evidence record: 1 to {MAX_STAMPS} archive time-stamps in its chains expected, got {count}")
+        chains.append(Chain(stamps, earlier))
+    if not chains:
+        raise Malformed("evidence record without an archive time-stamp")
+    return EvidenceRecord(RFC4998, tuple(chains), ValidationData() if infos is None else _crypto_infos(infos))
+
+
+def _archive_time_stamp(node: Node) -> ArchiveTimeStamp:
+    fields = node.fields()
+    named = fields.maybe(context(0))
+    fields.maybe(context(1))
+    reduced = fields.maybe(context(2))
+    token = fields.take(SEQUENCE)
+    fields.done()
+    algorithm = None if named is None else _implicit_digest(named)
+    groups = [] if reduced is None else [group.expect(SEQUENCE).children for group in reduced.children]
+    tree = [tuple(leaf.expect(OCTET_STRING).octets() for leaf in group) for group in groups]
+    if reduced is not None and (not tree or not tree[0] or sum(map(len, tree)) > MAX_HASHES):
+        raise Malformed(f"evidence record: a reduced hash tree has 1 to {MAX_HASHES} values")
+    return ArchiveTimeStamp(algorithm, named is None or algorithm is not None, tuple(tree), token.raw, token.raw)
+
+
+def _implicit_digest(node: Node) -> str | None:
+    """`digestAlgorithm [0] AlgorithmIdentifier` under an implicit tag."""
+    return asn1.digest_name(asn1.parse(asn1.tlv(SEQUENCE, node.content), Rules.BER))
+
+
+def _crypto_infos(node: Node) -> ValidationData:
+    """Attributes of any type whose values are certificates, lists or OCSP answers: the types are not registered, the values tell."""
+    found = ValidationData()
+    for attribute in node.children:
+        try:
+            values = attribute.fields().rest()[1].expect(SET).children
+        except (Malformed, IndexError):
+            continue
+        for value in values:
+            found |= validation_value(value.raw)
+    return found
+
+
+def validation_value(der: bytes) -> ValidationData:
+    """One piece of validation data of unknown kind; empty where it is none."""
+    certs: tuple[Cert, ...] = ()
+    crls: tuple[Crl, ...] = ()
+    ocsps: tuple[Ocsp, ...] = ()
+    try:
+        made = cert(der)
+        made.x509  # noqa: B018  # readable, or not a certificate
+        certs = (made,)
+    except Malformed:
+        try:
+            listed = Crl(der)
+            listed.x509  # noqa: B018
+            crls = (listed,)
+        except Malformed:
+            answer = ocsp_response(der)
+            ocsps = () if answer is None else (answer,)
+    return ValidationData(certs, crls, ocsps)
