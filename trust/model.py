@@ -344,6 +344,8 @@ class Signature:
     """Name for people and reports: PDF field, XML Id, container entry."""
     mechanisms: tuple[str, ...] = ()
     """Further digest algorithms that the signature rests on (references, message digest)."""
+    key: bytes | None = None
+    """SubjectPublicKeyInfo (DER) of a bare key that stands where a certificate should (ds:KeyValue): it shows integrity and names nobody."""
 
     @property
     def intact_references(self) -> bool:

@@ -17,7 +17,7 @@ from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
 from verifier.formats.xades.properties import claims as said
 from verifier.formats.xades.references import Resolve, Resolved, Work, companions, resolve_all
-from verifier.formats.xades.signer import key_info_certificates, signer_of
+from verifier.formats.xades.signer import bare_key, key_info_certificates, signer_of
 from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
 
 MAX_COUNTERSIGNING: int = 5
@@ -123,13 +123,14 @@ def _complete(reading: _Reading, work: Work) -> None:
         said(one) if bound else Claims(),
         (
             *one.defects,
-            *_properties_defects(one, bound=bound),
+            *_properties_defects(one, references, bound=bound),
             *(d for r in references for x in (r, *r.entries) for d in x.defects),
             *(d for f in found for d in f.defects),
         ),
         None if one.master is None else one.master.id,
         one.name,
-        tuple(dict.fromkeys((*digests, *((signer_reference.digest_algorithm,) if signer_reference.digest_algorithm else ())))),
+        tuple(dict.fromkeys(d for d in (*digests, signer_reference.digest_algorithm) if d is not None)),
+        None if key_certs else bare_key(one),
     )
 
 
@@ -146,8 +147,8 @@ def _covers_properties(one: Frame, r: Resolved) -> bool:
     return inside and nodes.shows(top) and not any(h in nodes.hidden for h in top.iter())
 
 
-def _properties_defects(one: Frame, *, bound: bool) -> tuple[Defect, ...]:
-    if one.signed_properties is not None and not bound:
+def _properties_defects(one: Frame, references: tuple[Resolved, ...], *, bound: bool) -> tuple[Defect, ...]:
+    if one.signed_properties is not None and not bound and all(r.type != SIGNED_PROPERTIES_TYPE[one.namespace] for r in references):
         return (Defect("EN 319 132-1 clause 4.4.2", "no reference covers the SignedProperties of this signature"),)
     return ()
 
@@ -158,7 +159,8 @@ def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Refe
     for r in references:
         name = "signed properties" if r.target is not None and r.target is one.signed_properties else r.reference.name
         facts.append(replace(r.reference, name=name))
-        facts += [e.reference for e in r.entries]
+        # A manifest is a list of digests: the signature over it stands, given or not what it lists (XML Signature clause 5.1).
+        facts += [e.reference for e in r.entries if not e.absent]
     if references and not any(_is_content(one, r) for r in references):
         facts.append(Reference("signed data", found=False, intact=False))
     if one.master is not None:
@@ -172,10 +174,8 @@ def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Refe
 
 def _is_content(one: Frame, r: Resolved) -> bool:
     """Whether the reference is to more than the signature's own properties and key."""
-    if r.type == SIGNED_PROPERTIES_TYPE[one.namespace] or (r.target is None and r.document is None and not r.type):
-        return r.type != SIGNED_PROPERTIES_TYPE[one.namespace]
     if r.target is None:
-        return True
+        return r.type != SIGNED_PROPERTIES_TYPE[one.namespace]
     if r.target is one.signed_properties or r.target is one.key_info:
         return False
     own_property = split(r.target.tag)[1] in ("SignatureProperties", "SignatureProperty") and r.target.tag.startswith("{" + ds("")[1:-1])

@@ -55,6 +55,8 @@ def _partial(references: Iterable[Resolved]) -> Iterator[Uncovered]:
     for r in references:
         if r.document is not None and r.reference.found and r.reference.scope is Scope.PARTIAL:
             yield Uncovered(r.reference.name, "a filter takes only a part of the companion into the signature")
+        elif r.absent and r.entry:
+            yield Uncovered(r.reference.name, "named by a signed manifest and not given: nothing was checked")
 
 
 def _walk(tree: Tree, cover: _Cover, own: dict[Any, Frame]) -> Iterator[Uncovered]:

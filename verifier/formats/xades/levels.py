@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trust.codecs.xml import id_of
-from trust.codecs.xml.names import COUNTERSIGNED_TYPE, MANIFEST_TYPE, XADES_132, XADES_ER, ds, split, text_of
+from trust.codecs.xml.names import COUNTERSIGNED_TYPE, MANIFEST_TYPE, XADES_ER, ds, split, text_of
 from trust.model import Cert, SignerReference, StampKind
 from verifier.formats.validation_data import complete, self_issued
 from verifier.formats.xades.material import Material, of_token
@@ -124,15 +124,15 @@ def _baseline_b(shape: Shape) -> bool:
     formats = frame.data_property("DataObjectFormat")
     if not all(_described(f) for f in formats):
         return False
-    if any(split(p.tag)[0] == XADES_132 for p in frame.unsigned_property("ArchiveTimeStamp")):
-        return False
     if shape.signer is None or shape.signer not in shape.key_certs:
         return False
     named = frame.signed_property("SigningCertificateV2")
     if any(c.get("URI") is not None for s in named for c in s.iterchildren("*") if split(c.tag)[1] == "Cert"):
         return False
     described = {id(n.element) for f in formats if (n := _named(shape, f)) is not None}
-    return all(id(r.element) in described or _own_part(shape, r) for r in shape.references)
+    # deviates: of several references without an Id only the last is asked, as EU DSS does, because no DataObjectFormat could name them.
+    asked = {r.id: r for r in shape.references}
+    return all(id(r.element) in described or _own_part(shape, r) for r in asked.values())
 
 
 def _described(element: Any) -> bool:

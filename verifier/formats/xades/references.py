@@ -31,6 +31,10 @@ class Exhausted(Malformed):
     """The document as a whole asks for too much: never a matter of one reference alone."""
 
 
+class _Absent(Malformed):
+    """The companion was not given: nothing is wrong with the signature, and nothing is checked."""
+
+
 class Work:
     """How much one document may ask for: what bounds the time, because every reference and every stamp may canonicalise it anew."""
 
@@ -65,6 +69,10 @@ class Resolved:
     defects: tuple[Defect, ...] = ()
     entries: tuple["Resolved", ...] = ()
     """Of a manifest."""
+    absent: bool = False
+    """It is to a companion that was not given."""
+    entry: bool = False
+    """It stands in a manifest."""
 
     @property
     def id(self) -> str | None:
@@ -103,8 +111,7 @@ def resolve_all(frame: Frame, resolve: Resolve, work: Work) -> tuple[Resolved, .
             budget -= len(entries)
             if budget < 0:
                 raise Malformed(f"at most {MAX_REFERENCES} manifest entries expected in a signature")
-            inner = tuple(_resolved(frame, e, resolve, work, alone=False) for e in entries)
-            one = replace(one, entries=inner)
+            one = replace(one, entries=tuple(_resolved(frame, e, resolve, work, alone=False, entry=True) for e in entries))
         resolved.append(one)
     return tuple(resolved)
 
@@ -113,7 +120,7 @@ def _is_internal(uri: str | None) -> bool:
     return uri is not None and (not uri or uri.startswith("#"))
 
 
-def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone: bool) -> Resolved:
+def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone: bool, entry: bool = False) -> Resolved:
     uri, kind = element.get("URI"), element.get("Type", "")
     digest, flaws = _signed_digest(element)
     name = asn1.printable(uri or id_of(element) or ("whole document" if uri == "" else "companion"), 120)
@@ -124,16 +131,16 @@ def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone
         if len(transforms) > MAX_TRANSFORMS:
             raise Unacceptable(f"at most {MAX_TRANSFORMS} transforms expected")
         if _is_internal(uri):
-            found = _inside(_Asked(element, uri, kind, name, transforms), frame, work)
+            found = _inside(_Asked(element, uri, "" if entry else kind, name, transforms), frame, work)
         else:
             found = _outside(_Asked(element, uri, kind, name, transforms), resolve, alone=alone)
     except Exhausted:
         raise
     except (Malformed, Unacceptable) as error:
-        clause = "XML Signature clause 4.4.3"
-        return Resolved(
-            element, Reference(name, found=False, intact=False, digest=digest, uri=uri), kind, defects=(*flaws, Defect(clause, str(error)))
-        )
+        # Not fatal: that the reference was not found says it already (EN 319 102-1 clause 5.2.7, SIGNED_DATA_NOT_FOUND).
+        lost = Reference(name, found=False, intact=False, digest=digest, uri=uri)
+        why = Defect("XML Signature clause 4.4.3", str(error), fatal=False)
+        return Resolved(element, lost, kind, defects=(*flaws, why), absent=isinstance(error, _Absent), entry=entry)
     made = _made_digest(found, digest, work)
     reference = replace(found.reference, intact=digest is not None and made == digest, digest=digest, uri=uri)
     return replace(found, reference=reference, defects=flaws)
@@ -142,14 +149,14 @@ def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone
 def _signed_digest(element: Any) -> tuple[Digest | None, tuple[Defect, ...]]:
     methods, values = list(element.iterchildren(ds("DigestMethod"))), list(element.iterchildren(ds("DigestValue")))
     if len(methods) != 1 or len(values) != 1:
-        return None, (Defect("XML Signature clause 4.4.3", "reference has not one ds:DigestMethod and one ds:DigestValue"),)
+        return None, (Defect("XML Signature clause 4.4.3", "reference has not one ds:DigestMethod and one ds:DigestValue", fatal=False),)
     algorithm = digest_name(methods[0])
     if algorithm is None:
-        return None, (Defect("XML Signature clause 4.4.3.5", "digest method is unknown here"),)
+        return None, (Defect("XML Signature clause 4.4.3.5", "digest method is unknown here", fatal=False),)
     try:
         return Digest(algorithm, octets_of(values[0])), ()
     except Malformed:
-        return None, (Defect("XML Signature clause 4.4.3.6", "ds:DigestValue is not base64"),)
+        return None, (Defect("XML Signature clause 4.4.3.6", "ds:DigestValue is not base64", fatal=False),)
 
 
 def _transforms(element: Any) -> list[Any] | None:
@@ -241,10 +248,17 @@ def _refuse_foreign(frame: Frame, kind: str, target: Any) -> None:
     """A Type that speaks of a part of this signature may not lead to another's, nor to a copy elsewhere: so it is with wrapping."""
     if kind == SIGNED_PROPERTIES_TYPE[frame.namespace] and target is not frame.signed_properties:
         raise Malformed("reference of type SignedProperties leads elsewhere than to this signature's SignedProperties")
-    if kind == OBJECT_TYPE and target not in frame.objects:
+    if kind == OBJECT_TYPE and target not in frame.objects and not _own_property(frame, target):
         raise Malformed("reference of type Object leads elsewhere than to a ds:Object of this signature")
     if kind == MANIFEST_TYPE and not (target.tag == ds("Manifest") and target.getparent() in frame.objects):
         raise Malformed("reference of type Manifest leads elsewhere than to a ds:Manifest of this signature")
+
+
+def _own_property(frame: Frame, target: Any) -> bool:
+    """ds:KeyInfo, or ds:SignatureProperties or one of them, of this signature: makers give them the type Object too."""
+    if target is frame.key_info:
+        return target is not None
+    return target.tag in (ds("SignatureProperties"), ds("SignatureProperty")) and any(o in target.iterancestors() for o in frame.objects)
 
 
 def _outside(asked: _Asked, resolve: Resolve, *, alone: bool) -> Resolved:
@@ -254,7 +268,7 @@ def _outside(asked: _Asked, resolve: Resolve, *, alone: bool) -> Resolved:
     if document is None and alone and uri is not None:
         document = resolve(None)
     if document is None:
-        raise Malformed("companion that the reference names is not there")
+        raise _Absent("companion that the reference names is not there")
     found = Reference(asked.name, found=True, intact=False, scope=Scope.FULL if document.readable else Scope.DIGEST)
     if not asked.transforms:
         return Resolved(asked.element, found, asked.kind, document=document)

@@ -5,6 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
 from trust.algorithms import verify
 from trust.codecs import asn1
 from trust.codecs.asn1 import Rules
@@ -15,6 +20,7 @@ from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Digest, SignerReference
 from verifier.formats.xades.structure import Frame
 
+_DSIG11: Final = "http://www.w3.org/2009/xmldsig11#"
 MAX_CERTIFICATES: Final = 200
 """In one ds:KeyInfo."""
 
@@ -39,6 +45,50 @@ def key_info_certificates(frame: Frame) -> tuple[Cert, ...]:
     if frame.key_info is None:
         return ()
     return certificates(c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren(ds("X509Certificate")))
+
+
+_CURVES: Final = {"1.2.840.10045.3.1.7": ec.SECP256R1(), "1.3.132.0.34": ec.SECP384R1(), "1.3.132.0.35": ec.SECP521R1()}
+_MAX_KEY: Final = 2_048
+"""Bytes of an RSA modulus: above what OpenSSL verifies with."""
+
+
+def bare_key(frame: Frame) -> bytes | None:
+    """SubjectPublicKeyInfo of the one key in ds:KeyInfo (XML Signature clauses 4.5.2 and 4.5.10); None where there is none that is read here."""
+    if frame.key_info is None:
+        return None
+    inner = [c for v in frame.key_info.iterchildren(ds("KeyValue")) for c in v.iterchildren("*")]
+    inner += [c for c in frame.key_info.iterchildren("*") if c.tag == f"{{{_DSIG11}}}DEREncodedKeyValue"]
+    if len(inner) != 1:
+        return None
+    try:
+        key = _key(inner[0])
+        return None if key is None else key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (Malformed, ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+def _key(element: Any) -> PublicKeyTypes | None:
+    parts = {split(c.tag)[1]: c for c in element.iterchildren("*")}
+
+    def whole(name: str) -> int:
+        if name not in parts:
+            raise Malformed("key value is incomplete")
+        octets = octets_of(parts[name])
+        if len(octets) > _MAX_KEY:
+            raise Malformed("key value is too large")
+        return int.from_bytes(octets)
+
+    match split(element.tag)[1]:
+        case "RSAKeyValue":
+            return rsa.RSAPublicNumbers(whole("Exponent"), whole("Modulus")).public_key()
+        case "DSAKeyValue":
+            return dsa.DSAPublicNumbers(whole("Y"), dsa.DSAParameterNumbers(whole("P"), whole("Q"), whole("G"))).public_key()
+        case "ECKeyValue" if "NamedCurve" in parts and "PublicKey" in parts:
+            curve = _CURVES.get((parts["NamedCurve"].get("URI") or "").removeprefix("urn:oid:"))
+            return None if curve is None else ec.EllipticCurvePublicKey.from_encoded_point(curve, octets_of(parts["PublicKey"]))
+        case "DEREncodedKeyValue":
+            return load_der_public_key(octets_of(element))
+    return None
 
 
 def signer_of(frame: Frame, candidates: Sequence[Cert], others: Sequence[Cert], *, properties_signed: bool) -> tuple[Cert | None, SignerReference]:
