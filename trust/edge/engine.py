@@ -1,0 +1,138 @@
+"""The database: one engine for an installation, and its schema.
+
+SQLite in the instance's folder (write-ahead log, flushed at every commit), or PostgreSQL for several nodes. The schema's history is in
+trust/edge/migrations/versions: one line of revisions, each file named by its four-digit number.
+"""
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+from trust.errors import KakuinError, Misconfigured, Unavailable
+
+BUSY_MS = 10_000
+"""How long a writer waits for another before it gives up. Commits take about ten milliseconds on a slow disk."""
+
+_IMMEDIATE = "kakuin_immediate"
+_MIGRATION_LOCK = 0x6B616B75696E  # "kakuin", the number of PostgreSQL's advisory lock
+
+
+def connect(url: str) -> Engine:
+    """An engine. Misconfigured for an address that is none, or whose driver is not installed. Nothing is opened yet."""
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000}))
+        return create_engine(parsed, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"database.url needs the Python package {error.name}, which is not installed") from error
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise Misconfigured("database.url is not one that is known here: expected sqlite:///… or postgresql://…") from error
+
+
+def _sqlite(engine: Engine) -> Engine:
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours: the driver's own would leave schema changes outside
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine and pool, for transactions that read and then write.
+
+    On SQLite they take the write lock at their beginning: a transaction that reads first and finds the file changed when it comes to write fails at
+    once, whatever its patience. On PostgreSQL nothing changes.
+    """
+    return engine.execution_options(**{_IMMEDIATE: True})
+
+
+def newest_revision() -> str:
+    """The revision that this version of the code works with, from the files' names: Alembic itself costs a second fifth of the start."""
+    folder = resources.files("trust.edge") / "migrations" / "versions"
+    return max(m[1] for entry in folder.iterdir() if (m := re.fullmatch(r"(\d{4})_\w+\.py", entry.name)))
+
+
+def revision(engine: Engine) -> str | None:
+    """The database's revision; None for an empty one. Unavailable when it does not answer, Misconfigured when it is no database."""
+    with refused(engine), engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("select version_num from alembic_version")).scalar()
+        return None if found is None else str(found)
+
+
+def bring_up(engine: Engine) -> str | None:
+    """Make the schema that of this version; the revision that was there before, if it was an older one, for telling.
+
+    One transaction: it happens whole or not at all, and a second process waits for the first. Misconfigured when the database is newer than the code.
+    """
+    before, newest = revision(engine), newest_revision()
+    if before == newest:
+        return None
+    if before is not None and before > newest:
+        raise Misconfigured(f"the database was written by a newer kakuin (schema {before}, this one knows {newest}): upgrade kakuin")
+    with refused(engine), writing(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        _upgrade(connection)
+    return before
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("trust.edge") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+class refused:  # noqa: N801  # reads as a word: `with refused(engine):`
+    """A context that turns what the database says no with into one line, without the address, which may hold a password."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._name = str(engine.url.database) if engine.dialect.name == "sqlite" else f"{engine.url.host or 'localhost'}/{engine.url.database}"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, SQLAlchemyError):
+            raise self._told(error) from error
+
+    def _told(self, error: SQLAlchemyError) -> KakuinError:
+        said = str(getattr(error, "orig", None) or error).splitlines()[0].lower() if str(error) else type(error).__name__
+        if isinstance(error, OperationalError) and "unable to open" in said:
+            return Misconfigured(f"database {self._name} cannot be opened: look at the folder and its permissions")
+        if isinstance(error, OperationalError) and "readonly" in said:
+            return Misconfigured(f"database {self._name} cannot be written: the file or its disk is read-only")
+        if isinstance(error, OperationalError):
+            return Unavailable(f"database {self._name} does not answer: {said}")
+        if isinstance(error, DatabaseError) and ("not a database" in said or "malformed" in said):
+            return Misconfigured(f"database {self._name} is damaged ({said}): restore it from a backup")
+        return Unavailable(f"database {self._name} refused: {said}")
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"

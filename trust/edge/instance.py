@@ -1,0 +1,355 @@
+"""An instance: a folder with settings, keys, certificates and a database; made once, then opened.
+
+    kakuin.toml            settings
+    kakuin.db              certificates, journal, API keys (unless database.url says otherwise)
+    keys/NAME.pem          encrypted PKCS#8: root, ca, tsu, ocsp, seal-<法人番号>
+    keys/passphrase        of a demonstration only
+    certificates/NAME.pem  each with its issuers behind it
+    anchors/root.pem       what recipients need
+
+It is made in a folder beside its place and then moved there piece by piece, the settings last: an interrupted `create` leaves either nothing that
+counts or a finished rest that the next `create` moves.
+"""
+
+import fcntl
+import functools
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trust.edge import settings as configuration
+from trust.edge.clock import now as machine_clock
+from trust.edge.engine import bring_up, connect, sqlite_url
+from trust.edge.files import plainly, read_small, sync_folder, told, write_atomically
+from trust.edge.keystore import FileKey, algorithm_of, generate, pem_of, read_certificates, read_key, sign, write_key
+from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
+from trust.errors import Conflict, Misconfigured, NotFound
+from trust.model import Cert
+from trust.ports import Clock
+from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
+
+if TYPE_CHECKING:
+    from trust.log.journal import Journal
+    from trust.pki.profiles import Subject
+    from trust.pki.service import CertificateAuthority, Terms
+
+DEMONSTRATION_NAME = "Kakuin Demonstration (not a real organisation) 角印デモ用の架空組織"
+DATABASE = "kakuin.db"
+KEYS, CERTIFICATES, ANCHORS = "keys", "certificates", "anchors"
+PASSPHRASE_FILE = "passphrase"
+_STAGE = ".kakuin-new"
+_COMPLETE = "complete"
+_PARTS = (KEYS, CERTIFICATES, ANCHORS, DATABASE, configuration.FILE)
+"""In the order of moving: with the settings there, it is an instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What `create` has to know, each with its default: a demonstration, and called so."""
+
+    organisation: str = DEMONSTRATION_NAME
+    number: str = DEMONSTRATION
+    operator: str | None = None
+    """Who runs the installation: root, authority, time-stamping unit. The organisation itself where nothing is said."""
+    operator_number: str | None = None
+    base_url: str = ""
+    """Where others reach the service; it is written into certificates."""
+    host: str | None = None
+    port: int | None = None
+    key_type: str = "p256"
+    database_url: str = ""
+    clock: str | None = None
+    """A value of the setting tsa.clock; for a demonstration the development clock where nothing is said."""
+
+    @property
+    def demonstration(self) -> bool:
+        return corporate_number(self.number) == DEMONSTRATION
+
+    def settings(self) -> Settings:
+        """Checked as if they had been read from a file."""
+        defaults = Settings()
+        chosen = {
+            "service": {
+                "base_url": self.base_url,
+                "host": defaults.service.host if self.host is None else self.host,
+                "port": defaults.service.port if self.port is None else self.port,
+            },
+            "tsa": {"clock": self.clock or (DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK)},
+            "pki": {"key_type": self.key_type},
+            "database": {"url": self.database_url},
+        }
+        return configuration.combine(chosen, {}, "answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """One that has a seal here."""
+
+    number: CorporateNumber
+    name: str
+    certificate: Cert
+
+    @property
+    def key_name(self) -> str:
+        return f"seal-{self.number}"
+
+
+class Instance:
+    """An open instance. Keys are unlocked when they are first asked for; close() at the end, or use it as a context."""
+
+    def __init__(self, folder: Path, settings: Settings, secret: bytes | None, clock: Clock) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.anchors = folder / ANCHORS
+        self.clock = clock
+        self.new = False
+        """Made by this very call of create()."""
+        self.migrated_from: str | None = None
+        """The older schema that opening it replaced."""
+        self.engine = connect(settings.database.url or sqlite_url(folder / DATABASE))
+        self._secret = secret
+        self._keys: dict[str, FileKey] = {}
+
+    @classmethod
+    def open(cls, folder: Path, secret: bytes | None = None, *, clock: Clock = machine_clock, environ: Mapping[str, str] = os.environ) -> "Instance":
+        """The instance in `folder`, its database brought up to this version. Without `secret`, a demonstration uses the passphrase beside its keys.
+
+        NotFound where there is none; Misconfigured, in one line, for what is wrong with it; Unavailable when its database does not answer.
+        """
+        folder = folder.absolute()
+        if not folder.is_dir():
+            raise NotFound(f"there is no folder {folder}: make an instance with `kakuin init`")
+        opened = cls(folder, configuration.load(folder, environ), secret, clock)
+        if not opened.settings.database.url and not (folder / DATABASE).exists():
+            raise Misconfigured(f"database {folder / DATABASE} is missing: restore it from a backup, it holds what was issued")
+        opened.migrated_from = bring_up(opened.engine)
+        return opened
+
+    @classmethod
+    def create(cls, folder: Path, answers: Answers = Answers(), secret: bytes | None = None, *, clock: Clock = machine_clock) -> "Instance":
+        """Make an instance in `folder`, or open the one that is there (`new` tells which): a second call changes nothing.
+
+        A demonstration without `secret` gets a generated passphrase in a file beside its keys; everything else needs one. Misconfigured or
+        Conflict, in one line, when the folder cannot be used. May be called again after an interruption.
+        """
+        settings = answers.settings()
+        folder = folder.absolute()
+        with _held(folder):
+            if not (folder / configuration.FILE).exists():
+                stage = folder / _STAGE
+                if not (stage / _COMPLETE).exists():
+                    _refuse_strangers(folder, answers, secret)
+                    with told(f"write in {folder}"):
+                        shutil.rmtree(stage, ignore_errors=True)
+                        _build(stage, settings, answers, secret, clock)
+                        (stage / _COMPLETE).touch()
+                        sync_folder(stage)
+                with told(f"write in {folder}"):
+                    _move(stage, folder)
+                made = cls.open(folder, secret, clock=clock)
+                made.new = True
+                return made
+        return cls.open(folder, secret, clock=clock)
+
+    def __enter__(self) -> "Instance":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Record what waits for the journal, then let the database go."""
+        if "journal" in self.__dict__:
+            self.journal.close()
+        self.engine.dispose()
+
+    @property
+    def demonstration(self) -> bool:
+        """It has the seal of the demonstration organisation: what it issues means nothing."""
+        return (self.folder / CERTIFICATES / f"seal-{DEMONSTRATION}.pem").exists()
+
+    @property
+    def organisations(self) -> tuple[Organisation, ...]:
+        """Those with a seal here, by number."""
+        found = []
+        for path in sorted((self.folder / CERTIFICATES).glob("seal-*.pem")):
+            certificate = read_certificates(path)[0]
+            found.append(Organisation(CorporateNumber(path.stem.removeprefix("seal-")), certificate.name, certificate))
+        return tuple(found)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Of the keys that lie here."""
+        return tuple(sorted(path.stem for path in (self.folder / KEYS).glob("*.pem")))
+
+    def certificates(self, name: str) -> tuple[Cert, ...]:
+        """Of the key `name`, its own and its issuers'; no passphrase is needed. NotFound."""
+        if not name.replace("-", "").isalnum():
+            raise NotFound("there is no key of that name here")
+        return read_certificates(self.folder / CERTIFICATES / f"{name}.pem")
+
+    def certificate(self, name: str) -> Cert:
+        """The key's own certificate."""
+        return self.certificates(name)[0]
+
+    def key(self, name: str) -> FileKey:
+        """`root`, `ca`, `tsu`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
+        if name not in self._keys:
+            certificate, *chain = self.certificates(name)
+            self._keys[name] = FileKey(read_key(self._key_file(name), self._unlocking()), certificate, tuple(chain))
+        return self._keys[name]
+
+    def _key_file(self, name: str) -> Path:
+        return self.folder / KEYS / f"{name}.pem"
+
+    def _unlocking(self) -> bytes:
+        if self._secret is None:
+            beside = self.folder / KEYS / PASSPHRASE_FILE
+            if not beside.exists():
+                raise Misconfigured("the keys need their passphrase: --passphrase-file FILE, or KAKUIN_PASSPHRASE_FILE in the environment")
+            self._secret = read_small(beside, "passphrase file", 4096).rstrip(b"\r\n")
+        return self._secret
+
+    @functools.cached_property
+    def journal(self) -> "Journal":
+        """What the installation issues is in it before anybody sees it."""
+        from trust.log.journal import Journal
+
+        return Journal(self.engine, self.clock)
+
+    @functools.cached_property
+    def authority(self) -> "CertificateAuthority":
+        from trust.pki.service import CertificateAuthority
+        from trust.pki.store import CertificateStore
+
+        store = CertificateStore(self.engine)
+        return CertificateAuthority(store, self.journal, self.clock, key=self.key, certificate=self.certificate, terms=_terms(self.settings))
+
+    def add_organisation(self, name: str, number: str) -> Organisation:
+        """Make a key and a seal certificate for another organisation. Conflict when it has one; Malformed for a bad name or number."""
+        from trust.pki.profiles import Subject
+
+        digits = corporate_number(number)
+        if (self.folder / CERTIFICATES / f"seal-{digits}.pem").exists():
+            raise Conflict(f"organisation {digits} has a seal here already")
+        certificate = self._enrol(f"seal-{digits}", "seal", Subject(name, name, digits))
+        return Organisation(digits, certificate.name, certificate)
+
+    def _enrol(self, name: str, profile: str, subject: "Subject") -> Cert:
+        """A key, then its certificate. After an interruption between the two the key that lies there is taken."""
+        subject.name()  # refuse before anything is written
+        path = self._key_file(name)
+        if path.exists():
+            private = read_key(path, self._unlocking())
+        else:
+            private = generate(self.settings.pki.key_type)
+            write_key(path, private, self._unlocking())
+        if profile == "root":
+            from trust.pki.issue import Issuer
+
+            algorithm = algorithm_of(private.public_key())
+            root = Issuer(subject.name(), private.public_key(), algorithm, functools.partial(sign, private, algorithm))
+            chain: tuple[Cert, ...] = (self.authority.found(subject, root),)
+        else:
+            from trust.pki.profiles import PROFILES
+
+            chain = (self.authority.issue(profile, subject, private.public_key()), *self.certificates(PROFILES[profile].issuer))
+        write_atomically(self.folder / CERTIFICATES / f"{name}.pem", pem_of(chain))
+        return chain[0]
+
+
+def _terms(settings: Settings) -> "Terms":
+    from trust.pki.issue import Addresses
+    from trust.pki.profiles import PROFILES
+    from trust.pki.service import Terms
+
+    names = {n for p in PROFILES.values() for n in (p.days_setting, p.key_days_setting) if n is not None}
+    return Terms(
+        Addresses(settings.pki_url),
+        settings.pki.policy,
+        {name: getattr(settings.pki, name) for name in names},
+        {"root": timedelta(days=settings.pki.root_crl_days), "ca": timedelta(hours=settings.pki.crl_hours)},
+        timedelta(minutes=settings.pki.ocsp_minutes),
+    )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The folder is there and nobody else makes an instance in it."""
+    if not folder.parent.is_dir():
+        raise Misconfigured(f"there is no folder {folder.parent} to make {folder.name} in")
+    with told(f"make {folder}"):
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise Conflict(f"{folder} is not a folder") from None
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict(f"another process is making an instance in {folder}") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _refuse_strangers(folder: Path, answers: Answers, secret: bytes | None) -> None:
+    try:
+        taken = [name for name in _PARTS if (folder / name).exists()]
+    except OSError as error:
+        raise plainly(error, f"look into {folder}") from error
+    if taken:
+        raise Conflict(f"{folder} has {', '.join(taken)} but no {configuration.FILE}: restore it from a backup, or choose another folder")
+    if secret is None and not answers.demonstration:
+        raise Misconfigured("the keys need a passphrase: --passphrase-file FILE, or KAKUIN_PASSPHRASE_FILE in the environment")
+
+
+def _build(stage: Path, settings: Settings, answers: Answers, secret: bytes | None, clock: Clock) -> None:
+    """A whole instance in `stage`."""
+    from trust.pki.profiles import Subject
+
+    stage.mkdir(mode=0o700)
+    (stage / KEYS).mkdir(mode=0o700)
+    (stage / CERTIFICATES).mkdir()
+    (stage / ANCHORS).mkdir()
+    if secret is None:
+        secret = secrets.token_urlsafe(24).encode()
+        write_atomically(stage / KEYS / PASSPHRASE_FILE, secret + b"\n", mode=0o600)
+    made = Instance(stage, settings, secret, clock)
+    try:
+        bring_up(made.engine)
+        if not settings.database.url:
+            (stage / DATABASE).chmod(0o600)
+        operator = answers.operator or answers.organisation
+        operator_number = answers.operator_number or (answers.number if answers.operator is None else None)
+        name = "Kakuin Demonstration" if answers.demonstration else "Kakuin"
+        of_operator = Subject("", operator, operator_number)
+        for key, profile, common_name in (
+            ("root", "root", f"{name} Root CA"),
+            ("ca", "ca", f"{name} Issuing CA"),
+            ("tsu", "tsu", f"{name} Time-Stamping Unit 1"),
+            ("ocsp", "ocsp", f"{name} OCSP Responder"),
+        ):
+            made._enrol(key, profile, replace(of_operator, common_name=common_name))  # this is its maker
+        made.add_organisation(answers.organisation, answers.number)
+        made.authority.crl("root")
+        made.authority.crl("ca")
+        write_atomically(stage / ANCHORS / "root.pem", pem_of(made.certificates("root")))
+        write_atomically(stage / configuration.FILE, configuration.written(settings).encode(), mode=0o600)
+    finally:
+        made.close()
+
+
+def _move(stage: Path, folder: Path) -> None:
+    for name in _PARTS:
+        if (stage / name).exists():
+            (stage / name).rename(folder / name)
+    sync_folder(folder)
+    shutil.rmtree(stage)

@@ -1,0 +1,1 @@
+"""The schema's history (Alembic), shipped with the code that needs it."""

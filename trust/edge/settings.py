@@ -1,0 +1,258 @@
+"""Settings: `kakuin.toml` in the instance's folder, then environment variables `KAKUIN_<SECTION>_<NAME>`, over documented defaults.
+
+Every setting is a field below with its type, its default and its meaning; the file that `kakuin init` writes, the checks and the documentation are
+made from these fields. What is not a field is an error that names it.
+"""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+from urllib.parse import urlsplit
+
+from trust.edge.files import read_small
+from trust.errors import Misconfigured, NotFound
+
+FILE = "kakuin.toml"
+PREFIX = "KAKUIN_"
+
+KERNEL_CLOCK = "kernel"
+DEVELOPMENT_CLOCK = "unsafe-development-clock"
+"""Time-stamps under this clock prove nothing: nobody checks whether the machine's time is right."""
+
+KEY_TYPE_NAMES = ("p256", "p384", "rsa3072", "ed25519")
+HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
+
+Check = Callable[[Any], str | None]
+"""None, or what is expected instead."""
+
+T = TypeVar("T")
+
+
+def _setting(default: T, doc: str, check: Check | None = None) -> T:
+    """A field with its documentation; typed as its default, as dataclasses.field is."""
+    made: T = field(default=default, metadata={"doc": doc, "check": check})
+    return made
+
+
+def _between(low: float, high: float) -> Check:
+    return lambda value: None if low <= value <= high else f"a number from {low:g} to {high:g}"
+
+
+def _one_of(*names: str) -> Check:
+    return lambda value: None if value in names else f"one of {', '.join(names)}"
+
+
+def _some_of(*names: str) -> Check:
+    return lambda value: None if value and set(value) <= set(names) and len(set(value)) == len(value) else f"some of {', '.join(names)}, each once"
+
+
+def _oid(value: str) -> str | None:
+    return None if re.fullmatch(r"[0-2](?:\.(?:0|[1-9][0-9]{0,38})){1,30}", value) else "an object identifier such as 1.3.6.1.4.1.99999.1"
+
+
+def _url(value: str) -> str | None:
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query and not parts.fragment and value.isascii()
+    except ValueError:
+        sound = False
+    return None if sound and not value.endswith("/") else "an http or https address without a slash at its end"
+
+
+def _database(value: str) -> str | None:
+    return None if not value or re.match(r"(?:sqlite|postgresql(?:\+psycopg)?)://", value) else "sqlite:///… or postgresql://…"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The HTTP service."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on. 127.0.0.1 is this machine alone; 0.0.0.0 every network.")
+    port: int = _setting(8318, "Port to listen on. (318 is the port that IANA keeps for time-stamping.)", _between(0, 65535))
+    base_url: str = _setting("", "Address under which others reach the service, without a slash at its end. Empty: http://host:port.", _url)
+    document_limit_bytes: int = _setting(256 << 20, "Largest document that is taken for sealing or verifying, in bytes.", _between(1024, 1 << 40))
+    body_limit_bytes: int = _setting(1 << 20, "Largest body of every other request, in bytes.", _between(1024, 1 << 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Tsa:
+    """The time-stamp authority."""
+
+    policy: str = _setting(
+        "1.3.6.1.4.1.32473.1.1", "Policy of the tokens (OID). The default lies in the arc for examples (RFC 5612): register your own.", _oid
+    )
+    accuracy_ms: int = _setting(1000, "Accuracy stated in every token, in milliseconds. EN 319 421 wants 1000 or better.", _between(1, 60_000))
+    hashes: tuple[str, ...] = _setting(HASHES, "Digest algorithms that are time-stamped; others are refused with badAlg.", _some_of(*HASHES))
+    clock: str = _setting(
+        KERNEL_CLOCK,
+        f'"{KERNEL_CLOCK}": the kernel\'s clock, synchronised. "{DEVELOPMENT_CLOCK}": whatever the machine says; its tokens prove nothing.',
+        _one_of(KERNEL_CLOCK, DEVELOPMENT_CLOCK),
+    )
+    request_limit_bytes: int = _setting(65_536, "Largest time-stamp request, in bytes. Real ones have about 100.", _between(256, 1 << 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """The certification authority. Validity is in days and counts for what is issued from then on."""
+
+    base_url: str = _setting("", "Address of CRLs, OCSP and issuers that is written into certificates. Empty: the service's base_url + /pki.", _url)
+    policy: str = _setting(
+        "1.3.6.1.4.1.32473.2.1", "Policy of the certificates (OID). The default lies in the arc for examples (RFC 5612): register your own.", _oid
+    )
+    key_type: str = _setting("p256", f"Type of new keys: {', '.join(KEY_TYPE_NAMES)}.", _one_of(*KEY_TYPE_NAMES))
+    root_days: int = _setting(7305, "The root: 20 years.", _between(1, 18_263))
+    ca_days: int = _setting(3653, "The issuing authority: 10 years.", _between(1, 18_263))
+    tsu_days: int = _setting(2192, "A time-stamping unit's certificate: 6 years.", _between(1, 18_263))
+    tsu_key_days: int = _setting(366, "A unit's private key (EN 319 421: shorter than its certificate): 1 year.", _between(1, 18_263))
+    seal_days: int = _setting(1096, "An organisation's seal: 3 years.", _between(1, 18_263))
+    ocsp_days: int = _setting(366, "The OCSP responder, whose certificate cannot be revoked: 1 year.", _between(1, 18_263))
+    crl_hours: int = _setting(72, "From a CRL of the issuing authority to the next. A new one is made at half of it.", _between(1, 8784))
+    root_crl_days: int = _setting(90, "The same for the root's CRL.", _between(1, 366))
+    ocsp_minutes: int = _setting(60, "How long an OCSP answer may be kept.", _between(1, 43_200))
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What is kept: certificates, the journal, API keys."""
+
+    url: str = _setting("", "sqlite:///path or postgresql://user:password@host/name. Empty: kakuin.db in the instance's folder.", _database)
+
+
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """The processes that read strangers' documents."""
+
+    memory_bytes: int = _setting(1 << 30, "Memory of one such process beyond what it imports, in bytes.", _between(64 << 20, 1 << 40))
+    seconds: float = _setting(30.0, "Processor time for one document; twice that by the wall clock.", _between(0.1, 3600))
+    processes: int = _setting(0, "How many run at once. 0: one for each processor.", _between(0, 1024))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them; the defaults are those of an installation that has said nothing."""
+
+    service: Service = Service()
+    tsa: Tsa = Tsa()
+    pki: Pki = Pki()
+    database: Database = Database()
+    confined: Confined = Confined()
+
+    @property
+    def base_url(self) -> str:
+        """Where others reach the service, without a slash at the end."""
+        host = f"[{self.service.host}]" if ":" in self.service.host else self.service.host
+        return self.service.base_url or f"http://{host}:{self.service.port}"
+
+    @property
+    def pki_url(self) -> str:
+        """Where others reach CRLs, OCSP and issuers' certificates, without a slash at the end."""
+        return self.pki.base_url or f"{self.base_url}/pki"
+
+
+SECTIONS: dict[str, type] = {name: kind for name, kind in get_type_hints(Settings).items() if isinstance(kind, type)}
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", tuple[str, ...]: "a list of texts"}
+
+
+def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the instance in `folder`. NotFound without a settings file; Misconfigured, naming the setting, for whatever is wrong."""
+    path = folder / FILE
+    try:
+        text = read_small(path, "settings file").decode()
+        found = tomllib.loads(text)
+    except NotFound:
+        raise NotFound(f"there is no instance in {folder} (no {FILE}): make one with `kakuin init`") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} is not TOML: {str(error).lower()}") from error
+    return combine(found, environ, str(path))
+
+
+def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Settings:
+    """Settings from a parsed file and an environment, over the defaults."""
+    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for section, table in found.items():
+        if section not in SECTIONS:
+            raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}")
+        if not isinstance(table, dict):
+            raise Misconfigured(f"{source}: {section} is a section, expected [{section}]")
+        for name, value in table.items():
+            values[section][name] = _checked(section, name, value, f"{source}: {section}.{name[:40]}")
+    for variable, text in environ.items():
+        section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
+        if variable.startswith(PREFIX) and section in SECTIONS:
+            where = f"environment variable {variable}"
+            values[section][name] = _checked(section, name, _parsed(section, name, text, where), where)
+    return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()})
+
+
+def _known(section: str, name: str, where: str) -> "tuple[Field[Any], Any]":
+    for known in fields(SECTIONS[section]):
+        if known.name == name:
+            return known, get_type_hints(SECTIONS[section])[name]
+    raise Misconfigured(f"{where}: unknown setting, expected one of {', '.join(f.name for f in fields(SECTIONS[section]))}")
+
+
+def _checked(section: str, name: str, value: Any, where: str) -> Any:
+    known, kind = _known(section, name, where)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind == tuple[str, ...] and type(value) is list and all(type(item) is str for item in value):
+        value = tuple(value)
+    fits = type(value) is tuple if kind == tuple[str, ...] else type(value) is kind
+    if not fits or (kind is float and not math.isfinite(value)):
+        raise Misconfigured(f"{where}: expected {_WORDS[kind]}, got {type(value).__name__}")
+    check: Check | None = known.metadata["check"]
+    expected = check(value) if check else None
+    if expected:
+        raise Misconfigured(f"{where}: expected {expected}")
+    return value
+
+
+def _parsed(section: str, name: str, text: str, where: str) -> Any:
+    """An environment variable's text as its setting's type; lists are separated by commas."""
+    _, kind = _known(section, name, where)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.strip().lower()]
+        if kind == tuple[str, ...]:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return kind(text)
+    except (ValueError, KeyError) as error:
+        raise Misconfigured(f"{where}: expected {_WORDS[kind]}") from error
+
+
+def written(settings: Settings) -> str:
+    """The settings file: what differs from the defaults is set, every default stands beside as a comment with its meaning."""
+    lines = [
+        "# Settings of this Kakuin instance. A line that begins with # shows a default: take the # away to change it.",
+        f"# Each can be overridden by an environment variable {PREFIX}<SECTION>_<NAME>, for example {PREFIX}SERVICE_PORT.",
+    ]
+    for section, kind in SECTIONS.items():
+        lines += ["", f"# {(kind.__doc__ or '').strip()}", f"[{section}]"]
+        for known in fields(kind):
+            value = getattr(getattr(settings, section), known.name)
+            assignment = f"{known.name} = {_toml(value)}"
+            default = known.default if known.default is not MISSING else None
+            lines += [f"# {known.metadata['doc']}", assignment if value != default else f"# {assignment}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            escaped = "".join(
+                c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in value
+            )
+            return f'"{escaped}"'
+        case tuple():
+            return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,143 @@
+"""Certificates and CRLs in the database. Rows never leave this module."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Engine, LargeBinary, UniqueConstraint, and_
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import BigInteger, Field, Session, SQLModel, col, desc, func, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from trust.edge.engine import refused, writing
+from trust.errors import Conflict, NotFound
+from trust.model import Cert, Crl
+from trust.pki.service import Issued, Published
+
+
+class CertificateRow(SQLModel, table=True):
+    """Times are Unix seconds, serials hexadecimal (they have 128 bits), issuers the hexadecimal identifier of their key."""
+
+    __tablename__ = "certificate"
+    __table_args__ = (UniqueConstraint("issuer", "serial"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    issuer: str = Field(max_length=64)
+    serial: str = Field(max_length=40)
+    profile: str = Field(max_length=20)
+    subject: str
+    not_before: int = Field(sa_type=BigInteger)
+    not_after: int = Field(sa_type=BigInteger)
+    der: bytes = Field(sa_type=LargeBinary)
+    revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+    reason: str | None = Field(default=None, max_length=30)
+
+
+class CrlRow(SQLModel, table=True):
+    __tablename__ = "crl"
+    __table_args__ = (UniqueConstraint("issuer", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    issuer: str = Field(max_length=64)
+    number: int = Field(sa_type=BigInteger)
+    entries: int
+    this_update: int = Field(sa_type=BigInteger)
+    next_update: int = Field(sa_type=BigInteger)
+    der: bytes = Field(sa_type=LargeBinary)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _issued(row: CertificateRow) -> Issued:
+    return Issued(Cert(row.der), row.profile, bytes.fromhex(row.issuer), None if row.revoked_at is None else _time(row.revoked_at), row.reason)
+
+
+def _published(row: CrlRow) -> Published:
+    return Published(Crl(row.der), row.number, row.entries, _time(row.this_update), _time(row.next_update))
+
+
+class CertificateStore:
+    """`trust.pki.service.Store` on SQLAlchemy."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, issued: Issued) -> None:
+        certificate = issued.certificate
+        row = CertificateRow(
+            issuer=issued.issuer.hex(),
+            serial=f"{certificate.serial:x}",
+            profile=issued.profile,
+            subject=certificate.x509.subject.rfc4514_string(),
+            not_before=int(certificate.not_before.timestamp()),
+            not_after=int(certificate.not_after.timestamp()),
+            der=certificate.der,
+        )
+        with refused(self._engine), Session(writing(self._engine)) as session:
+            session.add(row)
+            try:
+                session.commit()
+            except IntegrityError as error:
+                raise Conflict("a certificate with this serial number exists already") from error
+
+    def find(self, issuer: bytes, serial: int) -> Issued | None:
+        with refused(self._engine), Session(self._engine) as session:
+            row = session.exec(_one(issuer, serial)).first()
+            return None if row is None else _issued(row)
+
+    def with_serial(self, serial: int) -> Sequence[Issued]:
+        with refused(self._engine), Session(self._engine) as session:
+            return [_issued(row) for row in session.exec(select(CertificateRow).where(CertificateRow.serial == f"{serial:x}"))]
+
+    def all(self) -> Sequence[Issued]:
+        with refused(self._engine), Session(self._engine) as session:
+            return [_issued(row) for row in session.exec(select(CertificateRow).order_by(col(CertificateRow.id)))]
+
+    def revoke(self, issuer: bytes, serial: int, time: datetime, reason: str) -> None:
+        with refused(self._engine), Session(writing(self._engine)) as session:
+            row = session.exec(_one(issuer, serial).with_for_update()).first()
+            if row is None:
+                raise NotFound("no certificate with this serial number was issued here")
+            if row.revoked_at is not None:
+                raise Conflict(f"certificate was revoked already, at {_time(row.revoked_at).isoformat()}")
+            row.revoked_at, row.reason = int(time.timestamp()), reason
+            session.add(row)
+            session.commit()
+
+    def revoked(self, issuer: bytes) -> Sequence[Issued]:
+        with refused(self._engine), Session(self._engine) as session:
+            return [_issued(row) for row in session.exec(select(CertificateRow).where(_revoked(issuer)).order_by(col(CertificateRow.id)))]
+
+    def count_revoked(self, issuer: bytes) -> int:
+        with refused(self._engine), Session(self._engine) as session:
+            return session.exec(select(func.count()).select_from(CertificateRow).where(_revoked(issuer))).one()
+
+    def newest_crl(self, issuer: bytes) -> Published | None:
+        with refused(self._engine), Session(self._engine) as session:
+            row = session.exec(select(CrlRow).where(CrlRow.issuer == issuer.hex()).order_by(desc(col(CrlRow.number))).limit(1)).first()
+            return None if row is None else _published(row)
+
+    def add_crl(self, issuer: bytes, published: Published) -> None:
+        row = CrlRow(
+            issuer=issuer.hex(),
+            number=published.number,
+            entries=published.entries,
+            this_update=int(published.this_update.timestamp()),
+            next_update=int(published.next_update.timestamp()),
+            der=published.crl.der,
+        )
+        with refused(self._engine), Session(writing(self._engine)) as session:
+            session.add(row)
+            try:
+                session.commit()
+            except IntegrityError as error:
+                raise Conflict(f"CRL number {published.number} is taken") from error
+
+
+def _one(issuer: bytes, serial: int) -> SelectOfScalar[CertificateRow]:
+    return select(CertificateRow).where(CertificateRow.issuer == issuer.hex(), CertificateRow.serial == f"{serial:x}")
+
+
+def _revoked(issuer: bytes) -> ColumnElement[bool]:
+    return and_(col(CertificateRow.issuer) == issuer.hex(), col(CertificateRow.revoked_at).is_not(None))
