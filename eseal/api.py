@@ -1,0 +1,236 @@
+"""The sealer over HTTP: `POST /v1/seals`. It only translates; the operation is `eseal.service.Sealer.seal`."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from eseal import openapi
+from eseal.draft import Draft, assembled
+from eseal.service import Sealed, Sealer, sealed_name
+from eseal.spec import MEDIA_TYPE, Claims, Spec, choose, commitment, is_pdf
+from eseal.store import ApiKey, ApiKeys, Repeats
+from trust.edge import wire
+from trust.edge.upload import Upload, receive
+from trust.errors import Forbidden, Malformed, Unacceptable, Unauthorised, UnsupportedMedia
+from trust.model import Document
+
+HEAD = 1024
+"""Bytes by which a document is recognised."""
+_BEARER = re.compile(r"[Bb]earer +(\S+)")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+DOCUMENT, OPTIONS = "document", "options"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request says beside its document, each by the name that the query, the form and the JSON of `options` share."""
+
+    format: str | None = None
+    level: str | None = None
+    packaging: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    location: str | None = None
+    commitment: str | None = None
+    signing_time: str | None = None
+    organisation: str | None = None
+    password: str | None = None
+
+    def spec(self, head: bytes) -> Spec:
+        """Unacceptable for what is not offered."""
+        claims = Claims(self.reason, self.location, commitment(self.commitment), _time(self.signing_time))
+        return choose(
+            head,
+            format=self.format,
+            level=self.level,
+            packaging=self.packaging,
+            digest=self.digest,
+            claims=claims,
+            password=self.password,
+        )
+
+
+_NAMES = frozenset(f.name for f in fields(Options))
+_SECRET = frozenset({"password"})
+
+
+def router(sealer: Sealer, keys: ApiKeys, repeats: Repeats, limit_bytes: int, folder: Path | None = None) -> APIRouter:
+    """The routes. `limit_bytes` is of a request's body; `folder` is where large documents lie while they are worked on."""
+    routes = APIRouter(tags=["seals"])
+
+    @routes.post(
+        "/v1/seals",
+        summary="Seal a document for an organisation.",
+        description=openapi.DESCRIPTION,
+        response_class=StreamingResponse,
+        responses=openapi.RESPONSES,
+        openapi_extra=openapi.OPERATION,
+        operation_id="seal",
+    )
+    async def seal(request: Request) -> StreamingResponse:
+        key = await run_in_threadpool(_recognised, keys, request.headers.get("authorization"))
+        options = _options(request.query_params.multi_items(), "query")
+        upload = await receive(request.headers, request.stream(), limit_bytes, folder)
+        try:
+            job = _Job(sealer, repeats, key, request.headers.get("idempotency-key"))
+            return _answer(await run_in_threadpool(_seal, job, upload, options), upload)
+        except BaseException:
+            upload.close()
+            raise
+
+    return routes
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    sealer: Sealer
+    repeats: Repeats
+    key: ApiKey
+    idempotency_key: str | None
+
+
+def _recognised(keys: ApiKeys, authorization: str | None) -> ApiKey:
+    found = _BEARER.fullmatch(authorization.strip()) if authorization else None
+    if found is None:
+        raise Unauthorised("an API key is needed: Authorization: Bearer kakuin_…")
+    return keys.recognise(found[1])
+
+
+def _options(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
+    """Unacceptable for one that does not exist: a slip of the pen must not make a seal weaker than was meant."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in _NAMES or (where == "query" and name in _SECRET):
+            raise Unacceptable(f"the {where} has an option that does not exist; there are {', '.join(sorted(_NAMES - _SECRET))}")
+        if name in found:
+            raise Unacceptable(f"the {where} gives {name} twice")
+        if not isinstance(value, str):
+            raise Unacceptable(f"option {name} is a text")
+        found[name] = value
+    return found
+
+
+def _seal(job: _Job, upload: Upload, query: Mapping[str, str]) -> Sealed:
+    document, options = _request(upload, query)
+    if options.organisation not in (None, job.key.organisation):
+        raise Forbidden("the API key is another organisation's")
+    head = document.head(HEAD)
+    if not head:
+        raise Malformed("the document is empty: 0 bytes arrived")
+    if document.media_type == "application/pdf" and not is_pdf(head):
+        raise UnsupportedMedia("the Content-Type is application/pdf and the document is no PDF")
+    spec = options.spec(head)
+    if job.idempotency_key is None:
+        return job.sealer.seal(document, spec, job.key.organisation)
+    return _once(job, document, spec)
+
+
+def _request(upload: Upload, query: Mapping[str, str]) -> tuple[Document, Options]:
+    """The document, and the options of query and form together."""
+    said = dict(query)
+    form = [(name, text) for name, text in upload.fields.items() if name != OPTIONS]
+    if OPTIONS in upload.fields:
+        form += _json(upload.fields[OPTIONS])
+    documents = []
+    for received in upload.files:
+        if received.field == OPTIONS:
+            form += _json(_text(received.document))
+        elif received.field in ("", DOCUMENT):
+            documents.append(received.document)
+        else:
+            raise Unacceptable(f"a file of the form is called neither {DOCUMENT} nor {OPTIONS}")
+    for name, value in _options(form, "form").items():
+        if said.setdefault(name, value) != value:
+            raise Unacceptable(f"query and form disagree about {name}")
+    if len(documents) != 1:
+        raise Unacceptable(f"one file called {DOCUMENT} is sealed at a time, got {len(documents)}")
+    return documents[0], Options(**said)
+
+
+def _text(document: Document) -> str:
+    try:
+        return document.read(1 << 16).decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{OPTIONS} is not UTF-8") from error
+
+
+def _json(text: str) -> list[tuple[str, Any]]:
+    try:
+        # Pairs, not a dict: a name given twice must be seen.
+        pairs = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{OPTIONS} is not JSON") from error
+    if not isinstance(pairs, list) or not all(isinstance(p, tuple) for p in pairs):
+        raise Malformed(f"{OPTIONS} is not a JSON object")
+    return pairs
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Unacceptable("signing_time is not a time of RFC 3339") from error
+
+
+def _once(job: _Job, document: Document, spec: Spec) -> Sealed:
+    """The seal that this Idempotency-Key got before, or a new one that it will get from now on."""
+    if not _IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
+        raise Malformed("an Idempotency-Key is 1 to 255 visible characters")
+    key = _digest(job.key.organisation, job.idempotency_key)
+    content = document.digest("sha256")
+    request = _digest(content.value.hex() if content else "", document.name, document.media_type, repr(spec), spec.password)
+    found = job.repeats.find(key, request)
+    if found is None:
+        sealed = job.sealer.seal(document, spec, job.key.organisation)
+        found = job.repeats.keep(key, request, wire.encode((sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed)))
+    draft, time, index, sha256, signed = wire.decode(found)
+    return _again(document, spec, job.key.organisation, draft, time, index, sha256, signed)
+
+
+def _again(  # noqa: PLR0917  # the remembered fields, in order
+    document: Document, spec: Spec, organisation: str, draft: Draft, time: datetime, index: int, sha256: bytes, signed: tuple[bytes, ...]
+) -> Sealed:
+    made = assembled(document, draft.pieces, sealed_name(document.name, spec), MEDIA_TYPE[spec.format, spec.packaging][0])
+    return Sealed(made, spec, organisation, time, index, sha256, draft, signed)
+
+
+def _digest(*parts: str | None) -> bytes:
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
+    made, spec = sealed.document, sealed.spec
+    name = made.name or "sealed"
+    plain = re.sub(r"[^ !#$%&\'()+,.0-9;=@A-Z\[\]^_`a-z{}~-]", "_", name)
+    headers = {
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Length": str(made.size),
+        "Repr-Digest": f"sha-256=:{base64.b64encode(sealed.sha256).decode()}:",
+        "Kakuin-Format": spec.format,
+        "Kakuin-Level": spec.level,
+        "Kakuin-Packaging": spec.packaging,
+        "Kakuin-Seal": str(sealed.index),
+        "Kakuin-Time": sealed.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+    if sealed.draft.warnings:
+        headers["Kakuin-Warning"] = "; ".join(sealed.draft.warnings)
+    return StreamingResponse(_chunks(made, upload), media_type=made.media_type, headers=headers, background=BackgroundTask(upload.close))
+
+
+def _chunks(made: Document, upload: Upload) -> Iterator[bytes]:
+    """The sealed document; however the sending ends, the upload under it is given back."""
+    with closing(upload):
+        yield from made.chunks()

@@ -1,0 +1,143 @@
+"""What the API's description says of `POST /v1/seals`: parameters, bodies, answers and problems, as data."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Packaging, formats
+
+DESCRIPTION = """The body is the document itself, with its own `Content-Type`, or `multipart/form-data` with the document as the file `document`
+and the options as fields of their own or as one JSON object in the field `options`. It is streamed, never held whole in memory.
+
+The answer is the sealed document: the PDF with the seal in it, or a CMS file (`.p7s` beside the document, `.p7m` with it inside). Before it is
+given out it is verified by this installation's own verifier and recorded in its journal. If the time-stamping authority, the status service or
+the journal does not answer, the answer is a problem and no weaker seal.
+
+```sh
+curl -T contract.pdf -X POST -H "Authorization: Bearer $KAKUIN_API_KEY" -H "Content-Type: application/pdf" \\
+     -OJ "http://localhost:8318/v1/seals?level=B-LTA"
+curl -F document=@prices.csv -F level=B-T -H "Authorization: Bearer $KAKUIN_API_KEY" -o prices.csv.p7s http://localhost:8318/v1/seals
+```
+"""
+
+
+def _binary(*media_types: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"type": "string", "contentMediaType": media_type}} for media_type in dict.fromkeys(media_types)}
+
+
+def _choice(values: Iterable[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(v) for v in values]}
+
+
+_TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+_OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "format": (_choice(formats()), "Envelope of the seal. Default: `pades` for a PDF, `cades` for anything else; the bytes decide.", "pades"),
+    "level": (_choice(Level), "Baseline level. Default: the highest that format and packaging have here. Never weaker than asked.", "B-LTA"),
+    "packaging": (_choice(Packaging), "Where the document is: `enveloped` in a PDF; else `detached` (default) or `attached`.", "enveloped"),
+    "digest": (_choice(DIGEST_CHOICES), "Digest algorithm; refused where the organisation's key uses another one.", "sha256"),
+    "reason": (_TEXT, "PDF only: why it is sealed.", "invoice for October"),
+    "location": (_TEXT, "Where it is sealed.", "東京都千代田区"),
+    "commitment": (_choice(Commitment), "What the organisation says by sealing (意思). In a PDF not together with `reason`.", "approval"),
+    "signing_time": (
+        {"type": "string", "format": "date-time"},
+        "Claimed time, with a zone. Default: now.",
+        "2026-11-21T09:00:00+09:00",
+    ),
+    "organisation": (
+        {"type": "string", "pattern": "^[0-9]{13}$"},
+        "Corporate number (法人番号). Default: that of the API key; no other one is permitted.",
+        "1234567890123",
+    ),
+}
+_PASSWORD = {"type": "string", "writeOnly": True, "description": "Of an encrypted PDF. Never in the query, which servers log."}
+_PROPERTIES = {name: {**schema, "description": text} for name, (schema, text, _) in _OPTIONS.items()} | {"password": _PASSWORD}
+
+
+def _parameter(name: str, where: str, schema: dict[str, Any], description: str, example: str) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": False, "schema": schema, "description": description, "example": example}
+
+
+OPERATION: dict[str, Any] = {
+    "parameters": [
+        *(_parameter(name, "query", schema, text, example) for name, (schema, text, example) in _OPTIONS.items()),
+        _parameter(
+            "Idempotency-Key",
+            "header",
+            {"type": "string", "maxLength": 255},
+            "Up to 255 visible characters. The same key with the same request gets the same seal for a day.",
+            "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11",
+        ),
+        _parameter(
+            "Content-Disposition",
+            "header",
+            {"type": "string"},
+            "The document's file name, where the body is the document itself.",
+            'attachment; filename="contract.pdf"',
+        ),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            **_binary("application/pdf", "text/csv", "application/octet-stream"),
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["document"],
+                    "properties": {
+                        "document": {"type": "string", "contentMediaType": "application/octet-stream"},
+                        "options": {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
+                        **_PROPERTIES,
+                    },
+                },
+                "example": {"document": "(file)", "options": {"level": "B-LTA", "commitment": "approval", "location": "東京都千代田区"}},
+            },
+        },
+    },
+    "security": [{"apiKey": []}],
+}
+
+
+def _header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+def _problem(description: str, detail: str, kind: str, status: int) -> dict[str, Any]:
+    example = {"type": f"urn:kakuin:problem:{kind}", "status": status, "detail": detail}
+    return {"description": description, "content": {"application/problem+json": {"example": example}}}
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The sealed document.",
+        "content": _binary(*(media_type for media_type, _ in MEDIA_TYPE.values())),
+        "headers": {
+            "Kakuin-Format": _header("Envelope of the seal.", "pades"),
+            "Kakuin-Level": _header("Level of the seal: the one that was asked for.", "B-LTA"),
+            "Kakuin-Packaging": _header("Where the document is.", "enveloped"),
+            "Kakuin-Seal": _header("Number of the seal: its entry in the journal.", "42"),
+            "Kakuin-Time": _header("When it was sealed.", "2026-11-21T09:00:00Z"),
+            "Kakuin-Warning": _header("What people should know of this document; absent where there is nothing.", "the PDF has an XFA form: …"),
+            "Repr-Digest": _header("SHA-256 of the sealed document (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
+            "Content-Disposition": _header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
+        },
+    },
+    400: _problem("The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived", "malformed", 400),
+    401: _problem("No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked", "unauthorised", 401),
+    403: _problem("The API key is another organisation's.", "the API key is another organisation's", "forbidden", 403),
+    409: _problem("The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request", "conflict", 409),
+    413: _problem("The document is over the limit.", "body is over 268435456 bytes", "too-large", 413),
+    415: _problem(
+        "The body is no document and no form.", "of the multipart types only multipart/form-data is read here", "unsupported-media-type", 415
+    ),
+    422: _problem(
+        "A format, level, packaging or option that does not exist, or a document that may not be changed.",
+        "cades detached is not offered at B-LTA yet; there are B-B and B-T",
+        "unacceptable",
+        422,
+    ),
+    503: _problem(
+        "Something that the seal needs does not answer. Nothing was sealed.",
+        "B-T needs a time-stamp and the authority gives none",
+        "unavailable",
+        503,
+    ),
+}
