@@ -41,17 +41,22 @@ def passphrase(file: Path | None = None, environ: MutableMapping[str, str] = os.
     if file is None and environ.get(PASSPHRASE_FILE):
         file = Path(environ[PASSPHRASE_FILE])
     if file is not None:
-        try:
-            secret = read_small(file, "passphrase file", 4096)
-        except Misconfigured:
-            raise
-        except KakuinError as error:
-            raise Misconfigured(str(error)) from error
-        secret = secret.removesuffix(b"\n").removesuffix(b"\r")
-        if not secret:
-            raise Misconfigured(f"passphrase file {file} is empty")
-        return secret
+        return secret_in(file, "passphrase file")
     return direct.encode() if direct else None
+
+
+def secret_in(file: Path, what: str) -> bytes:
+    """A secret from a file of its own; one line end after it does not belong to it. Misconfigured when there is none to be had."""
+    try:
+        secret = read_small(file, what, 4096)
+    except Misconfigured:
+        raise
+    except KakuinError as error:
+        raise Misconfigured(str(error)) from error
+    secret = secret.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise Misconfigured(f"{what} {file} is empty")
+    return secret
 
 
 def algorithm_of(key: PublicKeyTypes) -> Algorithm:
