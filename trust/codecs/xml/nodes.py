@@ -57,3 +57,17 @@ class NodeSet:
     def whole(self) -> bool:
         """Whether nothing was filtered out of the apex's subtree."""
         return not self.hidden and self.chosen is None
+
+    def holds(self, element: Any) -> bool:
+        """Whether the element and everything inside it is in the set: attributes, namespaces and text too."""
+        if self.apex is not None and self.apex is not element and all(a is not self.apex for a in element.iterancestors()):
+            return False
+        if self.hidden and not (self.shows(element) and self.hidden.isdisjoint(element.iter())):
+            return False
+        chosen = self.chosen
+        return chosen is None or all(
+            (not isinstance(n.tag, str) or (n in chosen.nodes and n not in chosen.bare))
+            and (not isinstance(n.tag, str) or not n.text or (n, False) in chosen.texts)
+            and (n is element or not n.tail or (n, True) in chosen.texts)
+            for n in element.iter()
+        )

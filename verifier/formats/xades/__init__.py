@@ -3,22 +3,22 @@
 `claims` and `read` are the reader; `signatures` is the same for containers, whose references lead to their entries.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trust.codecs.xml import Tree, looks_like_xml, parse
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, ds, split
 from trust.errors import Malformed
-from trust.model import Claims, Defect, Document, Evidence, Form, Id, Reference, Scope, Signature
+from trust.model import Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
 from verifier.formats.xades import stamps as time_stamps
 from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
 from verifier.formats.xades.properties import claims as said
-from verifier.formats.xades.references import Resolve, Resolved, Work, companions, resolve_all
+from verifier.formats.xades.references import Reach, Resolve, Resolved, Work, by_content, companions, resolve_all
 from verifier.formats.xades.signer import bare_key, key_info_certificates, signer_of
-from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
+from verifier.formats.xades.structure import MAX_SIGNATURES, SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
 
 MAX_COUNTERSIGNING: int = 5
 """Counter-signatures of counter-signatures."""
@@ -32,20 +32,21 @@ def claims(head: bytes) -> bool:
 def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
     """The signatures of an XML document. Malformed, or everything."""
     with document.open() as stream:
-        return signatures(stream.read(), companions(detached))
+        return signatures(stream.read(), companions(detached), by_digest=by_content(detached))
 
 
-def signatures(data: bytes, resolve: Resolve, *, kind: str = "XML") -> Evidence:
+def signatures(data: bytes, resolve: Resolve, *, by_digest: Callable[[Digest], Document | None] | None = None, kind: str = "XML") -> Evidence:
     """Every signature in `data`, with what its references find.
 
-    `resolve` is given the percent-decoded name of what stands outside of the document (or None where the reference has no URI), and answers with
-    the Document or None. It is never asked for anything inside.
+    `resolve` is given the percent-decoded name of what stands outside of the document, and answers with the Document or None; given None, with the
+    only companion there can be, for a reference without a URI or with another name: a container of several entries answers None to that.
+    `by_digest` finds companions that were renamed. Neither is ever asked for anything inside the document.
     """
     tree = parse(data)
-    work = Work(len(data))
+    reach = Reach(Work(len(data)), resolve, by_digest)
     readings: list[_Reading] = []
     for element in find(tree):
-        _read(tree, element, None, resolve, work, readings)
+        _read(_At(tree, element), reach, readings)
     return _evidence(tree, readings, kind)
 
 
@@ -70,21 +71,32 @@ class _Reading:
         return frozenset(held)
 
 
-def _read(tree: Tree, element: Any, master: Frame | None, resolve: Resolve, work: Work, readings: list[_Reading], depth: int = 0) -> _Reading:  # noqa: PLR0917
-    one = frame(tree, element, master)
-    references = resolve_all(one, resolve, work)
-    reading = _Reading(one, references)
+@dataclass(frozen=True, eq=False)
+class _At:
+    """A ds:Signature in its document, with the one it countersigns."""
+
+    tree: Tree
+    element: Any
+    master: Frame | None = None
+    depth: int = 0
+
+
+def _read(at: _At, reach: Reach, readings: list[_Reading]) -> _Reading:
+    one = frame(at.tree, at.element, at.master)
+    reading = _Reading(one, resolve_all(one, reach))
+    if len(readings) >= MAX_SIGNATURES:
+        raise Malformed(f"at most {MAX_SIGNATURES} signatures expected in a document")
     readings.append(reading)
-    if depth < MAX_COUNTERSIGNING:
-        reading.counters = [_read(tree, c, one, resolve, work, readings, depth + 1) for c in counter_signatures(one)]
-    _complete(reading, work)
+    if at.depth < MAX_COUNTERSIGNING:
+        reading.counters = [_read(_At(at.tree, c, one, at.depth + 1), reach, readings) for c in counter_signatures(one)]
+    _complete(reading, reach.work)
     return reading
 
 
 def _complete(reading: _Reading, work: Work) -> None:
     """The signature of a frame: properties count only where a sound reference leads to them."""
     one, references = reading.frame, reading.references
-    bound = one.signed_properties is not None and any(_covers_properties(one, r) for r in references)
+    bound = any(r.reaches(one.signed_properties) for r in references)
     key_certs = key_info_certificates(one)
     carried = Material(key_certs)
     for element in one.unsigned:
@@ -132,19 +144,6 @@ def _complete(reading: _Reading, work: Work) -> None:
         tuple(dict.fromkeys(d for d in (*digests, signer_reference.digest_algorithm) if d is not None)),
         None if key_certs else bare_key(one),
     )
-
-
-def _covers_properties(one: Frame, r: Resolved) -> bool:
-    """Whether a sound reference covers the whole of this signature's SignedProperties."""
-    nodes = r.nodes
-    if not r.reference.found or nodes is None or r.text_only:
-        return False
-    top: Any = one.signed_properties
-    if nodes.chosen is not None:
-        inner = list(top.iter())
-        return all(e in nodes.chosen.nodes and e not in nodes.chosen.bare for e in inner if isinstance(e.tag, str))
-    inside = nodes.apex is None or nodes.apex is top or nodes.apex in top.iterancestors()
-    return inside and nodes.shows(top) and not any(h in nodes.hidden for h in top.iter())
 
 
 def _properties_defects(one: Frame, references: tuple[Resolved, ...], *, bound: bool) -> tuple[Defect, ...]:
@@ -208,6 +207,6 @@ def _countersigning(reading: _Reading, by_value: dict[Any, Id]) -> Signature:
         raise Malformed("signature was not read")
     if signature.countersigns is None:
         for r in reading.references:
-            if r.type == COUNTERSIGNED_TYPE and r.target is not None and r.target in by_value:
+            if r.type == COUNTERSIGNED_TYPE and r.target in by_value and r.reaches(r.target):
                 return replace(signature, countersigns=by_value[r.target])
     return signature

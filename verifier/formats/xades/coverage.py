@@ -21,6 +21,10 @@ _HARMLESS: Final = frozenset(("http://www.w3.org/2001/XMLSchema-instance",))
 """Namespaces of attributes that say nothing to a reader."""
 
 
+_VERSIONS: Final = frozenset(("version", "format"))
+"""Attributes of a wrapper that name its own format, as DigiDoc's do."""
+
+
 @dataclass(eq=False)
 class _Cover:
     """Node sets of all references, ready to be asked about one node at a time."""
@@ -66,9 +70,8 @@ def _walk(tree: Tree, cover: _Cover, own: dict[Any, Frame]) -> Iterator[Uncovere
     while stack:
         element, above = stack.pop()
         sets = above + cover.tops.get(element, [])
-        if element.tag == ds("Signature"):
-            if element in own:
-                yield from _objects(own[element], cover, sets)
+        if element in own:
+            yield from _objects(own[element], cover, sets)
             continue
         live = [s for s in sets if _shows(s, element)]
         if any(_whole(s) for s in live):
@@ -139,9 +142,9 @@ def _attributes(element: Any) -> Iterator[str]:
 
 def _wrapper(element: Any) -> Iterator[Uncovered]:
     """An element around signed parts: what it says itself is nobody's."""
-    keys = list(_attributes(element))
-    if keys:
-        yield Uncovered(f"{path(element)}/@{asn1.printable(split(keys[0])[1], 40)}", "no signature covers this attribute")
+    for key in _attributes(element):
+        grave = key.lower() not in _VERSIONS
+        yield Uncovered(f"{path(element)}/@{asn1.printable(split(key)[1], 40)}", "no signature covers this attribute", grave)
     if any(True for _ in _texts(element)):
         yield Uncovered(path(element), "no signature covers text of this element")
 
@@ -153,8 +156,20 @@ def _holds_any(element: Any, cover: _Cover, own: dict[Any, Frame]) -> bool:
     return any(element in i.iterancestors() for i in inside) or any(element in n.iterancestors() for n in picked)
 
 
+_PARTS: Final = frozenset(map(ds, ("SignedInfo", "SignatureValue", "KeyInfo", "Object")))
+
+
+def _qualifies(element: Any) -> bool:
+    """QualifyingProperties of any version: they say nothing about the document to a reader of it."""
+    space, name = split(element.tag)
+    return name == "QualifyingProperties" and space.startswith("http://uri.etsi.org/01903/")
+
+
 def _objects(frame: Frame, cover: _Cover, above: list[NodeSet]) -> Iterator[Uncovered]:
-    """A ds:Object that no reference leads to, neither itself nor what is inside it."""
+    """A ds:Object that no reference leads to, neither itself nor what is inside it; and whatever else hides in a ds:Signature."""
+    for child in frame.element.iterchildren("*"):
+        if child.tag not in _PARTS:
+            yield Uncovered(path(child), "no signature covers this element inside the signature")
     for holder in frame.objects:
         if frame.qualifying is not None and frame.qualifying.getparent() is holder:
             yield from _beside_properties(frame, holder)
@@ -165,7 +180,9 @@ def _objects(frame: Frame, cover: _Cover, above: list[NodeSet]) -> Iterator[Unco
         sets = [s for s in above if s.chosen is None and _shows(s, holder)] + cover.tops.get(holder, [])
         if any(_whole(s) or (s.chosen is None and not s.hidden) for s in sets) or any(s.apex is holder for s in cover.shallow):
             continue
-        parts = list(holder.iterchildren("*"))
+        parts = [c for c in holder.iterchildren("*") if not _qualifies(c)]
+        if not parts and len(holder):
+            continue
         loose = [c for c in parts if not cover.tops.get(c) and not any(s.apex is c for s in cover.shallow) and not _deep(c, cover)]
         if loose or not parts:
             yield Uncovered(path(loose[0] if loose else holder), "no signature covers this object inside the signature")

@@ -73,8 +73,7 @@ def _bes(shape: Shape) -> bool:
 
 
 def _key_info_signed(shape: Shape) -> bool:
-    key_info = shape.frame.key_info
-    covered = key_info is not None and any(r.sound and r.target is key_info for r in shape.references)
+    covered = any(r.sound and r.reaches(shape.frame.key_info) for r in shape.references)
     return covered and shape.signer is not None and shape.signer in shape.key_certs
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from trust.codecs import asn1
 from trust.codecs.xml import NodeSet, Tree, id_of
-from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, FILTER2, MANIFEST_TYPE, OBJECT_TYPE, XPATH, digest_name, ds, octets_of
+from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, ENVELOPED, FILTER2, MANIFEST_TYPE, OBJECT_TYPE, XPATH, digest_name, ds, octets_of
 from trust.codecs.xml.transforms import MAX_TRANSFORMS, Data, apply, octets
 from trust.errors import Malformed, Unacceptable
 from trust.model import Defect, Digest, Document, Reference, Scope
@@ -51,6 +51,16 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False)
+class Reach:
+    """Where references may lead."""
+
+    work: Work
+    by_name: Resolve
+    by_digest: Callable[[Digest], Document | None] | None = None
+    """For companions that were renamed: what is signed is the content."""
+
+
+@dataclass(frozen=True, eq=False)
 class Resolved:
     """A reference with what it is of."""
 
@@ -78,6 +88,10 @@ class Resolved:
     def id(self) -> str | None:
         return id_of(self.element)
 
+    def reaches(self, element: Any | None) -> bool:
+        """Whether it was found and covers this element of the document whole."""
+        return element is not None and self.reference.found and not self.text_only and self.nodes is not None and self.nodes.holds(element)
+
     @property
     def sound(self) -> bool:
         return self.reference.found and self.reference.intact
@@ -98,20 +112,20 @@ class Resolved:
         return self.data is not None or (self.document is not None and self.document.readable)
 
 
-def resolve_all(frame: Frame, resolve: Resolve, work: Work) -> tuple[Resolved, ...]:
+def resolve_all(frame: Frame, reach: Reach) -> tuple[Resolved, ...]:
     """The references of a signature in their order, manifests' entries inside them."""
     outside = sum(not _is_internal(r.get("URI")) for r in frame.references)
     alone = outside == 1
     resolved = []
     budget = MAX_REFERENCES
     for element in frame.references:
-        one = _resolved(frame, element, resolve, work, alone=alone)
-        if one.type == MANIFEST_TYPE and one.target is not None and one.target.tag == ds("Manifest"):
+        one = _resolved(frame, element, reach, alone=alone)
+        if one.type == MANIFEST_TYPE and one.target is not None and one.reaches(one.target):
             entries = list(one.target.iterchildren(ds("Reference")))
             budget -= len(entries)
             if budget < 0:
                 raise Malformed(f"at most {MAX_REFERENCES} manifest entries expected in a signature")
-            one = replace(one, entries=tuple(_resolved(frame, e, resolve, work, alone=False, entry=True) for e in entries))
+            one = replace(one, entries=tuple(_resolved(frame, e, reach, alone=False, entry=True) for e in entries))
         resolved.append(one)
     return tuple(resolved)
 
@@ -120,7 +134,7 @@ def _is_internal(uri: str | None) -> bool:
     return uri is not None and (not uri or uri.startswith("#"))
 
 
-def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone: bool, entry: bool = False) -> Resolved:
+def _resolved(frame: Frame, element: Any, reach: Reach, *, alone: bool, entry: bool = False) -> Resolved:
     uri, kind = element.get("URI"), element.get("Type", "")
     digest, flaws = _signed_digest(element)
     name = asn1.printable(uri or id_of(element) or ("whole document" if uri == "" else "companion"), 120)
@@ -131,9 +145,9 @@ def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone
         if len(transforms) > MAX_TRANSFORMS:
             raise Unacceptable(f"at most {MAX_TRANSFORMS} transforms expected")
         if _is_internal(uri):
-            found = _inside(_Asked(element, uri, "" if entry else kind, name, transforms), frame, work)
+            found = _inside(_Asked(element, uri, "" if entry else kind, name, transforms), frame, reach.work)
         else:
-            found = _outside(_Asked(element, uri, kind, name, transforms), resolve, alone=alone)
+            found = _outside(_Asked(element, uri, kind, name, transforms), digest, reach, alone=alone)
     except Exhausted:
         raise
     except (Malformed, Unacceptable) as error:
@@ -141,7 +155,7 @@ def _resolved(frame: Frame, element: Any, resolve: Resolve, work: Work, *, alone
         lost = Reference(name, found=False, intact=False, digest=digest, uri=uri)
         why = Defect("XML Signature clause 4.4.3", str(error), fatal=False)
         return Resolved(element, lost, kind, defects=(*flaws, why), absent=isinstance(error, _Absent), entry=entry)
-    made = _made_digest(found, digest, work)
+    made = _made_digest(found, digest, reach.work)
     reference = replace(found.reference, intact=digest is not None and made == digest, digest=digest, uri=uri)
     return replace(found, reference=reference, defects=flaws)
 
@@ -204,12 +218,15 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
     data: Data = nodes
     text_only = False
     for transform in asked.transforms:
+        algorithm = transform.get("Algorithm")
+        if isinstance(data, bytes) and algorithm in _NARROWING:
+            covered = None
         data = apply((transform,), data)
-        if isinstance(data, NodeSet):
-            covered = data if data.tree is tree else covered
-        else:
+        if isinstance(data, bytes):
             work.spend(len(data))
-            text_only = text_only or transform.get("Algorithm") == BASE64
+            text_only = text_only or algorithm == BASE64
+        elif data.tree is tree:
+            covered = data
     whole = target is None or target is tree.root
     scope = (
         Scope.MANIFEST
@@ -222,6 +239,10 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
     )
     found = Reference(asked.name, found=True, intact=False, scope=scope)
     return Resolved(asked.element, found, asked.kind, covered, tree.root if target is None else target, data=data, text_only=text_only)
+
+
+_NARROWING: Final = frozenset((XPATH, FILTER2, ENVELOPED, BASE64))
+"""After octets these work on another document, parsed anew: what they leave of this one cannot be told, and so counts as nothing."""
 
 
 def _target(tree: Tree, uri: str) -> tuple[Any | None, bool]:
@@ -261,12 +282,14 @@ def _own_property(frame: Frame, target: Any) -> bool:
     return target.tag in (ds("SignatureProperties"), ds("SignatureProperty")) and any(o in target.iterancestors() for o in frame.objects)
 
 
-def _outside(asked: _Asked, resolve: Resolve, *, alone: bool) -> Resolved:
+def _outside(asked: _Asked, digest: Digest | None, reach: Reach, *, alone: bool) -> Resolved:
     """A companion; one that stands alone is meant by the only reference that leads outside, whatever it is called there."""
     uri = asked.uri
-    document = resolve(None) if uri is None else resolve(_decoded(uri)) or resolve(uri)
+    document = reach.by_name(None) if uri is None else reach.by_name(_decoded(uri)) or reach.by_name(uri)
+    if document is None and digest is not None and reach.by_digest is not None:
+        document = reach.by_digest(digest)
     if document is None and alone and uri is not None:
-        document = resolve(None)
+        document = reach.by_name(None)
     if document is None:
         raise _Absent("companion that the reference names is not there")
     found = Reference(asked.name, found=True, intact=False, scope=Scope.FULL if document.readable else Scope.DIGEST)
@@ -302,3 +325,19 @@ def companions(detached: Iterable[Document]) -> Resolve:
         return named.get(name)
 
     return resolve
+
+
+def by_content(detached: Iterable[Document]) -> Callable[[Digest], Document | None]:
+    """Companions by what they hold."""
+    given = tuple(detached)
+
+    def find(digest: Digest) -> Document | None:
+        for document in given:
+            try:
+                if document.digest(digest.algorithm) == digest:
+                    return document
+            except Unacceptable:
+                return None
+        return None
+
+    return find

@@ -295,7 +295,7 @@ def _signature_ids(place: Place, others: tuple[Found, ...]) -> frozenset[Id]:
         held.add(place.signer.id)
     if place.properties_signed:
         held.update(i for f in others if f.name in _CONTENT for t in f.tokens for i in token_ids(t))
-    if place.frame.key_info is not None and any(r.sound and r.target is place.frame.key_info for r in place.references):
+    if any(r.sound and r.reaches(place.frame.key_info) for r in place.references):
         held.update(c.id for c in place.key_certs)
     return frozenset(held)
 

@@ -3,6 +3,7 @@
 Whatever stands elsewhere is not part of the signature, however it is called: that is what signature wrapping lives on.
 """
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -83,14 +84,12 @@ class Frame:
         """SignedDataObjectProperties of these names."""
         return self._children(self.signed_properties, "SignedDataObjectProperties", names)
 
-    @property
+    @functools.cached_property
     def unsigned(self) -> tuple[Any, ...]:
         """UnsignedSignatureProperties in their order."""
-        return () if self.qualifying is None else self._all_unsigned()
-
-    def _all_unsigned(self) -> tuple[Any, ...]:
-        assert_one = _children(self.qualifying, self.x("UnsignedProperties"))
-        holders = [h for u in assert_one for h in _children(u, self.x("UnsignedSignatureProperties"))]
+        if self.qualifying is None:
+            return ()
+        holders = [h for u in _children(self.qualifying, self.x("UnsignedProperties")) for h in _children(u, self.x("UnsignedSignatureProperties"))]
         found = tuple(p for h in holders for p in h.iterchildren("*"))
         if len(found) > MAX_PROPERTIES:
             raise Malformed(f"at most {MAX_PROPERTIES} unsigned properties expected in a signature")
@@ -119,14 +118,19 @@ def find(tree: Tree) -> list[Any]:
 
     One that stands among the qualifying properties of another (a signed assertion of a role, an XML time-stamp) is that property's business.
     """
-    found = []
-    for element in tree.root.iter(ds("Signature")):
-        inside = {split(a.tag)[1] for a in element.iterancestors() if split(a.tag)[0] in (*NAMESPACES, XADES_141)}
-        if not inside:
-            found.append(element)
+    found = [element for element in tree.root.iter(ds("Signature")) if not _inside_properties(element)]
     if len(found) > MAX_SIGNATURES:
         raise Malformed(f"at most {MAX_SIGNATURES} signatures expected in a document, got {len(found)}")
     return found
+
+
+def _inside_properties(element: Any) -> bool:
+    qualified = False
+    for ancestor in element.iterancestors("*"):
+        if ancestor.tag == ds("Signature"):
+            return qualified
+        qualified = qualified or split(ancestor.tag)[0] in (*NAMESPACES, XADES_141)
+    return False
 
 
 def counter_signatures(frame: Frame) -> list[Any]:
