@@ -34,9 +34,13 @@ def issuers() -> tuple[pki.Party, pki.Party]:
 
 
 @functools.lru_cache(maxsize=16)
-def party(key: str = "p256") -> pki.Party:
-    """A unit's key and certificate."""
+def _party(key: str) -> pki.Party:
     return pki.unit(issuers()[1], key=key)
+
+
+def party(key: str = "p256") -> pki.Party:
+    """A unit's key and certificate: one for each kind of key."""
+    return _party(key)
 
 
 def unit(key: str = "p256", policy: Policy = POLICY, name: str = "tsu", holder: Any = None) -> Unit:
