@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trust.codecs.xml import Tree, looks_like_xml, parse
+from trust.codecs.xml import MAX_BYTES, Tree, looks_like_xml, parse
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, ds, split
 from trust.errors import Malformed
-from trust.model import Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
+from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
 from verifier.formats.xades import stamps as time_stamps
 from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
@@ -29,13 +29,22 @@ def claims(head: bytes) -> bool:
     return looks_like_xml(head)
 
 
-def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
-    """The signatures of an XML document. Malformed, or everything."""
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The signatures of an XML document. Malformed, or everything. `certs` are candidates for signers whose certificate it does not carry."""
+    if document.size is not None and document.size > MAX_BYTES:
+        raise Malformed(f"xml document of at most {MAX_BYTES} bytes expected, got {document.size}")
     with document.open() as stream:
-        return signatures(stream.read(), companions(detached), by_digest=by_content(detached))
+        return signatures(stream.read(MAX_BYTES + 1), companions(detached), by_digest=by_content(detached), certs=certs)
 
 
-def signatures(data: bytes, resolve: Resolve, *, by_digest: Callable[[Digest], Document | None] | None = None, kind: str = "XML") -> Evidence:
+def signatures(
+    data: bytes,
+    resolve: Resolve,
+    *,
+    by_digest: Callable[[Digest], Document | None] | None = None,
+    certs: Iterable[Cert] = (),
+    kind: str = "XML",
+) -> Evidence:
     """Every signature in `data`, with what its references find.
 
     `resolve` is given the percent-decoded name of what stands outside of the document, and answers with the Document or None; given None, with the
@@ -43,7 +52,7 @@ def signatures(data: bytes, resolve: Resolve, *, by_digest: Callable[[Digest], D
     `by_digest` finds companions that were renamed. Neither is ever asked for anything inside the document.
     """
     tree = parse(data)
-    reach = Reach(Work(len(data)), resolve, by_digest)
+    reach = Reach(Work(len(data)), resolve, by_digest, tuple(certs))
     readings: list[_Reading] = []
     for element in find(tree):
         _read(_At(tree, element), reach, readings)
@@ -89,11 +98,11 @@ def _read(at: _At, reach: Reach, readings: list[_Reading]) -> _Reading:
     readings.append(reading)
     if at.depth < MAX_COUNTERSIGNING:
         reading.counters = [_read(_At(at.tree, c, one, at.depth + 1), reach, readings) for c in counter_signatures(one)]
-    _complete(reading, reach.work)
+    _complete(reading, reach)
     return reading
 
 
-def _complete(reading: _Reading, work: Work) -> None:
+def _complete(reading: _Reading, reach: Reach) -> None:
     """The signature of a frame: properties count only where a sound reference leads to them."""
     one, references = reading.frame, reading.references
     bound = any(r.reaches(one.signed_properties) for r in references)
@@ -102,8 +111,8 @@ def _complete(reading: _Reading, work: Work) -> None:
     for element in one.unsigned:
         carried = carried | encapsulated(element)
     reading.material = carried
-    signer, signer_reference = signer_of(one, key_certs, carried.certs, properties_signed=bound)
-    found = time_stamps.find(one, carried.certs, properties_signed=bound)
+    signer, signer_reference = signer_of(one, key_certs, (*carried.certs, *reach.certs), properties_signed=bound)
+    found = time_stamps.find(one, (*carried.certs, *reach.certs), properties_signed=bound)
     everything = carried
     for held in (t for f in found for t in f.tokens):
         everything = everything | of_token(held)
@@ -116,7 +125,7 @@ def _complete(reading: _Reading, work: Work) -> None:
         key_certs,
         everything,
         {c.frame.element.getparent(): c.ids for c in reading.counters},
-        work,
+        reach.work,
     )
     reading.stamps = time_stamps.judged(place, found)
     shape = Shape(one, references, signer, signer_reference, key_certs, reading.stamps, found, replace(carried, certs=carried.certs))

@@ -15,7 +15,7 @@ from trust.codecs.xml import NodeSet, Tree, id_of
 from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, ENVELOPED, FILTER2, MANIFEST_TYPE, OBJECT_TYPE, XPATH, digest_name, ds, octets_of
 from trust.codecs.xml.transforms import MAX_TRANSFORMS, Data, apply, octets
 from trust.errors import Malformed, Unacceptable
-from trust.model import Defect, Digest, Document, Reference, Scope
+from trust.model import Cert, Defect, Digest, Document, Reference, Scope
 from verifier.formats.xades.structure import MAX_REFERENCES, SIGNED_PROPERTIES_TYPE, Frame
 
 Resolve = Callable[[str | None], Document | None]
@@ -58,6 +58,8 @@ class Reach:
     by_name: Resolve
     by_digest: Callable[[Digest], Document | None] | None = None
     """For companions that were renamed: what is signed is the content."""
+    certs: tuple[Cert, ...] = ()
+    """Candidates for signers, given beside the document."""
 
 
 @dataclass(frozen=True, eq=False)
