@@ -6,34 +6,345 @@
 import functools
 import importlib
 import os
+import socket
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trust import VERSION
-from trust.errors import KakuinError, Misconfigured
+from trust.edge import options
+from trust.errors import KakuinError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from eseal.service import Sealer
+    from eseal.service import Finding, Sealer
+    from eseal.store import ApiKeys
     from trust.edge.instance import Instance
-    from trust.log.journal import Journal
-    from trust.pki.service import CertificateAuthority
+    from trust.edge.sandbox import Sandbox
+    from trust.model import Document
     from tsa.service import Authority
-    from verifier.service import Verifier
+    from verifier.report.parties import Json
+    from verifier.service import Question, Verifier
 
-# name -> (where it is, what it does). The help is written from here, so that it costs no import.
+# name -> (where it is, what it does). The overview is written from here, so that it costs no import.
 COMMANDS = {
     "init": ("trust.commands:init", "Make an instance: keys, a small PKI, a database."),
-    "serve": ("serve:serve", "Serve the authority, the sealer, the verifier and the PKI over HTTP."),
+    "serve": ("cli:serve", "Serve the authority, the sealer, the verifier and the PKI over HTTP."),
     "seal": ("eseal.commands:seal", "Seal a document for an organisation."),
     "verify": ("verifier.commands:verify", "Verify files: one verdict, then why, then what to do."),
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
-    "ca": ("trust.commands:ca", "Certificates: list, show, issue, revoke, write CRLs."),
+    "ca": ("trust.commands:ca", "Certificates: list, show, enrol, revoke, write CRLs."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
     "doctor": ("trust.commands:doctor", "Say what is wrong with an instance, and what to do."),
-    "demo": ("serve:demo", "Seal and verify a demonstration, then serve it."),
+    "demo": ("cli:demo", "Seal and verify a demonstration, then serve it."),
     "completion": ("trust.commands:completion", "Print the completion script of a shell."),
 }
+
+USAGE_EXIT, INTERRUPTED_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141
+
+CONFINED = ("verifier.service", "verifier.read", "eseal.drafting", "eseal.formats.pades", "eseal.formats.cades")
+"""What the confined process imports before the first stranger's file."""
+
+
+class House:
+    """One instance with its parts put together: who is given what. Each part is made when it is first asked for."""
+
+    def __init__(self, folder: Path, passphrase_file: Path | None = None) -> None:
+        self._folder = folder
+        self._passphrase_file = passphrase_file
+
+    def __enter__(self) -> "House":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Requests in flight are recorded first; then the signing threads, the confined process and the database go."""
+        made = self.__dict__
+        if "instance" in made:
+            self.instance.close()
+        if "authority" in made:
+            self.authority.close()
+        if "sandbox" in made:
+            self.sandbox.close()
+
+    @functools.cached_property
+    def instance(self) -> "Instance":
+        from trust.edge.instance import Instance
+        from trust.edge.keystore import passphrase
+
+        return Instance.open(self._folder, passphrase(self._passphrase_file))
+
+    @functools.cached_property
+    def sandbox(self) -> "Sandbox":
+        """Where strangers' documents are parsed: no key is in that process."""
+        from trust.edge.sandbox import Sandbox
+
+        limits = self.instance.settings.confined
+        return Sandbox(CONFINED, memory_bytes=limits.memory_bytes, seconds=limits.seconds, jobs=limits.processes or None)
+
+    @functools.cached_property
+    def authority(self) -> "Authority":
+        from tsa.issue import Unit
+        from tsa.policy import Policy
+        from tsa.service import Authority
+
+        said = self.instance.settings.tsa
+        policy = Policy(said.policy, digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
+        key = self.instance.key("tsu")
+        return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, self.instance.stamping_clock)
+
+    @functools.cached_property
+    def sealer(self) -> "Sealer":
+        from eseal.service import Sealer
+
+        instance = self.instance
+        return Sealer(
+            keys=lambda number: instance.key(f"seal-{number}"),
+            stamp=self.authority.stamper(),
+            status=instance.authority.status,
+            record=instance.journal.append,
+            clock=instance.clock,
+            check=self._check,
+            run=self.sandbox.run,
+        )
+
+    @functools.cached_property
+    def api_keys(self) -> "ApiKeys":
+        from eseal.store import ApiKeys
+
+        return ApiKeys(self.instance.engine, self.instance.clock)
+
+    @functools.cached_property
+    def verifier(self) -> "Verifier":
+        """Trusts this instance's anchors where a request names none."""
+        from verifier import sources
+        from verifier.service import Verifier
+
+        return Verifier(self.instance.clock, anchors=sources.certificates([self.instance.anchors]))
+
+    def answer(self, question: "Question") -> "Json":
+        """The JSON report on a stranger's document, read in the confined process."""
+        return self.sandbox.run("verifier.service:answer", self._informed(question), returns=dict)
+
+    def _informed(self, question: "Question") -> "Question":
+        """With this authority's own status lists: a seal below B-LT carries none, and nothing is fetched."""
+        lists = tuple(self.instance.authority.crl(issuer).crl for issuer in ("root", "ca"))
+        return replace(question, crls=(*question.crls, *lists))
+
+    def _check(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
+        from eseal.service import Finding
+
+        question = self._informed(self.verifier.question(sealed, detached))
+        passed, level, why = self.sandbox.run("verifier.service:finding", question, signature, returns=tuple)
+        return Finding(bool(passed), str(level), str(why))
+
+    def organisation(self, number: str | None) -> str:
+        """The corporate number as it was given, or the only organisation's."""
+        from trust.registry import corporate_number
+
+        there = self.instance.organisations
+        if number is not None:
+            return corporate_number(number)
+        if len(there) != 1:
+            names = ", ".join(f"{o.number} ({o.name})" for o in there)
+            raise NotFound(
+                f"several organisations have a seal here, name one with --organisation: {names}" if there else "no organisation has a seal here"
+            )
+        return there[0].number
+
+    def application(self) -> Any:
+        """Everything over HTTP, the authority's endpoint in front."""
+        from eseal.api import router as seals
+        from eseal.store import Repeats
+        from trust.edge.web import application
+        from trust.pki.api import router as certificates
+        from tsa.api import Endpoint, front
+        from verifier.api import router as verifications
+
+        instance, settings = self.instance, self.instance.settings
+        limit = settings.service.document_limit_bytes
+        web = application(
+            title="Kakuin",
+            version=VERSION,
+            routers=(
+                seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
+                verifications(self.verifier, self.answer, limit),
+                certificates(instance.authority, instance.clock),
+            ),
+            body_limit=settings.service.body_limit_bytes,
+        )
+        return front(Endpoint(self.authority, limit=settings.tsa.request_limit_bytes), web)
+
+
+class Table(click.Group):
+    """The commands of the table, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
+
+
+@click.command(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="kakuin")
+@click.pass_context
+def kakuin(ctx: click.Context) -> None:
+    """Timestamp authority, e-seal issuer and verifier (角印).
+
+    Exit codes: 0 passed, 1 failed, 2 usage, 3 cannot tell, 4 nothing signed; errors as in sysexits(3).
+    """
+    ctx.obj = House
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A taken port is told before anything else is done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        why = (error.strerror or "it does not").lower()
+        raise Unavailable(f"cannot listen on {host} port {port} ({why}): choose another with --port, or stop what listens there") from error
+    return listener
+
+
+def _serve(house: House, listener: socket.socket, said: str) -> None:
+    """Until SIGINT or SIGTERM; requests in flight are answered first."""
+    import uvicorn
+
+    if house.instance.settings.tsa.clock != "kernel":
+        click.echo(f"beware: {house.instance.settings.tsa.clock}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
+    house.sandbox.start()
+    application = house.application()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            click.echo(said)
+
+    config = uvicorn.Config(
+        application, loop="uvloop", http="httptools", ws="none", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=30
+    )
+    try:
+        Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+@click.command()
+@options.instance
+@options.passphrase_file
+@click.option("--host", help="Address to listen on.  [default: the setting service.host]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: the setting service.port]")
+def serve(instance: Path, passphrase_file: Path | None, host: str | None, port: int | None) -> None:
+    """Serve the authority (/tsa), the sealer (/v1/seals), the verifier (/v1/verifications) and the PKI (/pki) until Ctrl-C."""
+    with House(instance, passphrase_file) as house:
+        settings = house.instance.settings.service
+        with _listen(host or settings.host, settings.port if port is None else port) as listener:
+            _serve(house, listener, f"serving {instance} on {_address(listener)} (its API: {_address(listener)}/docs); Ctrl-C ends it")
+
+
+@click.command()
+@click.option("--folder", type=options.folder_path, default="demo", show_default=True, help="Where the demonstration lies.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: the setting service.port, 8318]")
+@click.option("--serve/--no-serve", "serving", default=True, help="Leave the service running at the end.")
+def demo(folder: Path, port: int | None, serving: bool) -> None:
+    """Seal a PDF and a dataset for an invented organisation, verify both, then serve.
+
+    What is there already is kept: a second run starts at once.
+    """
+    from trust.edge.files import told
+    from trust.edge.instance import Answers, Instance
+
+    with told(f"make {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    instance = folder / "instance"
+    with Instance.create(instance, Answers(port=port)) as made:
+        wanted = made.settings.service
+    listener = _listen(wanted.host, wanted.port if port is None else port) if serving else None
+    try:
+        with House(instance) as house:
+            _demonstrate(house, folder)
+            if listener is not None:
+                _serve(house, listener, _try_next(folder, _address(listener)))
+    finally:
+        if listener is not None:
+            listener.close()
+
+
+def _demonstrate(house: House, folder: Path) -> None:
+    from eseal.demonstration import CSV_NAME, PDF_NAME, csv, pdf
+    from eseal.spec import choose
+    from trust.edge.files import write_atomically
+    from trust.edge.source import document_of
+    from verifier.report.text import render
+    from verifier.terminal import style
+
+    for name, draw, asked in ((PDF_NAME, pdf, {"level": "B-LTA"}), (CSV_NAME, csv, {"level": "B-T", "packaging": "detached"})):
+        path = folder / name
+        if not path.exists():
+            write_atomically(path, draw())
+        document = document_of(path)
+        spec = choose(document.head(4096), **asked)
+        ending = ".sealed.pdf" if name == PDF_NAME else ".csv.p7s"
+        target = path.with_suffix(ending)
+        if not target.exists():
+            made = house.sealer.seal(document, spec, house.organisation(None))
+            options.written(options.pieces(made.document.open()), target, replace=False)
+            click.echo(f"sealed {path} at {made.spec.level}: {target}")
+        detached = (document,) if name == CSV_NAME else ()
+        click.echo(f"\n$ kakuin verify {target}{f' --detached {path}' if detached else ''}")
+        click.echo(render(house.answer(house.verifier.question(document_of(target), detached)), style(sys.stdout)))
+    key = folder / "api-key"
+    if not key.exists():
+        text, _ = house.api_keys.create(house.organisation(None), "demonstration")
+        write_atomically(key, text.encode(), mode=0o600)
+
+
+def _try_next(folder: Path, address: str) -> str:
+    return f"""
+serving on {address}; Ctrl-C ends it. Try, in another terminal, with a PDF of your own:
+
+  curl --data-binary @yours.pdf -H "Authorization: Bearer $(cat {folder}/api-key)" -H "Content-Type: application/pdf" \\
+       "{address}/v1/seals?level=B-LTA" -o sealed.pdf
+  curl --data-binary @sealed.pdf -H "Content-Type: application/pdf" -H "Accept: text/plain" {address}/v1/verifications
+
+The API is described at {address}/docs"""
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """The entry point: every error becomes one line and its exit code, here and nowhere else."""
+    try:
+        return int(kakuin.main(args=args, prog_name="kakuin", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return USAGE_EXIT
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED_EXIT
+    except KakuinError as error:
+        click.echo(f"kakuin: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`kakuin verify … | head`): nothing is wrong, and nothing more can be said.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return BROKEN_PIPE_EXIT

@@ -1,0 +1,172 @@
+"""`kakuin seal` and `kakuin apikey`: the sealer from the command line."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from trust.edge import options
+
+if TYPE_CHECKING:
+    from eseal.service import Sealer
+    from eseal.store import ApiKeys
+    from trust.model import Document
+
+API_KEY = "KAKUIN_API_KEY"
+
+
+class House(Protocol):
+    """What these commands need of an instance."""
+
+    @property
+    def sealer(self) -> "Sealer": ...
+
+    @property
+    def api_keys(self) -> "ApiKeys": ...
+
+    def organisation(self, number: str | None) -> str:
+        """The corporate number, or the only organisation's."""
+
+
+Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+
+
+@click.command()
+@click.argument("file", type=options.file_path)
+@options.instance
+@options.passphrase_file
+@click.option("--organisation", metavar="NUMBER", help="Corporate number (法人番号). Not needed where there is one organisation.")
+@click.option("--format", "format_", metavar="FORMAT", help="pades, cades. Default: pades for PDF, cades for anything else.")
+@click.option("--level", metavar="LEVEL", help="B-B, B-T, B-LT or B-LTA. Default: the highest that the format has.")
+@click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF), detached or attached.")
+@click.option("--digest", metavar="NAME", help="sha256, sha384 or sha512. Default: the key's own.")
+@click.option("--reason", help="Why it is sealed, in a sentence; signed with it.")
+@click.option("--location", help="Where it is sealed; signed with it.")
+@click.option("--commitment", metavar="TYPE", help="What sealing means: origin, receipt, delivery, sender, approval or creation.")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
+@click.option(
+    "--server", metavar="URL", help="Seal there instead of on the local instance; the API key is taken from KAKUIN_API_KEY or --api-key-file."
+)
+@click.option("--api-key-file", type=click.Path(path_type=Path, dir_okay=False), envvar="KAKUIN_API_KEY_FILE", help="File with the API key.")
+@options.output
+@options.as_json
+@click.pass_obj
+def seal(
+    open_house: Open,
+    file: Path,
+    instance: Path,
+    passphrase_file: Path | None,
+    server: str | None,
+    api_key_file: Path | None,
+    output: Path | None,
+    as_json: bool,
+    password_file: Path | None,
+    **asked: str | None,
+) -> None:
+    """Seal a document for an organisation.
+
+    FILE is the document; - is standard input. The sealed document is written beside it (contract.sealed.pdf; data.csv.p7s), or where -o says. What
+    is written is at the level that was asked for and passed our own verifier; otherwise nothing is written.
+    """
+    from trust.edge.keystore import secret_in
+    from trust.edge.source import document_of
+
+    document = document_of(file)
+    asked["format"] = asked.pop("format_")
+    if password_file is not None:
+        asked["password"] = secret_in(password_file, "password file").decode()
+    if server is not None:
+        from eseal.client import seal_at
+
+        key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
+        facts, chunks, name = seal_at(server, key, document, asked)
+        _release(file, output, name, chunks, facts, as_json)
+        return
+    with open_house(instance, passphrase_file) as house:
+        number = house.organisation(asked.pop("organisation"))
+        made = house.sealer.seal(document, _spec(document, asked), number)
+        for warning in made.draft.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        facts = {
+            "format": str(made.spec.format),
+            "level": str(made.spec.level),
+            "packaging": str(made.spec.packaging),
+            "organisation": made.organisation,
+            "journal_index": made.index,
+            "sha256": made.sha256.hex(),
+        }
+        _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json)
+
+
+def _spec(document: "Document", asked: dict[str, str | None]) -> Any:
+    from eseal.spec import Claims, choose, commitment
+
+    claims = Claims(asked.pop("reason"), asked.pop("location"), commitment(asked.pop("commitment")))
+    return choose(document.head(4096), claims=claims, **asked)
+
+
+def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool) -> None:
+    """Write the sealed document; what was done goes to standard error when the document itself goes to standard output."""
+    import json
+
+    target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
+    options.written(chunks, target, replace=output is not None)
+    facts = {"output": str(target), **facts}
+    said = json.dumps(facts, ensure_ascii=False) if as_json else f"sealed {facts['format']} {facts['level']}: {target}"
+    click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
+
+
+@click.group()
+def apikey() -> None:
+    """API keys of the sealing service: each for one organisation, shown once, expiring, revocable."""
+
+
+@apikey.command()
+@options.instance
+@options.passphrase_file
+@click.option("--organisation", metavar="NUMBER", help="Corporate number (法人番号). Not needed where there is one organisation.")
+@click.option("--label", default="", help="What it is for, for your own list.")
+@click.option("--days", type=int, default=365, show_default=True, help="Days that it lasts.")
+@click.pass_obj
+def create(open_house: Open, instance: Path, passphrase_file: Path | None, organisation: str | None, label: str, days: int) -> None:
+    """Make a key and print it: this once, and never again."""
+    with open_house(instance, passphrase_file) as house:
+        text, made = house.api_keys.create(house.organisation(organisation), label, days)
+    click.echo(f"API key {made.id} for {made.organisation}, until {made.expires:%Y-%m-%d}. It is shown this once:", err=True)
+    click.echo(text)
+
+
+@apikey.command(name="list")
+@options.instance
+@options.as_json
+@click.pass_obj
+def list_(open_house: Open, instance: Path, as_json: bool) -> None:
+    """List the keys, without their secrets."""
+    import dataclasses
+    import json
+
+    from trust.edge.clock import now
+
+    with open_house(instance, None) as house:
+        keys = house.api_keys.listed()
+    for key in keys:
+        state = key.state(now())
+        if as_json:
+            row = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in dataclasses.asdict(key).items()}
+            click.echo(json.dumps({**row, "state": state}, ensure_ascii=False))
+        else:
+            click.echo(f"{key.id}  {key.organisation}  {state:8}  until {key.expires:%Y-%m-%d}  {key.label}")
+
+
+@apikey.command()
+@click.argument("key")
+@options.instance
+@click.pass_obj
+def revoke(open_house: Open, key: str, instance: Path) -> None:
+    """Revoke a key, by its id."""
+    with open_house(instance, None) as house:
+        click.echo(f"API key {house.api_keys.revoke(key).id} is revoked")

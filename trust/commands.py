@@ -1,0 +1,234 @@
+"""`kakuin init`, `doctor`, `ca` and `completion`: an instance from the command line."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from trust.edge import options
+
+if TYPE_CHECKING:
+    from trust.edge.instance import Instance
+
+
+class House(Protocol):
+    """What these commands need of an instance."""
+
+    @property
+    def instance(self) -> "Instance": ...
+
+
+Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+
+ASKED = {
+    "organisation": "Organisation that seals (registered name)",
+    "number": "Its corporate number (法人番号)",
+    "base_url": "Address under which others reach the service",
+}
+
+
+@click.command()
+@options.instance
+@options.passphrase_file
+@click.option("--organisation", help="Registered name of the organisation that seals. Default: a demonstration, and called so.")
+@click.option("--corporate-number", "number", metavar="NUMBER", help="Its 法人番号, 13 digits; the check digit is verified.")
+@click.option("--operator", help="Who runs the authority. Default: the organisation.")
+@click.option("--operator-number", metavar="NUMBER", help="The operator's 法人番号.")
+@click.option(
+    "--base-url", metavar="URL", help="Address under which others reach the service; it is written into certificates. Default: this machine."
+)
+@click.option("--port", type=int, help="Port of the service.  [default: that of --base-url, or 8318]")
+@click.option("--key-type", default="p256", show_default=True, help="p256, p384, rsa3072 or ed25519.")
+@click.option("--database-url", default="", help="PostgreSQL instead of the SQLite file in the folder: postgresql://user:password@host/name.")
+@click.option("--clock", help="kernel, or the development clock under its full name. Default: kernel; for a demonstration the development clock.")
+@click.option("--yes", is_flag=True, help="Ask nothing, take the defaults.")
+@options.as_json
+def init(instance: Path, passphrase_file: Path | None, port: int | None, yes: bool, as_json: bool, **answers: str | None) -> None:
+    """Make an instance: settings, a database, encrypted keys and a small PKI.
+
+    Where there is a terminal it asks for what was not given; elsewhere it takes the defaults, which make a
+    demonstration. A second run changes nothing.
+    """
+    import json
+    import sys
+
+    from trust.edge.instance import Answers, Instance
+    from trust.edge.keystore import passphrase
+
+    fresh = not (instance / "kakuin.toml").exists()
+    if fresh and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        _ask(answers, Answers())
+    if port is None and (given := answers.get("base_url")):
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(given)
+        port = parts.port if parts.hostname in ("127.0.0.1", "localhost") else None
+    asked = Answers(**{name: value for name, value in answers.items() if value is not None}, port=port)
+    with Instance.create(instance, asked, passphrase(passphrase_file)) as made:
+        if as_json:
+            click.echo(json.dumps({"instance": str(made.folder), "new": made.new, "anchors": str(made.anchors), "demonstration": made.demonstration}))
+            return
+        click.echo(f"{'made' if made.new else 'there is'} an instance in {made.folder}")
+        for organisation in made.organisations:
+            click.echo(f"  seals for    {organisation.name}, {organisation.number}")
+        click.echo(f"  recipients   need {made.anchors / 'root.pem'}")
+        if made.demonstration:
+            click.echo("  beware       this is a demonstration: its seals and time-stamps mean nothing, and its passphrase lies beside its keys")
+        click.echo(f"  next         kakuin serve --instance {instance}")
+
+
+def _ask(answers: dict[str, str | None], defaults: Any) -> None:
+    """At a terminal, each open question with its default."""
+    for name, question in ASKED.items():
+        if answers[name] is None:
+            answers[name] = click.prompt(question, default=getattr(defaults, name) or "", show_default=bool(getattr(defaults, name)))
+
+
+@click.command()
+@options.instance
+@options.passphrase_file
+@options.as_json
+@click.pass_context
+def doctor(ctx: click.Context, instance: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Say what is wrong with an instance, and what to do.
+
+    Exit codes: 0 nothing is wrong, 1 something is.
+    """
+    import json
+
+    from trust.edge.diagnosis import diagnose
+    from trust.edge.keystore import passphrase
+
+    findings = diagnose(instance, passphrase(passphrase_file))
+    for finding in findings:
+        if as_json:
+            click.echo(json.dumps({"what": finding.what, "ok": finding.ok, "detail": finding.detail, "remedy": finding.remedy}, ensure_ascii=False))
+            continue
+        click.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.what}: {finding.detail}")
+        if finding.remedy:
+            click.echo(f"       to do: {finding.remedy}")
+    wrong = sum(not f.ok for f in findings)
+    if not as_json:
+        click.echo("nothing is wrong" if not wrong else f"{wrong} thing{'s' if wrong > 1 else ''} to mend")
+    ctx.exit(1 if wrong else 0)
+
+
+@click.group()
+def ca() -> None:
+    """Certificates of the instance's own authority."""
+
+
+@ca.command(name="list")
+@options.instance
+@options.as_json
+@click.pass_obj
+def list_(open_house: Open, instance: Path, as_json: bool) -> None:
+    """List what was issued, oldest first, with what became of it."""
+    import json
+
+    with open_house(instance, None) as house:
+        for issued in house.instance.authority.certificates():
+            certificate = issued.certificate
+            state = f"revoked {issued.revoked_at:%Y-%m-%d} ({issued.reason})" if issued.revoked_at else "good"
+            if as_json:
+                row = {
+                    "serial": f"{certificate.serial:x}",
+                    "profile": issued.profile,
+                    "subject": certificate.x509.subject.rfc4514_string(),
+                    "not_before": certificate.not_before.isoformat(),
+                    "not_after": certificate.not_after.isoformat(),
+                    "revoked_at": issued.revoked_at.isoformat() if issued.revoked_at else None,
+                    "reason": issued.reason,
+                }
+                click.echo(json.dumps(row, ensure_ascii=False))
+            else:
+                click.echo(f"{certificate.serial:032x}  {issued.profile:5}  until {certificate.not_after:%Y-%m-%d}  {state:10}  {certificate.name}")
+
+
+@ca.command()
+@click.argument("serial")
+@options.instance
+@click.pass_obj
+def show(open_house: Open, serial: str, instance: Path) -> None:
+    """Print a certificate as PEM, by its serial number (hexadecimal)."""
+    from trust.edge.keystore import pem_of
+    from trust.errors import NotFound
+
+    with open_house(instance, None) as house:
+        found = [i.certificate for i in house.instance.authority.certificates() if i.certificate.serial == _serial(serial)]
+        if not found:
+            raise NotFound("no certificate with that serial number was issued here")
+        click.echo(pem_of(tuple(found)).decode(), nl=False)
+
+
+@ca.command()
+@click.option("--organisation", required=True, help="Registered name.")
+@click.option("--corporate-number", "number", metavar="NUMBER", required=True, help="Its 法人番号, 13 digits; the check digit is verified.")
+@options.instance
+@options.passphrase_file
+@click.pass_obj
+def enrol(open_house: Open, organisation: str, number: str, instance: Path, passphrase_file: Path | None) -> None:
+    """Give another organisation a seal: a key and its certificate."""
+    with open_house(instance, passphrase_file) as house:
+        made = house.instance.add_organisation(organisation, number)
+        click.echo(f"{made.name}, {made.number}: certificate {made.certificate.serial:x}, until {made.certificate.not_after:%Y-%m-%d}")
+
+
+@ca.command()
+@click.argument("serial")
+@click.option("--reason", default="unspecified", show_default=True, help="keyCompromise, affiliationChanged, superseded, cessationOfOperation, …")
+@click.option("--since", metavar="TIME", help="Since when, if earlier than now: 2026-06-01T09:00:00+09:00.")
+@options.instance
+@options.passphrase_file
+@click.pass_obj
+def revoke(open_house: Open, serial: str, reason: str, since: str | None, instance: Path, passphrase_file: Path | None) -> None:
+    """Revoke a certificate for good, by its serial number (hexadecimal); the new list is published at once."""
+    with open_house(instance, passphrase_file) as house:
+        done = house.instance.authority.revoke(_serial(serial), reason, _time(since) if since else None)
+        click.echo(f"{done.certificate.name} is revoked since {done.revoked_at:%Y-%m-%dT%H:%M:%SZ} ({done.reason})")
+
+
+@ca.command()
+@click.argument("issuer", type=click.Choice(["root", "ca"]))
+@options.instance
+@options.passphrase_file
+@options.output
+@click.pass_obj
+def crl(open_house: Open, issuer: str, instance: Path, passphrase_file: Path | None, output: Path | None) -> None:
+    """Write the list in force of the root, or of the issuing authority, as DER."""
+    with open_house(instance, passphrase_file) as house:
+        published = house.instance.authority.crl(issuer)
+    options.written([published.crl.der], output or Path(f"{issuer}.crl"), replace=True)
+
+
+def _serial(text: str) -> int:
+    try:
+        return int(text.replace(":", ""), 16)
+    except ValueError as error:
+        raise click.BadParameter("a serial number is hexadecimal, as `kakuin ca list` prints it") from error
+
+
+def _time(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"expected a time such as 2026-06-01T09:00:00+09:00, got {text[:40]!r}") from error
+    if parsed.tzinfo is None:
+        raise click.BadParameter("the time has no zone")
+    return parsed
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of a shell: eval "$(kakuin completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.BadParameter("no completion for that shell")
+    click.echo(found(ctx.find_root().command, {}, "kakuin", "_KAKUIN_COMPLETE").source())

@@ -1,0 +1,106 @@
+"""Options that every command spells the same way, and how a command reads and writes files."""
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from trust.edge.files import plainly, sync_folder, told
+from trust.errors import Conflict
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STDIO = Path("-")
+DEFAULT_INSTANCE = "kakuin-instance"
+
+file_path = click.Path(path_type=Path, allow_dash=True)
+folder_path = click.Path(path_type=Path, file_okay=False)
+
+
+def instance(function: F) -> F:
+    """`--instance DIR`."""
+    return click.option(
+        "--instance", type=folder_path, envvar="KAKUIN_INSTANCE", default=DEFAULT_INSTANCE, show_default=True, help="Folder of the instance."
+    )(function)
+
+
+def passphrase_file(function: F) -> F:
+    """`--passphrase-file FILE`: never the passphrase itself, which every user of the machine could read in the list of processes."""
+    return click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="KAKUIN_PASSPHRASE_FILE",
+        help="File with the passphrase of the keys. [env var: KAKUIN_PASSPHRASE_FILE; or the passphrase in KAKUIN_PASSPHRASE]",
+    )(function)
+
+
+def output(function: F) -> F:
+    """`-o/--output FILE`."""
+    return click.option("-o", "--output", type=file_path, help="Where to write; - is standard output.")(function)
+
+
+def as_json(function: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
+
+
+def written(chunks: Iterable[bytes], path: Path, *, replace: bool) -> None:
+    """All of it or nothing, durable when it returns. `-` is standard output. Conflict where the file exists and `replace` is not given."""
+    if path == STDIO:
+        stream: BinaryIO = sys.stdout.buffer
+        stream.writelines(chunks)
+        stream.flush()
+        return
+    if path.is_dir():
+        raise Conflict(f"{path} is a folder, expected a file to write")
+    if path.exists() and not replace:
+        raise Conflict(f"{path} exists already: name another file with -o, or the same to replace it")
+    if path.exists() and not path.is_file():
+        # A device or a pipe (`-o /dev/null`): nothing to replace.
+        with told(f"write {path}"), path.open("wb") as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+        return
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise plainly(error, f"write {path}") from error
+    temporary = Path(name)
+    try:
+        with told(f"write {path}"), os.fdopen(handle, "wb") as out:
+            for chunk in chunks:
+                out.write(chunk)
+            out.flush()
+            os.fchmod(handle, 0o666 & ~_umask())
+            os.fsync(handle)
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def pieces(stream: BinaryIO, size: int = 1 << 18) -> Iterable[bytes]:
+    """A stream in pieces, closed at the end."""
+    with stream:
+        while piece := stream.read(size):
+            yield piece
+
+
+def text_out(text: str, path: Path | None) -> None:
+    """Text to a file or, without one, to standard output."""
+    if path is None or path == STDIO:
+        click.echo(text)
+    else:
+        written(pieces(io.BytesIO((text + "\n").encode())), path, replace=True)
