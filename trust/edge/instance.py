@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import bring_up, connect, sqlite_url
-from trust.edge.files import plainly, read_small, sync_folder, told, write_atomically
-from trust.edge.keystore import FileKey, algorithm_of, generate, pem_of, read_certificates, read_key, sign, write_key
+from trust.edge.files import plainly, sync_folder, told, write_atomically
+from trust.edge.keystore import FileKey, algorithm_of, generate, pem_of, read_certificates, read_key, secret_in, sign, write_key
 from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
 from trust.errors import Conflict, Misconfigured, NotFound
 from trust.model import Cert
@@ -213,7 +213,7 @@ class Instance:
             beside = self.folder / KEYS / PASSPHRASE_FILE
             if not beside.exists():
                 raise Misconfigured("the keys need their passphrase: --passphrase-file FILE, or KAKUIN_PASSPHRASE_FILE in the environment")
-            self._secret = read_small(beside, "passphrase file", 4096).rstrip(b"\r\n")
+            self._secret = secret_in(beside, "passphrase file")
         return self._secret
 
     @functools.cached_property
