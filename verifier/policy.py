@@ -127,15 +127,15 @@ class CertificateRules:
     """keyUsage, where it is there, has one of `key_usages`."""
     key_usages: tuple[str, ...] = ("digital_signature", "content_commitment")
     purpose: Level = Level.FAIL
-    """Extended key usage: timeStamping alone and critical for units, OCSPSigning for responders; sealing and signing have none of their own."""
+    """Extended key usage: timeStamping for units (OCSPSigning for responders is always asked); sealing and signing have none of their own."""
     subject_key_identifier: Level = Level.WARN
     """Authorities carry one (RFC 5280 section 4.2.1.2)."""
     name_constraints: Level = Level.FAIL
     certificate_policies: Level = Level.FAIL
     forbidden_extensions: Level = Level.FAIL
     """id-pkix-ocsp-nocheck in a certificate that is no responder's, noRevAvail in an authority's (RFC 6960, RFC 9608)."""
-    self_signed: Level = Level.FAIL
-    """The signing certificate is not its own issuer, unless it is an anchor."""
+    purpose_alone: Level = Level.FAIL
+    """A unit's extended key usage names nothing but timeStamping and is critical, and the unit is no authority (RFC 3161 section 2.3)."""
     anchors: tuple[str, ...] | None = None
     """SHA-256 fingerprints, in hexadecimal, of the anchors that may serve this purpose; None: all that are given."""
 
