@@ -87,6 +87,8 @@ class House:
 
     @functools.cached_property
     def authority(self) -> "Authority":
+        from trust.edge.clock import synchronised
+        from trust.edge.settings import KERNEL_CLOCK
         from tsa.issue import Unit
         from tsa.policy import Policy
         from tsa.service import Authority
@@ -94,7 +96,9 @@ class House:
         said = self.instance.settings.tsa
         policy = Policy(said.policy, digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
         key = self.instance.key("tsu")
-        return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, self.instance.stamping_clock)
+        clock = synchronised(policy.accuracy_us) if said.clock == KERNEL_CLOCK else self.instance.clock
+        # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
+        return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, clock)
 
     @functools.cached_property
     def sealer(self) -> "Sealer":
@@ -227,7 +231,9 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
     """Until SIGINT or SIGTERM; requests in flight are answered first."""
     import uvicorn
 
-    if house.instance.settings.tsa.clock != "kernel":
+    from trust.edge.settings import KERNEL_CLOCK
+
+    if house.instance.settings.tsa.clock != KERNEL_CLOCK:
         click.echo(f"beware: {house.instance.settings.tsa.clock}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
     house.sandbox.start()
     application = house.application()

@@ -5,6 +5,9 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from trust.errors import Unavailable
+from trust.ports import Clock
+
 
 def now() -> datetime:
     """Now, aware UTC: the `trust.ports.Clock` of a running installation."""
@@ -48,3 +51,20 @@ def kernel_clock() -> KernelClock | None:
     if state < 0:
         return None
     return KernelClock(state != _TIME_ERROR and not timex.status & _STA_UNSYNC, int(timex.maxerror))
+
+
+def synchronised(accuracy_us: int) -> Clock:
+    """The kernel's clock as long as the kernel vouches for it. Unavailable when it is not synchronised, or its error may exceed `accuracy_us`.
+
+    EN 319 421 TIS-7.7.1-07: out of accuracy, nothing is issued.
+    """
+
+    def read() -> datetime:
+        state = kernel_clock()
+        if state is None or not state.synchronised:
+            raise Unavailable("this machine's clock is not synchronised")
+        if state.max_error_us > accuracy_us:
+            raise Unavailable(f"this machine's clock may be wrong by {state.max_error_us} microseconds, and {accuracy_us} are stated")
+        return now()
+
+    return read

@@ -1,0 +1,90 @@
+"""Sealing at another Kakuin: `POST /v1/seals` from the other side, streamed both ways."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from eseal.spec import is_pdf
+from trust import VERSION
+from trust.edge.upload import file_name
+from trust.errors import KakuinError, Malformed, Unacceptable, Unauthorised, Unavailable
+from trust.model import Document
+
+PATIENCE = httpx.Timeout(connect=10.0, read=300.0, write=300.0, pool=10.0)
+"""Seconds. Sealing a large document at B-LTA takes its server a while before the first byte comes back."""
+LARGEST_PROBLEM = 1 << 16
+SPOOL = 16 << 20
+"""Bytes that are kept in memory; more goes to a temporary file."""
+
+
+def seal_at(
+    server: str, api_key: str, document: Document, asked: Mapping[str, str | None], transport: httpx.BaseTransport | None = None
+) -> tuple[dict[str, Any], Iterator[bytes], str]:
+    """What the server says of the seal, the sealed document in pieces, and its name. The document is whole before the first piece is given.
+
+    Unauthorised without a key; the server's problems (RFC 9457) become errors of the same kind; Unavailable when it does not answer.
+    """
+    if not api_key:
+        raise Unauthorised("an API key is needed: --api-key-file FILE, or KAKUIN_API_KEY in the environment")
+    url = httpx.URL(server.rstrip("/") + "/v1/seals")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Unacceptable("a server is an http or https address")
+    headers = {
+        "Authorization": f"Bearer {api_key}",
+        "Content-Type": "application/pdf" if is_pdf(document.head(1024)) else "application/octet-stream",
+        "Content-Length": str(document.size),
+        "User-Agent": f"kakuin/{VERSION}",
+    }
+    if document.name:
+        headers["Content-Disposition"] = "attachment; filename*=UTF-8''" + quote(document.name, safe="")
+    query = {name: value for name, value in asked.items() if value is not None}
+    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # closed when the last piece is given
+    try:
+        with (
+            httpx.Client(timeout=PATIENCE, transport=transport, trust_env=False) as client,
+            client.stream("POST", url, params=query, headers=headers, content=document.chunks()) as response,
+        ):
+            if response.status_code != 200:
+                raise _problem(response)
+            for piece in response.iter_bytes():
+                spool.write(piece)
+            said = response.headers
+    except httpx.HTTPError as error:
+        spool.close()
+        raise Unavailable(f"{url.host} does not answer ({type(error).__name__})") from error
+    except BaseException:
+        spool.close()
+        raise
+    if int(said.get("content-length", spool.tell())) != spool.tell() or spool.tell() == 0:
+        spool.close()
+        raise Unavailable(f"{url.host} sent a part of the sealed document only")
+    facts = {name: said.get(f"kakuin-{name}") for name in ("format", "level", "seal")}
+    return facts, _pieces(spool), file_name(said.get("content-disposition", "")) or "sealed"
+
+
+def _pieces(spool: Any) -> Iterator[bytes]:
+    with contextlib.closing(spool):
+        spool.seek(0)
+        while piece := spool.read(Document.CHUNK):
+            yield piece
+
+
+def _problem(response: httpx.Response) -> KakuinError:
+    """The error that the server's problem stands for, by its HTTP status; its detail, made fit for a terminal."""
+    body = b""
+    for piece in response.iter_bytes():
+        body += piece
+        if len(body) > LARGEST_PROBLEM:
+            break
+    try:
+        detail = str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = response.reason_phrase or "no reason given"
+    line = "".join(c if c.isprintable() else "?" for c in detail[:500])
+    kinds = {kind.status: kind for kind in (Unavailable, Malformed, Unacceptable, *KakuinError.__subclasses__(), *Unacceptable.__subclasses__())}
+    return kinds.get(response.status_code, KakuinError)(f"the server refused: {line}")
