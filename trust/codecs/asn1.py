@@ -42,7 +42,7 @@ class Node:
 
     __slots__ = ("_children", "body", "data", "depth", "end", "rules", "start", "stop", "tag")
 
-    def __init__(  # noqa: PLR0917  # one per TLV of every token: keywords would cost more than the parsing
+    def __init__(  # one per TLV of every token: keywords would cost more than the parsing
         self, data: bytes, tag: int, start: int, body: int, end: int, stop: int, depth: int, rules: Rules
     ) -> None:
         self.data = data
@@ -260,7 +260,7 @@ def _long_tag(data: bytes, at: int, limit: int, tag: int) -> tuple[int, int]:
     raise Malformed("ASN.1: tag number is too large")
 
 
-def _indefinite(data: bytes, start: int, tag: int, body: int, limit: int, depth: int, rules: Rules) -> Node:  # noqa: PLR0917
+def _indefinite(data: bytes, start: int, tag: int, body: int, limit: int, depth: int, rules: Rules) -> Node:
     """X.690 clause 8.1.3.6: the children tell where it ends."""
     if rules is Rules.DER:
         raise Malformed("ASN.1: indefinite length in DER")
@@ -398,6 +398,21 @@ def digest_name(node: Node) -> str | None:
     return known.name if known else None
 
 
+# BSI TR-03111 ecdsa-plain-…: the value is r and s side by side, which `ecdsa_der` makes the DER that everything else here expects.
+_PLAIN_ECDSA = "0.4.0.127.0.7.1.1.4.1."
+_PLAIN_DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512", "ripemd160", "sha3_224", "sha3_256", "sha3_384", "sha3_512")
+PLAIN_ECDSA = {_PLAIN_ECDSA + str(n): Algorithm("ecdsa", digest) for n, digest in enumerate(_PLAIN_DIGESTS, 1)}
+
+
+def ecdsa_der(value: bytes) -> bytes:
+    """r and s side by side -> DER Ecdsa-Sig-Value. Malformed unless both halves are as long."""
+    if not value or len(value) % 2 or len(value) > 256:
+        raise Malformed(f"plain ECDSA signature is two numbers of the same length, got {len(value)} bytes")
+    half = len(value) // 2
+    numbers = (int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
+    return tlv(SEQUENCE, b"".join(tlv(INTEGER, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in numbers))
+
+
 def signature_algorithm(node: Node, digest: str | None = None) -> Algorithm | None:
     """The signature algorithm of an AlgorithmIdentifier; None for one that is not known here.
 
@@ -408,7 +423,7 @@ def signature_algorithm(node: Node, digest: str | None = None) -> Algorithm | No
         return _pss(parameters)
     if name in SCHEME_BY_KEY_OID:
         return Algorithm(SCHEME_BY_KEY_OID[name], digest) if digest else None
-    return SIGNATURE_BY_OID.get(name)
+    return SIGNATURE_BY_OID.get(name) or PLAIN_ECDSA.get(name)
 
 
 def _pss(parameters: Node | None) -> Algorithm | None:

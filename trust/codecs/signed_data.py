@@ -201,6 +201,8 @@ def signer_info(node: Node) -> SignerInfo:
     algorithm_id = fields.take(SEQUENCE)
     algorithm = asn1.signature_algorithm(algorithm_id, digest)
     value = fields.take(*_OCTETS).octets()
+    if asn1.algorithm_identifier(algorithm_id)[0] in asn1.PLAIN_ECDSA:
+        value = asn1.ecdsa_der(value)
     unsigned = fields.maybe(context(1))
     fields.done()
     defects: list[Defect] = []

@@ -1,0 +1,126 @@
+"""A PDF's bytes: read in place, looked at through windows, opened by qpdf as a whole or as one of its revisions.
+
+A revision is a prefix of the file up to its `%%EOF` (ISO 32000-2 clause 7.5.6). No copy is made per revision: qpdf reads through a window.
+Errors: Malformed, nothing else.
+"""
+
+import io
+import mmap
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import pikepdf
+
+from trust.errors import KakuinError, Malformed
+from trust.model import Document
+
+MAX_PDF = 2 << 30
+"""Bytes."""
+HEADER_WITHIN = 1024
+"""ISO 32000-2 annex: the header stands within the first 1,024 bytes; EU DSS and Acrobat look as far."""
+_TAIL = re.compile(rb"%%EOF[ \t]*(?:\r\n|\r|\n)?[\x00\s]*\Z")
+
+
+class Window(io.RawIOBase):
+    """Ranges of a buffer, one after the other, as a file that can be read and sought."""
+
+    def __init__(self, buffer: memoryview, ranges: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self._parts = [buffer[start:end] for start, end in ranges]
+        self._size = sum(len(p) for p in self._parts)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = (0, self._at, self._size)[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target).cast("B")
+        done, skip = 0, self._at
+        for part in self._parts:
+            if skip >= len(part):
+                skip -= len(part)
+                continue
+            piece = part[skip : skip + len(view) - done]
+            view[done : done + len(piece)] = piece
+            done, skip = done + len(piece), 0
+            if done == len(view):
+                break
+        self._at += done
+        return done
+
+
+class Bytes:
+    """The whole file, mapped where the system can map it."""
+
+    def __init__(self, document: Document) -> None:
+        with document.open() as stream:
+            self._held = _mapped(stream)
+        self.view = memoryview(self._held)
+        self.size = len(self.view)
+        if self.size > MAX_PDF:
+            raise Malformed(f"PDF is over {MAX_PDF} bytes")
+
+    def slice(self, start: int, end: int) -> bytes:
+        return bytes(self.view[start:end])
+
+    def window(self, ranges: Sequence[tuple[int, int]]) -> BinaryIO:
+        return io.BufferedReader(Window(self.view, ranges), 1 << 16)
+
+    def document(self, ranges: Sequence[tuple[int, int]], name: str) -> Document:
+        """These ranges as a Document: hashed in pieces, once for each digest."""
+        return Document(name, sum(end - start for start, end in ranges), lambda: self.window(ranges))
+
+    def ends_revision(self, end: int) -> bool:
+        """Whether the file up to here ends with `%%EOF` and nothing but white space."""
+        return _TAIL.search(self.slice(max(0, end - 64), end)) is not None
+
+    def find(self, needle: bytes, start: int, end: int) -> int:
+        """Offset of the first occurrence, -1 when there is none."""
+        found: int = self._held.find(needle, start, end)
+        return found
+
+
+def _mapped(stream: BinaryIO) -> "mmap.mmap | bytes":
+    try:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError, io.UnsupportedOperation):
+        data = stream.read(MAX_PDF + 1)
+        if len(data) > MAX_PDF:
+            raise Malformed(f"PDF is over {MAX_PDF} bytes") from None
+        return data
+
+
+def is_pdf(head: bytes) -> bool:
+    return b"%PDF-" in head[:HEADER_WITHIN]
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever qpdf raises becomes Malformed."""
+    try:
+        yield
+    except KakuinError:
+        raise
+    except pikepdf.PasswordError as error:
+        raise Malformed("PDF is encrypted and needs a password") from error
+    except Exception as error:  # qpdf, pikepdf and the objects of a hostile file raise a dozen kinds that share no base
+        raise Malformed(f"PDF cannot be read: {what}") from error
+
+
+def opened(data: Bytes, end: int | None = None) -> pikepdf.Pdf:
+    """The PDF, or its revision that ends at `end`."""
+    with reading("its structure is broken"):
+        return pikepdf.open(data.window([(0, data.size if end is None else end)]), inherit_page_attributes=False, suppress_warnings=True)
