@@ -171,14 +171,16 @@ class House:
         instance, settings = self.instance, self.instance.settings
         limit = settings.service.document_limit_bytes
         web = application(
-            title="Kakuin",
-            version=VERSION,
-            routers=(
+            "Kakuin",
+            (
                 seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
-                verifications(self.verifier, self.answer, limit),
+                verifications(self.verifier, self.answer, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
             ),
+            description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",
+            base_url=settings.base_url,
             body_limit=settings.service.body_limit_bytes,
+            limits={"/v1/seals": limit, "/v1/verifications": limit},
         )
         return front(Endpoint(self.authority, limit=settings.tsa.request_limit_bytes), web)
 
@@ -262,7 +264,7 @@ def serve(instance: Path, passphrase_file: Path | None, host: str | None, port: 
     with House(instance, passphrase_file) as house:
         settings = house.instance.settings.service
         with _listen(host or settings.host, settings.port if port is None else port) as listener:
-            _serve(house, listener, f"serving {instance} on {_address(listener)} (its API: {_address(listener)}/docs); Ctrl-C ends it")
+            _serve(house, listener, f"serving {instance} on {_address(listener)} (its API: {_address(listener)}/openapi.json); Ctrl-C ends it")
 
 
 @click.command()
@@ -330,7 +332,7 @@ serving on {address}; Ctrl-C ends it. Try, in another terminal, with a PDF of yo
        "{address}/v1/seals?level=B-LTA" -o sealed.pdf
   curl --data-binary @sealed.pdf -H "Content-Type: application/pdf" -H "Accept: text/plain" {address}/v1/verifications
 
-The API is described at {address}/docs"""
+The API is described at {address}/openapi.json"""
 
 
 def _address(listener: socket.socket) -> str:

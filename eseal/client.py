@@ -12,7 +12,7 @@ import httpx
 from eseal.spec import is_pdf
 from trust import VERSION
 from trust.edge.upload import file_name
-from trust.errors import KakuinError, Malformed, Unacceptable, Unauthorised, Unavailable
+from trust.errors import KakuinError, Unacceptable, Unauthorised, Unavailable
 from trust.model import Document
 
 PATIENCE = httpx.Timeout(connect=10.0, read=300.0, write=300.0, pool=10.0)
@@ -86,5 +86,6 @@ def _problem(response: httpx.Response) -> KakuinError:
     except (ValueError, KeyError, TypeError):
         detail = response.reason_phrase or "no reason given"
     line = "".join(c if c.isprintable() else "?" for c in detail[:500])
-    kinds = {kind.status: kind for kind in (Unavailable, Malformed, Unacceptable, *KakuinError.__subclasses__(), *Unacceptable.__subclasses__())}
+    every: list[type[KakuinError]] = [*KakuinError.__subclasses__(), *Unacceptable.__subclasses__()]
+    kinds = {kind.status: kind for kind in every}
     return kinds.get(response.status_code, KakuinError)(f"the server refused: {line}")
