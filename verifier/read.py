@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import Cert, Document, Evidence
-from verifier.formats import Reader, cades, pades, tst
+from verifier.formats import Reader, cades, pades, tst, xades
 
 HEAD = 4096
 """Bytes that a reader may look at before it claims a document."""
 
-READERS: tuple[Reader, ...] = (pades, tst, cades)
+READERS: tuple[Reader, ...] = (pades, tst, cades, xades)
 """In the order of asking: a time-stamp token is also a CMS, a container of signatures is also a ZIP."""
 
 
