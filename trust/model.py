@@ -17,13 +17,11 @@ from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.utils import CryptographyDeprecationWarning
 
 from trust.algorithms import Algorithm, hasher
-from trust.codecs import asn1
+from trust.codecs import odd_certificates
 from trust.errors import Malformed, TooLarge
 
 # Strangers' certificates are odd (serial numbers of zero, names over 64 characters): what follows is for the process to say, not for standard error.
@@ -71,6 +69,14 @@ class _Der:
         return identify(self.der)
 
 
+def _repaired_face(der: bytes) -> x509.Certificate | None:
+    try:
+        repaired = odd_certificates.repaired(der)
+        return x509.load_der_x509_certificate(repaired) if repaired else None
+    except ValueError:
+        return None
+
+
 class Cert(_Der):
     """An X.509 certificate. Its two faces are made on demand: a face that cannot be made raises Malformed."""
 
@@ -80,7 +86,10 @@ class Cert(_Der):
         try:
             return x509.load_der_x509_certificate(self.der)
         except ValueError as error:
-            raise Malformed("certificate is not valid DER X.509") from error
+            face = _repaired_face(self.der)
+            if face is None:
+                raise Malformed("certificate is not valid DER X.509") from error
+            return face
 
     @functools.cached_property
     def asn1(self) -> asn1_x509.Certificate:
@@ -118,20 +127,7 @@ class Cert(_Der):
         try:
             return self.x509.public_key()
         except Exception:  # noqa: BLE001  # UnsupportedAlgorithm, ValueError and others, by key type: a stranger's key proves nothing
-            return self._unsigned_rsa()
-
-    def _unsigned_rsa(self) -> PublicKeyTypes | None:
-        """An RSA key whose modulus lacks its leading zero, as hundreds of thousands of Estonian cards had it in 2014-2017: read without a sign."""
-        try:
-            tbs = asn1.parse(self.der, asn1.Rules.BER).children[0].children
-            info = tbs[6 if tbs[0].tag == asn1.context(0) else 5].fields()
-            if asn1.algorithm_identifier(info.take(asn1.SEQUENCE))[0] != "1.2.840.113549.1.1.1":
-                return None
-            key = asn1.parse(info.take(asn1.BIT_STRING).bits(), asn1.Rules.BER).fields()
-            modulus, exponent = (int.from_bytes(key.take(asn1.INTEGER).content, "big") for _ in range(2))
-            return rsa.RSAPublicNumbers(exponent, modulus).public_key() if modulus.bit_length() <= 16384 else None
-        except (Malformed, ValueError, IndexError, UnsupportedAlgorithm):
-            return None
+            return odd_certificates.public_key(self.der)
 
     @functools.cached_property
     def name(self) -> str:
