@@ -1,7 +1,9 @@
 """The one place that reads the machine's clock."""
 
 import ctypes
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,9 +43,14 @@ class _Timex(ctypes.Structure):
     )
 
 
+@functools.cache
+def _adjtimex() -> "Callable[[object], int] | None":
+    return getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None) if os.name == "posix" else None
+
+
 def kernel_clock() -> KernelClock | None:
     """The kernel's own account of its clock; None where there is no adjtimex."""
-    adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None) if os.name == "posix" else None
+    adjtimex = _adjtimex()
     if adjtimex is None:
         return None
     timex = _Timex()  # modes 0: only read

@@ -188,7 +188,7 @@ class CertificateAuthority:
 
         Unavailable when the last has run out, or lacks a revocation, and the issuer's key is not at hand.
         """
-        identifier = _identifier(self.certificate(issuer))
+        identifier = key_identifier(self.certificate(issuer))
         for _ in range(_ATTEMPTS):
             newest = self._store.newest_crl(identifier)
             now = self._now()
@@ -216,7 +216,7 @@ class CertificateAuthority:
         next_update = now + self._terms.crl_life[issuer]
         entries = [
             Revoked(e.certificate.serial, e.revoked_at, e.reason or "unspecified")
-            for e in self._store.revoked(_identifier(key.certificate))
+            for e in self._store.revoked(key_identifier(key.certificate))
             if e.revoked_at is not None
         ]
         since = key.certificate.not_before
@@ -252,7 +252,7 @@ class CertificateAuthority:
         )
 
     def _standing(self, cert_id: CertId, authority: Cert) -> Answer:
-        found = self._store.find(_identifier(authority), cert_id.serial) if cert_id.names(authority) else None
+        found = self._store.find(key_identifier(authority), cert_id.serial) if cert_id.names(authority) else None
         if found is None:
             return Answer(cert_id, known=False)
         return Answer(cert_id, known=True, revoked_at=found.revoked_at, reason=found.reason or "unspecified")
@@ -280,7 +280,7 @@ class CertificateAuthority:
         return Status(tuple(dict.fromkeys(crls)), tuple(dict.fromkeys(answers)), tuple(dict.fromkeys(certs)))
 
     def _is_ours(self, member: Cert, issuer: Cert) -> bool:
-        found = self._store.find(_identifier(issuer), member.serial)
+        found = self._store.find(key_identifier(issuer), member.serial)
         return found is not None and found.certificate == member
 
     def _now(self) -> datetime:
@@ -288,7 +288,8 @@ class CertificateAuthority:
         return self._clock().replace(microsecond=0)
 
 
-def _identifier(authority: Cert) -> bytes:
+def key_identifier(authority: Cert) -> bytes:
+    """Of an authority: what names it in the store."""
     return authority.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
 
 
