@@ -321,7 +321,7 @@ def _around(item: Item, items: Sequence[Item], everything: ValidationData, store
     """What stands after a signature."""
     later = [i for i in items if i.signature is None and i.dictionary.end >= item.dictionary.end]
     placed = tuple(Later(s, i.inside, stores.get(i.dictionary.end, last).present) for i in later for s in i.stamps)
-    return Around(everything, placed, has_store=last.present and stores.get(item.dictionary.end) != last)
+    return Around(everything, placed, has_store=last.present)
 
 
 def _evidence(data: Bytes, items: Sequence[Item], everything: ValidationData, stores: dict[int, Store], last: Store) -> Evidence:

@@ -38,7 +38,7 @@ class Around:
     """All validation data of the file."""
     documents: tuple[Later, ...]
     has_store: bool
-    """A /DSS stands in the file now, and came or changed after the signature."""
+    """A /DSS stands in the file now."""
 
 
 def pades_level(dictionary: SignatureDictionary, here: Signed, around: Around) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from trust.algorithms import verify
 from trust.codecs import asn1
 from trust.codecs.asn1 import SEQUENCE, Rules, context
-from trust.codecs.ess import certificate_identity
+from trust.codecs.ess import certificate_identity, same_name
 from trust.codecs.signed_data import cert as cert_of
 from trust.errors import KakuinError, Malformed
 from trust.model import Cert, Crl, Ocsp
@@ -40,7 +40,7 @@ class _Given:
         if _needs_none(cert.der):
             return True
         identity = certificate_identity(cert.der)
-        issuer = next((c for c in self.pool if issued(cert, c)), None)
+        issuer = issuer_of(cert, self.pool)
         if identity is None or issuer is None:
             return False
         name, serial, _ = identity
@@ -54,7 +54,7 @@ class _Given:
 
 
 def signed_by(der: bytes, signer: Cert) -> bool:
-    """Whether a CRL or BasicOCSPResponse is signed by this certificate's key."""
+    """Whether a certificate, CRL or BasicOCSPResponse is signed by this certificate's key."""
     key = signer.public_key
     try:
         body, algorithm_id, value, *_ = asn1.parse(der, Rules.BER).children
@@ -81,8 +81,14 @@ def chain(leaf: Cert, pool: Sequence[Cert]) -> tuple[Cert, ...]:
         if self_issued(at):
             break
         links.append(at)
-        at = next((c for c in pool if issued(at, c)), None)
+        at = issuer_of(at, pool)
     return tuple(links)
+
+
+def issuer_of(child: Cert, pool: Sequence[Cert]) -> Cert | None:
+    """Of several certificates with the issuer's name and key (cross-certificates), the self-issued one: it needs no status."""
+    found = [c for c in pool if issued(child, c)]
+    return next((c for c in found if self_issued(c)), found[0] if found else None)
 
 
 def self_issued(cert: Cert) -> bool:
@@ -96,14 +102,11 @@ def issued(child: Cert, parent: Cert) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _issued(child: bytes, parent: bytes) -> bool:
+    one, other = certificate_identity(child), cert_of(parent)
     try:
-        one, other = cert_of(child).x509, cert_of(parent).x509
-        if one.issuer != other.subject:
-            return False
-        one.verify_directly_issued_by(other)
-    except Exception:  # noqa: BLE001  # Malformed, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm: none of them is an issuer
+        return one is not None and same_name(one[0], other.subject) and signed_by(child, other)
+    except (Malformed, ValueError):
         return False
-    return True
 
 
 @functools.lru_cache(maxsize=1024)

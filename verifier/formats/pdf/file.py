@@ -103,8 +103,13 @@ def _mapped(stream: BinaryIO) -> "mmap.mmap | bytes":
         return data
 
 
+_OTHERS = (b"PK\x03\x04", b"\x30", b"<", b"{", b"\xef\xbb\xbf<")
+"""How a container, CMS, XML or JSON begins, whose content may be a PDF."""
+
+
 def is_pdf(head: bytes) -> bool:
-    return b"%PDF-" in head[:HEADER_WITHIN]
+    """Whether a file that begins so is a PDF: bytes may stand before the header, but not those of another format."""
+    return b"%PDF-" in head[:HEADER_WITHIN] and not head.startswith(_OTHERS)
 
 
 @contextmanager
