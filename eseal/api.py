@@ -200,7 +200,7 @@ def _once(job: _Job, document: Document, spec: Spec) -> Sealed:
     return _again(document, spec, job.key.organisation, draft, time, index, sha256, signed)
 
 
-def _again(  # noqa: PLR0917  # the remembered fields, in order
+def _again(  # the remembered fields, in order
     document: Document, spec: Spec, organisation: str, draft: Draft, time: datetime, index: int, sha256: bytes, signed: tuple[bytes, ...]
 ) -> Sealed:
     made = assembled(document, draft.pieces, sealed_name(document.name, spec), MEDIA_TYPE[spec.format, spec.packaging][0])

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Packaging, formats
+from trust.errors import Conflict, Forbidden, KakuinError, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
 
 DESCRIPTION = """The body is the document itself, with its own `Content-Type`, or `multipart/form-data` with the document as the file `document`
 and the options as fields of their own or as one JSON object in the field `options`. It is streamed, never held whole in memory.
@@ -100,8 +101,8 @@ def _header(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
-def _problem(description: str, detail: str, kind: str, status: int) -> dict[str, Any]:
-    example = {"type": f"urn:kakuin:problem:{kind}", "status": status, "detail": detail}
+def _problem(kind: type[KakuinError], description: str, detail: str) -> dict[str, Any]:
+    example = {"type": f"urn:kakuin:problem:{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail}
     return {"description": description, "content": {"application/problem+json": {"example": example}}}
 
 
@@ -120,24 +121,25 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             "Content-Disposition": _header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
         },
     },
-    400: _problem("The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived", "malformed", 400),
-    401: _problem("No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked", "unauthorised", 401),
-    403: _problem("The API key is another organisation's.", "the API key is another organisation's", "forbidden", 403),
-    409: _problem("The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request", "conflict", 409),
-    413: _problem("The document is over the limit.", "body is over 268435456 bytes", "too-large", 413),
-    415: _problem(
-        "The body is no document and no form.", "of the multipart types only multipart/form-data is read here", "unsupported-media-type", 415
-    ),
-    422: _problem(
-        "A format, level, packaging or option that does not exist, or a document that may not be changed.",
-        "cades detached is not offered at B-LTA yet; there are B-B and B-T",
-        "unacceptable",
-        422,
-    ),
-    503: _problem(
-        "Something that the seal needs does not answer. Nothing was sealed.",
-        "B-T needs a time-stamp and the authority gives none",
-        "unavailable",
-        503,
-    ),
+    **{
+        kind.status: _problem(kind, description, detail)
+        for kind, description, detail in (
+            (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived"),
+            (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
+            (Forbidden, "The API key is another organisation's.", "the API key is another organisation's"),
+            (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
+            (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
+            (UnsupportedMedia, "The body is no document and no form.", "of the multipart types only multipart/form-data is read here"),
+            (
+                Unacceptable,
+                "A format, level, packaging or option that does not exist, or a document that may not be changed.",
+                "cades detached is not offered at B-LTA yet; there are B-B and B-T",
+            ),
+            (
+                Unavailable,
+                "Something that the seal needs does not answer. Nothing was sealed.",
+                "B-T needs a time-stamp and the authority gives none: it does not answer",
+            ),
+        )
+    },
 }

@@ -17,6 +17,7 @@ from eseal import drafting
 from eseal.draft import Draft, Span, assembled
 from eseal.drafting import Holder
 from eseal.spec import MEDIA_TYPE, Level, Packaging, Spec
+from trust.edge.spool import IN_MEMORY, Spool
 from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
 from trust.ports import Clock, Key, Stamper, Status, StatusSource
@@ -118,7 +119,8 @@ class Sealer:
         return draft
 
     def _checked(self, sealed: Document, document: Document, spec: Spec, draft: Draft) -> None:
-        finding = self.check(sealed, (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
+        with Spool() as spool:
+            finding = self.check(_solid(sealed, spool), (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
         if finding.passed and finding.level.endswith(f"-BASELINE-{spec.level.removeprefix('B-')}"):
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
@@ -156,6 +158,17 @@ def sealed_name(name: str | None, spec: Spec) -> str:
     ending = MEDIA_TYPE[spec.format, spec.packaging][1]
     given = name or "document"
     return f"{PurePath(given).stem}.sealed{ending}" if spec.packaging is Packaging.ENVELOPED else given + ending
+
+
+def _solid(sealed: Document, spool: Spool) -> Document:
+    """The same as a file of its own where it is large: the verifier works in another process, and a file is all that it has to be handed."""
+    if sealed.size is not None and sealed.size <= IN_MEMORY:
+        return sealed
+    for chunk in sealed.chunks():
+        spool.add(chunk)
+        if spool.full:
+            spool.flush()
+    return spool.document(sealed.name, sealed.media_type)
 
 
 def _sha256(document: Document) -> bytes:

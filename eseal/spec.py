@@ -169,8 +169,8 @@ def _names(values: "tuple[str, ...] | list[str]", last: str = "and") -> str:
 
 
 def is_pdf(head: bytes) -> bool:
-    """Whether these first bytes are those of a PDF: its header stands within the first kilobyte (ISO 32000-1 annex H.3.4.1)."""
-    return b"%PDF-" in head[:1024]
+    """Whether a document with these first bytes is a PDF (ISO 32000-1 clause 7.5.2). Not wherever the words occur: a CMS with a PDF in it is none."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(b"%PDF-")
 
 
 def default_format(head: bytes) -> Format:

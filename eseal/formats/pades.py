@@ -5,26 +5,29 @@ tokens and the status are what the caller's ports give: nothing here opens a con
 """
 
 import contextlib
+import hashlib
 import io
 import itertools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, BinaryIO
 
+import pikepdf
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.crypt.permissions import StandardPermissions
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.misc import PdfError, PdfStrictReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 
-from eseal.draft import Appended, Draft, Span
+from eseal.draft import Appended, Draft, Span, assembled
 from eseal.formats import cms
 from eseal.levels import NEEDS, Means, digest_for, material, signing_time, stamped, token_chain
 from eseal.spec import Spec
@@ -58,12 +61,29 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     """
     if document.size is None:
         raise Malformed("only digests of this document are known")
-    if not document.size:
-        raise Malformed("the document is empty")
-    needs, key = NEEDS[spec.level], means.key
+    with _plainly():
+        try:
+            return _sealed(document, spec, means, Reading.STRICT)
+        except PdfStrictReadError:
+            # Real files of real makers break the format in small ways. They are read leniently, and an independent reader must then find
+            # every page as it was.
+            made = _sealed(document, spec, means, Reading.LENIENT)
+            _unchanged(document, assembled(document, made.pieces, None, None), spec.password)
+            return made
+
+
+class Reading(Enum):
+    """How a PDF is read."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
+
+
+def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
+    needs, key, size = NEEDS[spec.level], means.key, document.size or 0
     digest = digest_for(key.algorithm, spec.digest)
-    with document.open() as base, _plainly():
-        paper = _Paper(base, document.size, digest, spec.password)
+    with document.open() as base:
+        paper = _Paper(base, size, digest, spec.password, how)
         with paper.reading() as reader:
             warnings = _admit(reader)
         value, token = _sign(paper, spec, means)
@@ -81,7 +101,32 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
                 with paper.writing() as writer:
                     _hold(writer, found)
                     writer.write_in_place()
-        return Draft((Span(0, document.size), bytes(paper.tail)), value, tuple(t.der for t in stamps), warnings)
+        return Draft((Span(0, size), bytes(paper.tail)), value, tuple(t.der for t in stamps), warnings)
+
+
+def _unchanged(before: Document, after: Document, password: str | None) -> None:
+    """Malformed unless qpdf, which shares no code with the writer, finds in both the same pages with the same content and the same catalog entries."""
+    try:
+        with (
+            before.open() as one,
+            after.open() as two,
+            pikepdf.open(one, password=password or "") as old,
+            pikepdf.open(two, password=password or "") as new,
+        ):
+            same = _pages(old) == _pages(new) and set(old.Root.keys()) <= set(new.Root.keys())
+    except pikepdf.PdfError as error:
+        raise Malformed("the PDF cannot be updated: it breaks its format, and readers differ about what it says") from error
+    if not same:
+        raise Malformed("the PDF cannot be updated: it breaks its format, and an update would change what it shows")
+
+
+def _pages(paper: pikepdf.Pdf) -> list[bytes]:
+    found = []
+    for page in paper.pages:
+        content = page.obj.get("/Contents")
+        streams = list(content) if isinstance(content, pikepdf.Array) else [content]
+        found.append(hashlib.sha256(b"".join(s.read_raw_bytes() for s in streams if isinstance(s, pikepdf.Stream))).digest())
+    return found
 
 
 @contextlib.contextmanager
@@ -103,9 +148,9 @@ def _plainly() -> Iterator[None]:
 class _Paper:
     """The document and the updates behind it. The document's own bytes are hashed once, however many updates are signed."""
 
-    def __init__(self, base: BinaryIO, size: int, digest: str, password: str | None) -> None:
+    def __init__(self, base: BinaryIO, size: int, digest: str, password: str | None, how: Reading) -> None:
         self.digest = digest
-        self._base, self._size, self._password = base, size, password
+        self._base, self._size, self._password, self._how = base, size, password, how
         self._appended = Appended(base, size)
         self._hash: Any = None
         base.seek(size - 1)
@@ -118,13 +163,11 @@ class _Paper:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[PdfFileReader]:
-        """The newest revision; strict, so that nothing misread is ever written back."""
+        """The newest revision."""
         stream = io.BufferedRandom(self._appended, BUFFER)
         try:
-            reader = PdfFileReader(stream, strict=True)
+            reader = PdfFileReader(stream, strict=self._how is Reading.STRICT)
             _unlock(reader, self._password)
-            if reader.xrefs.hybrid_xrefs_present:
-                raise Unacceptable("the PDF has hybrid cross-references, which readers read in two ways: save it anew first (qpdf in.pdf out.pdf)")
             yield reader
         finally:
             stream.detach()

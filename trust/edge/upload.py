@@ -3,30 +3,21 @@
 A body is the document itself, or multipart/form-data (RFC 7578) with files and options. Limits are checked while the bytes arrive.
 """
 
-import errno
-import io
-import os
 import re
-import tempfile
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from python_multipart import multipart
 from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 
-from trust.errors import Malformed, TooLarge, Unacceptable, Unavailable, UnsupportedMedia
+from trust.edge.spool import Spool
+from trust.errors import Malformed, TooLarge, Unacceptable, UnsupportedMedia
 from trust.model import Document
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-IN_MEMORY = 1 << 20
-"""Bytes of a document that stay in memory; what is larger goes to the disk."""
 MOST_PARTS = 1_100
 """Of a multipart body: a thousand documents and their options."""
 LARGEST_FIELD = 1 << 16
@@ -36,81 +27,6 @@ LONGEST_NAME = 200
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,80}")
 _EXTENDED = re.compile(r"filename\*\s*=\s*([A-Za-z0-9-]+)'[^']*'([^;\s]+)")
 _FORM = "application/x-www-form-urlencoded"
-
-
-class Spool:
-    """Bytes of one document on their way in. Close it when the document is not needed any more."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._waiting = bytearray()
-        self._file: BinaryIO | None = None
-        self.size = 0
-
-    def add(self, data: bytes | memoryview) -> None:
-        self._waiting += data
-        self.size += len(data)
-
-    @property
-    def full(self) -> bool:
-        return len(self._waiting) > IN_MEMORY
-
-    def flush(self) -> None:
-        """To the disk, once there is more than memory should hold. Unavailable when the disk is full."""
-        try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # closed by close()
-            self._file.write(self._waiting)
-            self._file.flush()
-        except OSError as error:
-            why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or "input/output error").lower()
-            raise Unavailable(f"no room for the document: {why}") from error
-        self._waiting.clear()
-
-    def document(self, name: str | None, media_type: str | None) -> Document:
-        """What has arrived. It can be read any number of times, by several readers at once, until close()."""
-        if self._file is None:
-            return Document.of(bytes(self._waiting), name, media_type)
-        if self._waiting:
-            self.flush()
-        handle, size = self._file.fileno(), self.size
-        return Document(name, size, lambda: io.BufferedReader(_View(handle, size), 1 << 16), media_type=media_type)
-
-    def close(self) -> None:
-        self._waiting.clear()
-        if self._file is not None:
-            self._file.close()
-
-
-class _View(io.RawIOBase):
-    """A reader of an open file with a position of its own."""
-
-    def __init__(self, handle: int, size: int) -> None:
-        self._handle = handle
-        self._size = size
-        self._at = 0
-
-    def fileno(self) -> int:
-        return self._handle
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        room = memoryview(buffer).cast("B")
-        count = os.preadv(self._handle, [room], self._at)
-        self._at += count
-        return count
 
 
 @dataclass(frozen=True, slots=True)
