@@ -1,0 +1,110 @@
+"""ASiC manifests: EN 319 162-1 annex A.4. They list files with their digests, and name the signature, time-stamp or record that covers the list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from trust.codecs.xml import parse
+from trust.codecs.xml.names import DS, digest_name, octets_of, split
+from trust.errors import Malformed, Unacceptable
+from trust.model import Defect, Digest, Document, Reference, Scope
+from verifier.formats.asic.layout import Layout
+
+MAX_MANIFEST = 32 << 20
+"""Bytes: a line of 300 for each of 100,000 files."""
+NAMESPACES = frozenset(("http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#", "http://uri.etsi.org/2918/v1.2.1#"))
+"""The last is X-Road's."""
+_CLAUSE = "EN 319 162-1 annex A.4"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that a manifest names."""
+
+    uri: str
+    name: str
+    """Percent-decoded."""
+    digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One manifest file."""
+
+    name: str
+    """Of the container entry."""
+    target: str
+    """What SigReference names, percent-decoded."""
+    entries: tuple[Entry, ...]
+    defects: tuple[Defect, ...] = ()
+
+    @property
+    def archive(self) -> bool:
+        return "ASiCArchiveManifest" in self.name
+
+    @property
+    def for_record(self) -> bool:
+        return "ASiCEvidenceRecordManifest" in self.name
+
+
+def manifests(parts: Layout) -> tuple[tuple[Manifest, ...], tuple[Defect, ...]]:
+    """All that can be read, and what cannot, as defects."""
+    found: list[Manifest] = []
+    defects: list[Defect] = []
+    for name in parts.manifests:
+        try:
+            found.append(manifest(name, parts.container.read(name, MAX_MANIFEST)))
+        except Malformed as error:
+            defects.append(Defect(_CLAUSE, f"manifest cannot be read: {error}", fatal=False))
+    return tuple(found), tuple(defects)
+
+
+def manifest(name: str, data: bytes) -> Manifest:
+    """Malformed where the root is no ASiCManifest."""
+    root = parse(data).root
+    namespace, local = split(root.tag)
+    if local != "ASiCManifest" or namespace not in NAMESPACES:
+        raise Malformed("element ASiCManifest expected")
+    children = [(split(child.tag), child) for child in root if isinstance(child.tag, str)]
+    targets = [unquote(child.get("URI", "")) for (space, tag), child in children if (space, tag) == (namespace, "SigReference")]
+    if len(targets) != 1:
+        raise Malformed(f"one element SigReference expected, got {len(targets)}")
+    entries = tuple(_entry(child) for (space, tag), child in children if (space, tag) == (namespace, "DataObjectReference"))
+    return Manifest(name, targets[0].removeprefix("/"), entries, tuple(_critical(root)))
+
+
+def _entry(element: Any) -> Entry:
+    uri = element.get("URI", "")
+    methods = [child for child in element if child.tag == f"{{{DS}}}DigestMethod"]
+    values = [child for child in element if child.tag == f"{{{DS}}}DigestValue"]
+    algorithm = digest_name(methods[0]) if len(methods) == 1 else None
+    try:
+        digest = Digest(algorithm, octets_of(values[0])) if algorithm and len(values) == 1 else None
+    except Malformed:
+        digest = None
+    return Entry(uri, unquote(uri), digest)
+
+
+def _critical(root: Any) -> list[Defect]:
+    """No extension of manifests is defined, so none that must be understood is."""
+    marked = [e for e in root.iter() if isinstance(e.tag, str) and split(e.tag)[1] == "Extension" and e.get("Critical", "false") in ("true", "1")]
+    return [Defect(_CLAUSE, "manifest has a critical extension that is not understood here")] if marked else []
+
+
+def references(parts: Layout, of: Manifest) -> tuple[Reference, ...]:
+    """Each entry held against the file that it names."""
+    return tuple(reference(parts.find(entry.name) or parts.find(entry.uri), entry) for entry in of.entries)
+
+
+def reference(document: Document | None, entry: Entry) -> Reference:
+    try:
+        made = None if document is None or entry.digest is None else document.digest(entry.digest.algorithm)
+    except Unacceptable:
+        made = None
+    return Reference(entry.name, document is not None, made is not None and made == entry.digest, Scope.FULL, entry.digest, entry.uri)
+
+
+def linked(found: Sequence[Manifest], name: str) -> tuple[Manifest, ...]:
+    """The manifests that name this signature, time-stamp or record."""
+    return tuple(m for m in found if m.target == name)

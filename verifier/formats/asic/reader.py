@@ -1,0 +1,94 @@
+"""The container reader: signature files, time-stamps and records put together, and what of the container they leave open."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from trust.codecs.container import Container, container
+from trust.codecs.container import claims as zip_claims
+from trust.model import Cert, Defect, Document, Evidence, Reference, Scope, Uncovered
+from verifier.formats.asic import hashchain
+from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, Layout, layout
+from verifier.formats.asic.manifest import Manifest, manifests
+from verifier.formats.asic.signed import SignatureFile, signature_files
+from verifier.formats.asic.stamped import Placed, inside, of_tokens, placed, recorded, token_files
+
+
+def claims(head: bytes) -> bool:
+    """Any ZIP container."""
+    return zip_claims(head)
+
+
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The evidence of a container: everything that it signs is inside. Malformed for what is no ZIP, TooLarge for a bomb."""
+    del detached
+    box = container(document)
+    parts = layout(box)
+    given = tuple(certs)
+    documents = tuple(box.documents[name] for name in parts.data)
+    if parts.kind == PLAIN:
+        return Evidence(PLAIN, documents=documents)
+    lists, bad_lists = manifests(parts)
+    files, bad_files = signature_files(parts, lists, given)
+    tokens, bad_tokens = token_files(parts, given)
+    held = {file.name: file.inside for file in files} | of_tokens(tokens)
+    of = inside(parts, held)
+    stamps = tuple(placed(parts, lists, token, of) for token in tokens)
+    records, bad_records = recorded(parts, lists, of)
+    defects = (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records)
+    evidence = Evidence(parts.kind, stamps=tuple(p.stamp for p in stamps), documents=documents)
+    for file in files:
+        evidence |= file.levelled(tuple(p.stamp for p in stamps if file.name in p.names))
+    for token in tokens:
+        evidence |= Evidence(parts.kind, certs=frozenset(token.token.certs), crls=frozenset(token.token.crls), ocsps=frozenset(token.token.ocsps))
+    evidence |= records
+    open_ = _uncovered(parts, lists, files, stamps, records)
+    return _with_defects(replace(evidence, uncovered=open_), (*defects, *_damaged(box)))
+
+
+def _damaged(box: Container) -> tuple[Defect, ...]:
+    """Files whose checksum is wrong, of those that were read: other programs refuse to unpack them."""
+    return tuple(Defect("APPNOTE 4.4.7", "checksum of an entry is wrong") for _ in sorted(box.damaged))
+
+
+def _with_defects(evidence: Evidence, defects: tuple[Defect, ...]) -> Evidence:
+    """What breaks the container breaks every signature, stamp and record in it."""
+    fatal = tuple(d for d in defects if d.fatal)
+    return replace(
+        evidence,
+        defects=defects,
+        signatures=tuple(replace(s, defects=(*s.defects, *fatal)) for s in evidence.signatures),
+        stamps=tuple(replace(t, defects=(*t.defects, *fatal)) if t.of is None else t for t in evidence.stamps),
+        records=tuple(replace(r, defects=(*r.defects, *fatal)) for r in evidence.records),
+    )
+
+
+def _uncovered(
+    parts: Layout, lists: Sequence[Manifest], files: Sequence[SignatureFile], stamps: Sequence[Placed], records: Evidence
+) -> tuple[Uncovered, ...]:
+    """Files that are opened from the container and that nothing covers: no signature, or where there is none no time-stamp or record."""
+    signed = {name for file in files for s in file.evidence.signatures if s.countersigns is None for name in _whole(parts, s.references)}
+    by_others = {name for p in stamps if p.stamp.intact for name in p.names}
+    by_others |= {name for r in records.records if r.intact for name in _whole(parts, r.references)}
+    any_signature = any(file.evidence.signatures for file in files)
+    if not any_signature and not stamps and not records.records:
+        return ()
+    covered = signed if any_signature else by_others
+    why = "no signature covers it" if any_signature else "no time-stamp or evidence record covers it"
+    found = [Uncovered(n, why, grave=n not in hashchain.FILES) for n in parts.data if n not in covered]
+    known = signed | by_others | {m.name for m in lists if m.for_record} | {p.manifest for p in stamps if p.stamp.intact}
+    found += [Uncovered(m.name, "a manifest that no signature or time-stamp covers") for m in lists if m.name not in known]
+    if parts.kind == OPEN_DOCUMENT:
+        # ISO/IEC 26300-3 clause 5: the manifest tells programs what the package holds, and which parts are encrypted.
+        found += [Uncovered(n, why) for n in parts.other if n == MANIFEST and n not in signed and any_signature]
+    found += [Uncovered(n, why, grave=False) for n in parts.other if n != MANIFEST and n not in known]
+    return tuple(found)
+
+
+def _whole(parts: Layout, references: Iterable[Reference]) -> Iterable[str]:
+    """Names of entries that these references cover as they are."""
+    for reference in references:
+        if reference.found and reference.intact and reference.scope in (Scope.FULL, Scope.MANIFEST):
+            for asked in (reference.name, reference.uri):
+                document = None if asked is None else parts.find(asked)
+                if document is not None and document.name is not None:
+                    yield document.name
