@@ -1,0 +1,101 @@
+"""The verdict for the whole file: what a reader may rely on, not only what a key signed.
+
+One rule for all formats, from the worst down:
+
+- failed: a signature failed; or a stamp or evidence record that stands for the document itself failed; or something is shown or enclosed today that
+  nothing signed covers, or that was changed after the last signature; or the file breaks its format in a way that makes its reading ambiguous.
+- indeterminate: a signature is not confirmed; or, where nothing is signed, a stamp or record is not.
+- passed: every signature passes; where nothing is signed, every stamp and record does.
+- nothing signed: neither signature, nor stamp, nor evidence record.
+
+A stamp inside a signature that is not valid takes nothing from a signature that passes without it: that is a remark.
+"""
+
+from trust.model import Evidence, StampKind
+from verifier.process import Verdicts
+from verifier.process.context import Context
+from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, SignatureVerdict, StampVerdict, Verdict
+
+_FOR_ITSELF = frozenset({StampKind.DOCUMENT, StampKind.CONTAINER, StampKind.STANDALONE})
+"""Stamps that state something of the document, not of a signature."""
+
+
+def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdict:
+    """The verdict, with a reason for everything that kept it from passing and a remark for what a careful reader would want to know."""
+    failing = [*_malformed(evidence, verdicts), *_failed(verdicts), *_grave(evidence)]
+    wavering = _indeterminate(verdicts)
+    remarks = [*_remarks(verdicts), *(Reason("permitted-change", u.name, u.why) for u in evidence.uncovered if not u.grave)]
+    if not (verdicts.signatures or verdicts.stamps or verdicts.records):
+        conclusion, reasons = Conclusion.NOTHING_SIGNED, [Reason("nothing-signed"), *failing]
+    elif failing:
+        conclusion, reasons = Conclusion.FAILED, [*failing, *wavering, *remarks]
+    elif wavering:
+        conclusion, reasons = Conclusion.INDETERMINATE, [*wavering, *remarks]
+    else:
+        conclusion, reasons = Conclusion.PASSED, remarks
+    return Verdict(
+        conclusion=conclusion,
+        reasons=tuple(reasons),
+        validation_time=context.time,
+        policy=context.policy.name,
+        signatures=verdicts.signatures,
+        stamps=verdicts.stamps,
+        records=verdicts.records,
+        evidence=evidence,
+    )
+
+
+def _failed(verdicts: Verdicts) -> list[Reason]:
+    found = [_of_signature("signature-failed", s) for s in verdicts.signatures if s.indication is Indication.FAILED]
+    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF]
+    return found + [_of_record("record-failed", r) for r in verdicts.records if r.indication is Indication.FAILED]
+
+
+def _indeterminate(verdicts: Verdicts) -> list[Reason]:
+    """Of signatures; where there is none, of what stands in their place."""
+    if verdicts.signatures:
+        return [_of_signature("signature-indeterminate", s) for s in verdicts.signatures if s.indication is Indication.INDETERMINATE]
+    found = [
+        _of_stamp("stamp-indeterminate", s)
+        for s in verdicts.stamps
+        if s.indication is not Indication.PASSED
+        and s.stamp.kind is not StampKind.EVIDENCE_RECORD
+        and not (s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF)
+    ]
+    return found + [_of_record("record-indeterminate", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
+
+
+def _remarks(verdicts: Verdicts) -> list[Reason]:
+    """What a signature that passes does not need."""
+    if not verdicts.signatures:
+        return []
+    found = [
+        _of_stamp("stamp-not-valid", s)
+        for s in verdicts.stamps
+        if s.indication is not Indication.PASSED and not (s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF)
+    ]
+    return found + [_of_record("record-not-valid", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
+
+
+def _grave(evidence: Evidence) -> list[Reason]:
+    """What is shown or enclosed, and covered by nothing."""
+    return [Reason("not-covered", u.name, u.why) for u in evidence.uncovered if u.grave]
+
+
+def _malformed(evidence: Evidence, verdicts: Verdicts) -> list[Reason]:
+    """Defects of the file that no signature, stamp or record has told already."""
+    if verdicts.signatures or verdicts.stamps:
+        return []
+    return [Reason("malformed", d.clause, d.why) for d in evidence.defects if d.fatal]
+
+
+def _of_signature(code: str, verdict: SignatureVerdict) -> Reason:
+    return Reason(code, verdict.signature.field or "", verdict.sub_indication or "")
+
+
+def _of_stamp(code: str, verdict: StampVerdict) -> Reason:
+    return Reason(code, f"{verdict.stamp.token.gen_time:%Y-%m-%dT%H:%M:%SZ}", verdict.sub_indication or "")
+
+
+def _of_record(code: str, verdict: RecordVerdict) -> Reason:
+    return Reason(code, verdict.record.form, verdict.sub_indication or "")

@@ -1,0 +1,146 @@
+"""EN 319 102-1 clauses 5.4 and 5.6.3: stamps newest first, evidence records, and signatures that outlive their certificates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trust.model import Id, Record, Signature, Stamp, StampKind
+from verifier.poe import Proofs
+from verifier.process.basic import Basic, reliable_at, validate_basic
+from verifier.process.context import Case, Purpose
+from verifier.process.longterm import GOES_ON, has_archive, signature_stamps, validate_with_time
+from verifier.process.past import Past, validate_past
+from verifier.process.trace import PASSED, Concluded, Status, Trace
+from verifier.verdict import Indication, RecordVerdict, SignatureVerdict, StampVerdict, SubIndication
+
+RESCUED = (GOES_ON - {SubIndication.TRY_LATER}) | {
+    SubIndication.REVOCATION_OUT_OF_BOUNDS_NO_POE,
+    SubIndication.NO_CERTIFICATE_CHAIN_FOUND_NO_POE,
+}
+"""Clause 5.6.3.4 step 5 c): the statuses of a stamp that proofs may dissolve."""
+SIGNATURE_RESCUED = RESCUED | {SubIndication.TRY_LATER, SubIndication.SIG_CONSTRAINTS_FAILURE}
+"""Step 3: those of a signature."""
+
+
+@dataclass
+class Progress:
+    """What is known so far; one run's."""
+
+    proofs: Proofs
+    basics: dict[int, Basic] = field(default_factory=dict)
+    """Place in Evidence.stamps -> outcome of clause 5.4."""
+    stamps: dict[int, StampVerdict] = field(default_factory=dict)
+
+    def valid_now(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
+        """The stamps that pass clause 5.4 at the current time."""
+        return tuple(s for place, s in enumerate(stamps) if place in self.basics and self.basics[place].status.passed)
+
+
+def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
+    """Clauses 5.4 and 5.6.3.4 step 5: the stamp at the current time, and by the proofs of newer stamps. Where it passes it adds its own."""
+    stamp = case.evidence.stamps[place]
+    token = stamp.token
+    trace = Trace(f"time-stamp of {token.gen_time:%Y-%m-%dT%H:%M:%SZ}")
+    basic = validate_basic(case, token.signature, Purpose.UNIT, trace, stamp=stamp)
+    progress.basics[place] = basic
+    status = basic.status
+    if not status.passed and status.sub_indication in RESCUED:
+        status = validate_past(case, Past(token.signature, token.id, Purpose.UNIT, basic, status), progress.proofs, trace)
+    if status.passed:
+        status = _useful(case, basic, progress.proofs, token.id, trace)
+    if status.passed:
+        progress.proofs = progress.proofs.extended(stamp.covers if stamp.intact else (), token.gen_time)
+    verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links(), tuple(trace.steps))
+    progress.stamps[place] = verdict
+    return verdict
+
+
+def _useful(case: Case, basic: Basic, proofs: Proofs, token: Id, trace: Trace) -> Status:
+    """Step 5 b), c) ii: the token's algorithms were acceptable when it is first proved to have existed."""
+    try:
+        if not basic.acceptance.passed:
+            raise Concluded(basic.acceptance)
+        reliable_at(case, basic.algorithms, proofs.of(token), trace, "5.6.3.4 step 5")
+    except Concluded as done:
+        return done.status
+    return PASSED
+
+
+def newest_first(stamps: Sequence[Stamp], places: Sequence[int]) -> list[int]:
+    """Step 5 a); of stamps of one second, the one that covers others first."""
+    tokens = {stamps[p].token.id for p in places}
+    return sorted(places, key=lambda p: (stamps[p].token.gen_time, len(stamps[p].covers & tokens), p), reverse=True)
+
+
+def validate_record(case: Case, record: Record, progress: Progress) -> RecordVerdict:
+    """Step 1: the record's own consistency, then its tokens from the newest to the oldest, each proved by the one after it."""
+    trace = Trace(f"evidence record {record.id.hex()[:12]}")
+    places = {s.token.id: p for p, s in enumerate(case.evidence.stamps) if s.kind is StampKind.EVIDENCE_RECORD}
+    own = [places[t] for t in record.tokens if t in places]
+    start = progress.proofs
+    for newer, place in zip([None, *reversed(own)], reversed(own), strict=False):
+        if newer is not None and progress.stamps[newer].indication is Indication.PASSED:
+            time = case.evidence.stamps[newer].token.gen_time
+            progress.proofs = progress.proofs.extended((case.evidence.stamps[place].token.id,), time)
+        if place not in progress.stamps:
+            validate_stamp(case, place, progress)
+    try:
+        _record_holds(record, own, progress, trace)
+        status = PASSED
+        first = case.evidence.stamps[own[0]].token.gen_time
+        progress.proofs = progress.proofs.extended(record.covers, first)
+    except Concluded as done:
+        status = done.status
+        progress.proofs = start
+    trace.conclude("5.6.3.4 step 1", "the evidence record proves what it covers", status)
+    return RecordVerdict(record, status.indication, status.sub_indication, tuple(trace.steps))
+
+
+def _record_holds(record: Record, own: Sequence[int], progress: Progress, trace: Trace) -> None:
+    for defect in record.defects:
+        if defect.fatal:
+            trace.require(False, f"RFC 4998, RFC 6283, {defect.clause}", SubIndication.FORMAT_FAILURE, defect.why)
+    for reference in record.references:
+        trace.require(reference.found, "5.6.3.4 step 1", SubIndication.SIGNED_DATA_NOT_FOUND, f"the data is found: {reference.name}")
+        trace.require(reference.intact, "5.6.3.4 step 1", SubIndication.HASH_FAILURE, f"the data is in the hash tree: {reference.name}")
+    complete = bool(record.tokens) and len(own) == len(record.tokens)
+    trace.require(complete, "RFC 4998 5", SubIndication.FORMAT_FAILURE, "the time-stamps of the record are there")
+    trace.require(record.intact, "RFC 4998 3.3", SubIndication.HASH_FAILURE, "hash trees, renewals and imprints are consistent")
+    for place in own:
+        verdict = progress.stamps[place]
+        if verdict.indication is not Indication.PASSED:
+            raise Concluded(Status(verdict.indication, verdict.sub_indication))
+
+
+def validate_signature(case: Case, signature: Signature, progress: Progress) -> SignatureVerdict:
+    """Clauses 5.3, 5.5 and 5.6.3.4 steps 3 to 9."""
+    stamps = case.evidence.stamps
+    purpose = Purpose.COUNTERSIGNER if signature.countersigns else Purpose.SIGNER
+    trace = Trace()
+    valid = progress.valid_now(stamps)
+    contents = tuple(s.token.gen_time for s in valid if s.kind is StampKind.CONTENT and s.of == signature.id)
+    basic = validate_basic(case, signature, purpose, trace, content_times=contents)
+    timed = validate_with_time(case, signature, basic, valid, trace)
+    status, best = timed.status, timed.best_signature_time
+    if not status.passed and status.sub_indication in SIGNATURE_RESCUED and has_archive(case.evidence, signature):
+        proofs = progress.proofs.extended((signature.id,), best)
+        status = validate_past(case, Past(signature, signature.id, purpose, basic, status), proofs, trace)
+        best = proofs.of(signature.id)
+        if status.passed and not basic.acceptance.passed:
+            status = basic.acceptance
+        trace.conclude("5.6.3.4", "signature with archival data", status)
+    else:
+        best = min(best, progress.proofs.of(signature.id))
+    own = dict.fromkeys(s.token.id for s in stamps if s.of == signature.id or signature.id in s.covers)
+    own |= dict.fromkeys(s.token.id for s in signature_stamps(signature, stamps))
+    return SignatureVerdict(
+        signature=signature,
+        indication=status.indication,
+        sub_indication=status.sub_indication,
+        intact=basic.intact,
+        value_intact=basic.value_intact,
+        best_signature_time=best,
+        chain=basic.chain.links(),
+        stamps=tuple(own),
+        trace=tuple(trace.steps),
+        warnings=tuple(trace.warnings),
+    )

@@ -1,0 +1,335 @@
+"""EN 319 102-1 clauses 5.2.5 and 5.2.6: validation of a certificate with its chain, at the current time.
+
+The clause returns at the first thing that is wrong. Here everything that is wrong is collected as `Problem`s, in the clause's order: the first one is
+the block's status, and the long-term processes must dissolve every one of them, so that what a later check found is never forgotten.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from trust.model import Cert, Id
+from verifier.chains import Fault, Path, facts, readable
+from verifier.chains.certificate import EXTENDED_KEY_USAGE, NO_CHECK, NO_REV_AVAIL, SHORT_TERM, TIME_STAMPING
+from verifier.policy import CertificateRules, Freshness, Level, Responder
+from verifier.process.context import Case, Purpose
+from verifier.process.trace import PASSED, Status, Trace
+from verifier.revocation import Answer, Authority, answers, unusable
+from verifier.verdict import ChainLink, SubIndication
+
+
+class Kind(Enum):
+    """Of a problem: what could dissolve it."""
+
+    BROKEN = "nothing"
+    REVOKED = "proof of existence before the revocation"
+    ON_HOLD = "proof of existence before the suspension"
+    STALE = "status that is fresh at the best signature time"
+    WEAK = "proof of existence of the material before its algorithm's end"
+    OUTSIDE = "proof of existence within the certificate's validity"
+    AUTHORITY_OUTSIDE = "proof of existence within the authority's validity"
+    STATUS_OUTSIDE = "proof of existence of the status signer's certificate within its validity"
+    SUNSET = "proof of existence before the anchor's sunset"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    kind: Kind
+    sub_indication: SubIndication
+    index: int
+    """Of the certificate in the chain."""
+    clause: str
+    why: str
+    at: datetime | None = None
+    """REVOKED, ON_HOLD: since when; WEAK: until when; SUNSET: since when."""
+    material: Id | None = None
+    """WEAK: what uses the algorithm."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A certificate validated at the current time."""
+
+    cert: Cert | None
+    path: Path | None
+    problems: tuple[Problem, ...]
+    acceptable: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
+    """Index in the path -> its usable status, newest first."""
+    chosen: dict[int, Answer] = field(default_factory=dict)
+    """Index in the path -> the status that counts."""
+    needed: frozenset[int] = frozenset()
+    """Indexes that need status."""
+    insisted: frozenset[int] = frozenset()
+    """... and without which the policy goes no further."""
+
+    @property
+    def status(self) -> Status:
+        return Status.of(self.problems[0].sub_indication) if self.problems else PASSED
+
+    @property
+    def broken(self) -> Problem | None:
+        """What no proof can mend."""
+        return next((p for p in self.problems if p.kind is Kind.BROKEN), None)
+
+    def of(self, kind: Kind) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.kind is kind)
+
+    @property
+    def below_anchor(self) -> tuple[Cert, ...]:
+        return self.path.certs[:-1] if self.path else ()
+
+    def links(self) -> tuple[ChainLink, ...]:
+        """For reports."""
+        certs = self.path.certs if self.path else ((self.cert,) if self.cert else ())
+        return tuple(ChainLink(c, self.path is not None and i == len(certs) - 1, self._told(i)) for i, c in enumerate(certs))
+
+    def _told(self, index: int) -> str:
+        if index in self.chosen:
+            return self.chosen[index].told()
+        return "not checked" if index in self.needed else "not needed"
+
+
+def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> Chain:
+    """Clause 5.2.6.4. `used_at`: when the certificate is known or said to have been used, for the policies that ask for freshness then."""
+    paths = case.finder(purpose).paths(cert) if readable((cert,)) else ()
+    tried: list[tuple[Chain, Trace]] = []
+    for path in paths:
+        own = Trace(trace.about)
+        chain = _Walk(case, path, purpose, used_at, own).chain()
+        tried.append((chain, own))
+        if not chain.problems:
+            break
+    if not tried:
+        why = "a chain from the certificate to a trust anchor is found"
+        trace.note(False, "5.2.6", SubIndication.NO_CERTIFICATE_CHAIN_FOUND, why)
+        return Chain(cert, None, (Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", why),))
+    chosen, own = min(tried, key=lambda pair: (pair[0].broken is not None, len(pair[0].problems)))
+    trace.steps += own.steps
+    trace.warnings += own.warnings
+    return chosen
+
+
+class _Walk:
+    """One prospective chain, certificate by certificate (step 4)."""
+
+    def __init__(self, case: Case, path: Path, purpose: Purpose, used_at: datetime, trace: Trace) -> None:
+        self.case, self.path, self.purpose, self.trace = case, path, purpose, trace
+        self.used_at = used_at
+        self.rules = case.rules(purpose)
+        self.problems: list[Problem] = []
+        self.acceptable: dict[int, tuple[Answer, ...]] = {}
+        self.chosen: dict[int, Answer] = {}
+        self.needed: set[int] = set()
+
+    def chain(self) -> Chain:
+        self._sunset()
+        last = len(self.path.certs) - 1
+        for index in range(last) if last else range(1):
+            self._structure(index)
+            if index == last:
+                break
+            self._status(index)
+            self._algorithms(index)
+            self._validity(index)
+        insisted = frozenset(i for i in self.needed if self._level(i) is Level.FAIL)
+        return Chain(self.path.leaf, self.path, tuple(self.problems), self.acceptable, self.chosen, frozenset(self.needed), insisted)
+
+    def _require(self, ok: bool, problem: Problem, level: Level = Level.FAIL) -> None:
+        self.trace.about = f"certificate of {facts_name(self.path.certs[problem.index])}"
+        if not self.trace.note(ok, problem.clause, problem.sub_indication, problem.why, level):
+            self.problems.append(problem)
+
+    def _sunset(self) -> None:
+        """Steps 1 a) and 3."""
+        since = self.case.policy.sunset.get(self.path.anchor.id.hex())
+        if since is not None:
+            index = len(self.path.certs) - 1
+            why = "the anchor is still believed"
+            problem = Problem(Kind.SUNSET, SubIndication.NO_CERTIFICATE_CHAIN_FOUND_NO_POE, index, "5.2.6", why, since)
+            self._require(self.case.now < since, problem)
+
+    def _structure(self, index: int) -> None:
+        """RFC 5280 section 6.1 but for time and status, and the purpose of the end entity."""
+        for fault in self.path.faults:
+            if fault.index == index:
+                level = getattr(self.rules, fault.rule) if fault.rule else Level.FAIL
+                self._require(False, _broken(fault), level)
+        if index:
+            return
+        for ok, clause, why, sub, level in _purpose_checks(self.path.leaf, self.purpose, self.rules):
+            self._require(ok, Problem(Kind.BROKEN, sub, 0, clause, why), level)
+
+    def _level(self, index: int) -> Level:
+        return self.rules.issuer_status if index else self.rules.status
+
+    def _status(self, index: int) -> None:
+        """Step 4, revocation."""
+        cert = self.path.certs[index]
+        if not needs_status(self.case, cert, self.purpose, index):
+            return
+        self.needed.add(index)
+        usable = usable_answers(self.case, self.path, index, self.purpose)
+        self.acceptable[index] = usable
+        why = "acceptable status of the certificate is there"
+        self._require(bool(usable), Problem(Kind.BROKEN, SubIndication.TRY_LATER, index, "5.2.6", why), self._level(index))
+        if not usable:
+            return
+        latest = latest_answer(usable)
+        self.chosen[index] = latest
+        now = self.case.now
+        if latest.revoked_at is not None and now >= latest.revoked_at and not latest.on_hold:
+            sub = SubIndication.REVOKED_CA_NO_POE if index else SubIndication.REVOKED_NO_POE
+            self._require(False, Problem(Kind.REVOKED, sub, index, "5.2.6", "the certificate is not revoked", latest.revoked_at))
+        elif latest.revoked_at is not None and now >= latest.revoked_at:
+            why = "the certificate is not suspended"
+            self._require(False, Problem(Kind.ON_HOLD, SubIndication.TRY_LATER, index, "5.2.6", why, latest.revoked_at))
+        at = min(self.used_at, now) if self.case.policy.status.freshness is Freshness.AT_USE else now
+        fresh = Problem(Kind.STALE, SubIndication.TRY_LATER, index, "5.2.5", "the status is fresh")
+        self._require(is_fresh(self.case, latest, at), fresh)
+
+    def _algorithms(self, index: int) -> None:
+        """Cryptographic constraints on the certificate and its status, at the current time."""
+        cert, issuer = facts(self.path.certs[index]), facts(self.path.certs[index + 1])
+        materials = [(self.path.certs[index].id, "certificate", self.case.timetable.until(cert.algorithm, issuer.bits))]
+        if index in self.chosen:
+            materials += status_materials(self.case, self.chosen[index])
+        for material, what, until in materials:
+            why = f"the algorithms of the {what} are acceptable"
+            problem = Problem(Kind.WEAK, SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, index, "5.2.8.4", why, until, material)
+            self._require(self.case.is_reliable(until, self.case.now), problem)
+
+    def _validity(self, index: int) -> None:
+        """The end entity's validity is the block's own; an authority's is RFC 5280 section 6.1.3 (a) (2)."""
+        cert, now = facts(self.path.certs[index]), self.case.now
+        valid = cert.not_before <= now <= cert.not_after
+        if index:
+            why = "the authority's certificate is within its validity"
+            sub = SubIndication.OUT_OF_BOUNDS_NO_POE
+            self._require(valid, Problem(Kind.AUTHORITY_OUTSIDE, sub, index, "RFC 5280 6.1.3 (a) (2)", why))
+            return
+        latest = self.chosen.get(0)
+        signer_valid = latest is None or self._status_signer_valid(latest)
+        known = latest is not None and not latest.revoked and signer_valid
+        sub = SubIndication.OUT_OF_BOUNDS_NOT_REVOKED if known or 0 not in self.needed else SubIndication.OUT_OF_BOUNDS_NO_POE
+        self._require(valid, Problem(Kind.OUTSIDE, sub, 0, "5.2.6", "the certificate is within its validity"))
+        if latest is not None:
+            why = "whoever signed the status is within the validity of his certificate"
+            problem = Problem(Kind.STATUS_OUTSIDE, SubIndication.REVOCATION_OUT_OF_BOUNDS_NO_POE, 0, "5.2.6", why)
+            self._require(signer_valid, problem, self.rules.status_issuer_valid)
+
+    def _status_signer_valid(self, latest: Answer) -> bool:
+        if self.rules.status_issuer_valid is not Level.FAIL or self.case.finder(Purpose.RESPONDER).anchor_of(latest.signer):
+            return True
+        signer = facts(latest.signer)
+        return signer.not_before <= self.case.now <= signer.not_after
+
+
+def facts_name(cert: Cert) -> str:
+    """For people; a certificate whose names cannot be read is told by its fingerprint."""
+    try:
+        return cert.name
+    except Exception:  # noqa: BLE001  # cryptography raises many kinds on strangers' names
+        return cert.id.hex()[:16]
+
+
+def _broken(fault: Fault) -> Problem:
+    return Problem(Kind.BROKEN, SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, fault.index, fault.clause, fault.why)
+
+
+def _purpose_checks(cert: Cert, purpose: Purpose, rules: CertificateRules) -> list[tuple[bool, str, str, SubIndication, Level]]:
+    own = facts(cert)
+    constraint = SubIndication.CHAIN_CONSTRAINTS_FAILURE
+    checks = []
+    if purpose is not Purpose.RESPONDER:
+        forbidden = SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE
+        ok = not own.has(NO_CHECK)
+        checks.append((ok, "RFC 6960 4.2.2.2.1", "only a responder has id-pkix-ocsp-nocheck", forbidden, rules.forbidden_extensions))
+    usages = own.key_usage
+    allowed = usages is None or bool(usages & set(rules.key_usages))
+    checks.append((allowed, "RFC 5280 4.2.1.3", f"key usage is one of {', '.join(rules.key_usages)}", constraint, rules.key_usage))
+    if purpose is Purpose.UNIT:
+        named = own.purposes is not None and TIME_STAMPING in own.purposes
+        checks.append((named, "RFC 3161 2.3", "extended key usage is timeStamping", constraint, rules.purpose))
+        alone = own.purposes == frozenset({TIME_STAMPING}) and own.extensions[EXTENDED_KEY_USAGE][0] and not own.ca
+        why = "extended key usage is timeStamping alone and critical, and the unit is no authority"
+        checks.append((alone, "RFC 3161 2.3", why, constraint, rules.purpose_alone))
+    return checks
+
+
+def needs_status(case: Case, cert: Cert, purpose: Purpose, index: int) -> bool:
+    """Whether revocation has to be looked up: not for what is self-signed, short-lived by its own word, or a responder's with no-check."""
+    own = facts(cert)
+    if own.self_issued and own.issuer == own.subject and own.authority_key_identifier in (None, own.key_identifier):
+        return False
+    if index == 0 and purpose is Purpose.RESPONDER and own.has(NO_CHECK):
+        return False
+    return not (index == 0 and case.policy.status.short_term_extensions and (own.has(SHORT_TERM) or own.has(NO_REV_AVAIL)))
+
+
+def usable_answers(case: Case, path: Path, index: int, purpose: Purpose) -> tuple[Answer, ...]:
+    """The answers that pass clause 5.2.6's conditions on revocation data, newest first."""
+    found = answers(path, index, case.sources, case.finder(purpose))
+    return tuple(a for a in found if _accepted(case, a, path, index, frozenset({path.certs[index]})))
+
+
+def latest_answer(usable: tuple[Answer, ...]) -> Answer:
+    """The one that counts: the newest; but no later answer takes back a revocation that was no suspension (RFC 5280 section 5.3.1)."""
+    return next((a for a in usable if a.revoked and not a.on_hold), usable[0])
+
+
+def is_fresh(case: Case, answer: Answer, at: datetime) -> bool:
+    """Clause 5.2.5.4."""
+    age = case.policy.max_age(answer.interval)
+    return age is None or answer.this_update > at - age
+
+
+def _accepted(case: Case, answer: Answer, path: Path, index: int, seen: frozenset[Cert]) -> bool:
+    """The answer speaks of the certificate, and its signer is himself beyond doubt."""
+    if unusable(answer, path.certs[index]) is not None:
+        return False
+    if answer.authority is Authority.CHAIN and case.policy.status.responder is not Responder.CHAIN:
+        return False
+    if answer.authority is Authority.ANCHOR:
+        return True
+    signer_path = path_of_signer(case, answer, path, index)
+    if signer_path is None:
+        return False
+    rules = case.rules(Purpose.RESPONDER)
+    for position, cert in enumerate(signer_path.certs[:-1]):
+        if cert in seen:
+            continue
+        seen |= {cert}
+        if not needs_status(case, cert, Purpose.RESPONDER, position):
+            continue
+        if (rules.issuer_status if position else rules.status) is not Level.FAIL:
+            continue
+        found = answers(signer_path, position, case.sources, case.finder(Purpose.RESPONDER))
+        usable = tuple(a for a in found if _accepted(case, a, signer_path, position, seen))
+        if not usable:
+            return False
+        if position == 0 and answer.authority is not Authority.ISSUER and _disowned(latest_answer(usable), case.now):
+            return False
+    return True
+
+
+def _disowned(status: Answer, now: datetime) -> bool:
+    return status.revoked_at is not None and status.revoked_at <= now
+
+
+def path_of_signer(case: Case, answer: Answer, path: Path, index: int) -> Path | None:
+    """The chain of the status's signer: the rest of this chain, or a branch of it."""
+    finder = case.finder(Purpose.RESPONDER)
+    if answer.authority is Authority.ISSUER:
+        return Path(path.certs[index + 1 :])
+    return next((p for p in finder.paths(answer.signer) if not p.faults), None)
+
+
+def status_materials(case: Case, answer: Answer) -> list[tuple[Id, str, datetime]]:
+    """What a status rests on: its signature, and its signer's certificate where that is a delegate's."""
+    signer = facts(answer.signer)
+    found = [(answer.id, "status", case.timetable.until(answer.algorithm, signer.bits))]
+    if answer.authority in (Authority.DELEGATE, Authority.CHAIN):
+        above = next((p.certs[1] for p in case.finder(Purpose.RESPONDER).paths(answer.signer) if len(p.certs) > 1), None)
+        bits = facts(above).bits if above else 0
+        found.append((answer.signer.id, "status signer's certificate", case.timetable.until(signer.algorithm, bits)))
+    return found
