@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 from trust.model import Id
 
-_NONE: Mapping[Id, datetime] = MappingProxyType({})
 _RECENT = 64
 """Objects that one extension may copy, so that ten thousand extensions stay linear."""
 
@@ -17,8 +15,8 @@ class Proofs:
     """Object -> earliest proved time. Immutable; what nothing proves exists since `now` (clause 5.6.3.4 step 2)."""
 
     now: datetime
-    _old: Mapping[Id, datetime] = field(default=_NONE, repr=False)
-    _recent: Mapping[Id, datetime] = field(default=_NONE, repr=False)
+    _old: Mapping[Id, datetime] = field(default_factory=dict, repr=False)
+    _recent: Mapping[Id, datetime] = field(default_factory=dict, repr=False)
 
     def of(self, thing: Id) -> datetime:
         """The earliest time at which the object is proved to have existed."""
