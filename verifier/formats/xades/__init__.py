@@ -16,6 +16,7 @@ from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
 from verifier.formats.xades.properties import claims as said
+from verifier.formats.xades.records import sealing
 from verifier.formats.xades.references import Reach, Resolve, Resolved, Work, by_content, companions, resolve_all
 from verifier.formats.xades.signer import bare_key, key_info_certificates, signer_of
 from verifier.formats.xades.structure import MAX_SIGNATURES, SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
@@ -69,6 +70,7 @@ class _Reading:
         self.stamps: tuple[time_stamps.Placed, ...] = ()
         self.material = Material()
         self.counters: list[_Reading] = []
+        self.records = Evidence("XML")
 
     @property
     def ids(self) -> frozenset[Id]:
@@ -128,6 +130,7 @@ def _complete(reading: _Reading, reach: Reach) -> None:
         reach.work,
     )
     reading.stamps = time_stamps.judged(place, found)
+    reading.records, recorded = sealing(one, references, reach.work, lambda at: time_stamps.everything_before(place, at, found))
     shape = Shape(one, references, signer, signer_reference, key_certs, reading.stamps, found, replace(carried, certs=carried.certs))
     facts = _reference_facts(one, references)
     digests = [r.digest.algorithm for r in facts if r.digest is not None]
@@ -147,6 +150,7 @@ def _complete(reading: _Reading, reach: Reach) -> None:
             *_properties_defects(one, references, bound=bound),
             *(d for r in references for x in (r, *r.entries) for d in x.defects),
             *(d for f in found for d in f.defects),
+            *recorded,
         ),
         None if one.master is None else one.master.id,
         one.name,
@@ -198,7 +202,7 @@ def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
         material = material | r.material
         for p in r.stamps:
             material = material | of_token(p.stamp.token)
-    return Evidence(
+    made = Evidence(
         kind,
         tuple(_countersigning(r, by_value) for r in every),
         tuple(p.stamp for r in every for p in r.stamps),
@@ -207,6 +211,9 @@ def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
         ocsps=frozenset(material.ocsps),
         uncovered=uncovered(tree, [r.frame for r in every], [x for r in every for x in r.references]),
     )
+    for r in every:
+        made |= r.records
+    return made
 
 
 def _countersigning(reading: _Reading, by_value: dict[Any, Id]) -> Signature:

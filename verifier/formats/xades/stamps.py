@@ -279,13 +279,21 @@ def _covers(place: Place, one: Found, others: tuple[Found, ...]) -> frozenset[Id
     if kind is StampKind.VALIDATION_DATA:
         stamps = (e for e in earlier if place.frame.is_property(e, "SignatureTimeStamp"))
         return _signature_ids(place, others) | refs | frozenset(i for e in stamps for t in by_property[e].tokens for i in token_ids(t))
+    return everything_before(place, one.property, others)
+
+
+def everything_before(place: Place, element: Any, others: tuple[Found, ...]) -> frozenset[Id]:
+    """The signature, its signed data and key, and all that the unsigned properties before this one hold or name by digest."""
+    by_property = {f.property: f for f in others}
     held: set[Id] = set(_signature_ids(place, others)) | _documents(place.references)
     held.update(c.id for c in place.key_certs)
-    for e in earlier:
+    for e in before(place.frame, element):
         held |= encapsulated(e).ids
         held.update(i for t in (by_property[e].tokens if e in by_property else ()) for i in token_ids(t))
         held |= place.counters.get(e, frozenset())
-    return frozenset(held) | refs
+        if place.frame.is_property(e, *_REFS, *_REFS_V2):
+            held |= referenced(e, place.material)
+    return frozenset(held)
 
 
 def _signature_ids(place: Place, others: tuple[Found, ...]) -> frozenset[Id]:
