@@ -73,7 +73,7 @@ def _require_signed(token: Token) -> None:
     if any(defect.fatal for defect in signature.defects):
         raise Malformed(f"time-stamp token: {next(d.why for d in signature.defects if d.fatal)}")
     signer = signature.signer
-    if signer is None or signer not in token.certs:
+    if signer is None:
         raise Malformed("time-stamp token: the certificate of its signer was asked for and is missing")
     if signature.signer_reference.count != 1 or not signature.signer_reference.digest_matches:
         raise Malformed("time-stamp token: its signer is not bound by one signing-certificate attribute (RFC 3161 section 2.4.2)")

@@ -73,8 +73,8 @@ def test_another_policy_is_not_believed() -> None:
         believe(answer(replace(asked, der=ask(tsu.DIGEST, 1).der).der), asked)
 
 
-def forged(private: Any = None, reference: Any = None, purpose: Any = None) -> bytes:
-    """A token made without the authority's care: another key, another certificate bound, another purpose."""
+def forged(private: Any = None, reference: Any = None, purpose: Any = None, said: bytes = b"") -> bytes:
+    """A token made without the authority's care: another key, another certificate bound, another purpose, another content signed."""
     party = tsu.party() if purpose is None else pki.certify("Seal", tsu.issuers()[1], purposes=purpose, purposes_critical=True)
     signer = tst.Signer.of(party.certificate, party.chain, party.algorithm)
     if reference is not None:
@@ -91,7 +91,7 @@ def forged(private: Any = None, reference: Any = None, purpose: Any = None) -> b
         nonce=request.nonce,
         tail=b"",
     )
-    attributes = signer.attributes(info)
+    attributes = signer.attributes(said or info)
     signature = replace(party, private=private or party.private).sign(attributes)
     return tsp.granted(signer.token(info, attributes, signature, certificates=True))
 
@@ -108,6 +108,11 @@ def test_another_keys_signature_is_not_believed() -> None:
 def test_a_certificate_that_is_not_bound_is_not_believed() -> None:
     with pytest.raises(Malformed):
         believe(forged(reference=tsu.party("p384").certificate), ASKED)
+
+
+def test_a_signature_over_another_content_is_not_believed() -> None:
+    with pytest.raises(Malformed, match="does not verify"):
+        believe(forged(said=b"something else"), ASKED)
 
 
 @pytest.mark.parametrize("purpose", [(), (ExtendedKeyUsageOID.CODE_SIGNING,), (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CODE_SIGNING)])
