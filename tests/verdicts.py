@@ -171,7 +171,10 @@ def everything() -> dict[str, Verdict]:
             Conclusion.FAILED,
             passed,
             stamps=(stamp,),
-            reasons=(Reason("changed-after-signing", "page 2", "new content"),),
+            reasons=(
+                Reason("not-covered", "page 2", "new content"),
+                Reason("permitted-change", "form field Total", "filled in"),
+            ),
             uncovered=(Uncovered("page 2", "new content"), Uncovered("form field Total", "filled in", grave=False)),
         ),
         "indeterminate": verdict(Conclusion.INDETERMINATE, open_),

@@ -17,9 +17,12 @@ from typing import BinaryIO, TypeVar
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unacceptable
 from trust.model import Cert, Crl, Digest, Document, Ocsp, utc
 from trust.ports import Clock
+from verifier.policy import SHIPPED, Policy, load
 
 LIMIT = 64 << 20
 """Bytes of one file of certificates or status data; the largest CRLs in use have about 30 MB."""
+POLICY_LIMIT = 256 << 10
+"""Bytes; a policy that says everything has about 3 kB."""
 SPOOL = 16 << 20
 """Bytes of standard input that are kept in memory; more goes to a temporary file."""
 CERTIFICATE_NAMES = frozenset({".cer", ".crt", ".der", ".pem", ".p7b", ".p7c"})
@@ -45,19 +48,17 @@ def document(path: Path, name: str | None = None) -> Document:
 
 
 def streamed(stream: BinaryIO, name: str = "standard input") -> Document:
-    """All of a stream as a document; what is large stands in a temporary file that goes away with the process."""
-    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # the document keeps it
-    shutil.copyfileobj(stream, spool)
-    size = spool.tell()
-    if size == 0:
+    """All of a stream as a document; what is large stands in a temporary file that goes away with the document."""
+    head = stream.read(SPOOL + 1)
+    if not head:
         raise Malformed(f"{name} is empty")
-    if size <= SPOOL:
-        spool.seek(0)
-        return Document.of(spool.read(), name)
-    spool.rollover()
+    if len(head) <= SPOOL:
+        return Document.of(head, name)
+    spool = tempfile.NamedTemporaryFile(prefix="kakuin-")  # noqa: SIM115  # the document keeps it, and it deletes itself
+    spool.write(head)
+    shutil.copyfileobj(stream, spool)
     spool.flush()
-    fd = spool.fileno()
-    return Document(name, size, lambda: Path(f"/dev/fd/{fd}").open("rb"))
+    return Document(name, spool.tell(), lambda: Path(spool.name).open("rb"))
 
 
 def detached(paths: Iterable[Path]) -> tuple[Document, ...]:
@@ -93,18 +94,18 @@ def certificates(paths: Iterable[Path]) -> tuple[Cert, ...]:
     for path in paths:
         inside = _certificate_files(path) if path.is_dir() else [path]
         for file in inside:
-            found.update(dict.fromkeys(_read(file, _certificates)))
+            found.update(dict.fromkeys(_read(file, certificates_in)))
     return tuple(found)
 
 
 def crls(paths: Iterable[Path]) -> tuple[Crl, ...]:
     """Certificate revocation lists, PEM or DER."""
-    return tuple(crl for path in paths for crl in _read(path, _crls))
+    return tuple(crl for path in paths for crl in _read(path, crls_in))
 
 
 def ocsps(paths: Iterable[Path]) -> tuple[Ocsp, ...]:
     """OCSP responses, or basic responses, in DER."""
-    return tuple(ocsp for path in paths for ocsp in _read(path, _ocsps))
+    return tuple(ocsp for path in paths for ocsp in _read(path, ocsps_in))
 
 
 def moment(text: str, clock: Clock | None = None) -> datetime:
@@ -186,7 +187,8 @@ def _blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise Malformed("PEM block is not base64") from error
 
 
-def _certificates(data: bytes) -> list[Cert]:
+def certificates_in(data: bytes) -> list[Cert]:
+    """Each certificate in PEM, DER or PKCS #7 bytes; Malformed where there is none, or one that cannot be read."""
     found: list[Cert] = []
     if b"-----BEGIN " in data:
         for label, der in _blocks(data):
@@ -216,7 +218,8 @@ def _pkcs7(der: bytes) -> list[Cert]:
         raise Malformed("expected certificates in a PKCS #7, got something else") from error
 
 
-def _crls(data: bytes) -> list[Crl]:
+def crls_in(data: bytes) -> list[Crl]:
+    """Each list in PEM or DER bytes."""
     ders = [der for label, der in _blocks(data) if label == b"X509 CRL"] if b"-----BEGIN " in data else [data]
     found = [Crl(der) for der in ders]
     for crl in found:
@@ -226,7 +229,8 @@ def _crls(data: bytes) -> list[Crl]:
     return found
 
 
-def _ocsps(data: bytes) -> list[Ocsp]:
+def ocsps_in(data: bytes) -> list[Ocsp]:
+    """The answer in DER bytes: a whole response or the basic one in it."""
     try:
         return [Ocsp.from_response(data)]
     except Malformed:
@@ -236,3 +240,23 @@ def _ocsps(data: bytes) -> list[Ocsp]:
         except (ValueError, TypeError, KeyError) as error:
             raise Malformed("expected an OCSP response in DER, got something else") from error
         return [basic]
+
+
+def policy(name: str) -> Policy:
+    """A shipped policy by its name, or one from a TOML file. NotFound for neither, Malformed for a file that is no policy."""
+    if name in SHIPPED:
+        return load(name)
+    path = Path(name)
+    if not path.is_file():
+        raise NotFound(f"no policy {name[:80]!r}: expected {', '.join(SHIPPED)} or a TOML file")
+    if _size(path) > POLICY_LIMIT:
+        raise TooLarge(f"{shown(path)} is over {POLICY_LIMIT >> 10} KiB")
+    try:
+        # A text always has a line feed: that is how `load` tells it from a name.
+        return load(path.read_text("utf-8") + "\n")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{shown(path)}: policy is not UTF-8") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except KakuinError as error:
+        raise type(error)(f"{shown(path)}: {error}") from error

@@ -1,8 +1,10 @@
 """The report for people: both languages say everything, nothing of the file steers the terminal, and no line is too long."""
 
+import ast
 import string
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,8 @@ from verifier.report.plain import MARKS, columns, folded, printable
 from verifier.report.text import Style, render
 from verifier.verdict import Conclusion, Indication, Reason, Step, SubIndication
 
+ROOT = Path(__file__).resolve().parents[2]
+REASON_MAKERS = {"Reason", "_of_signature", "_of_stamp", "_of_record"}
 TABLES = {
     name: table
     for name, table in vars(texts).items()
@@ -49,6 +53,16 @@ def test_every_finding_of_the_standard_has_its_words() -> None:
     assert set(texts.STAMPS) == set(StampKind)
     assert set(texts.MEANINGS) == {*COMMITMENTS.values(), "other"}
     assert set(Scope) <= set(texts.PHRASES)
+
+
+def test_every_reason_that_is_given_has_its_words() -> None:
+    """The codes stand in verifier/conclusion.py, as the first argument of Reason and of the functions that make one."""
+    tree = ast.parse((ROOT / "verifier" / "conclusion.py").read_text("utf-8"))
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in REASON_MAKERS]
+    codes = {n.args[0].value for n in calls if n.args and isinstance(n.args[0], ast.Constant)}
+    assert len(codes) > 5
+    assert codes == set(texts.REASONS)
+    assert set(texts.REMARKS) < codes
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)

@@ -47,7 +47,7 @@ def _party(cert: Cert) -> Json:
     return {
         "name": attempt(lambda: cert.name),
         "kind": attempt(lambda: kind(cert)) or "unknown",
-        "subject": attempt(lambda: _readable(cert.x509.subject)) or attempt(lambda: str(cert.asn1.subject.human_friendly)),
+        "subject": attempt(lambda: readable(cert.x509.subject)) or attempt(lambda: str(cert.asn1.subject.human_friendly)),
         "organization": attempt(lambda: _attribute(cert, x509.NameOID.ORGANIZATION_NAME)),
         "organization_identifier": identifier,
         "corporate_number": registered(identifier),
@@ -59,7 +59,7 @@ def _party(cert: Cert) -> Json:
 def identity(cert: Cert) -> Json:
     """Which certificate it is."""
     return {
-        "issuer": attempt(lambda: _readable(cert.x509.issuer)) or attempt(lambda: str(cert.asn1.issuer.human_friendly)),
+        "issuer": attempt(lambda: readable(cert.x509.issuer)) or attempt(lambda: str(cert.asn1.issuer.human_friendly)),
         "serial": attempt(lambda: format(cert.serial, "x")),
         "sha256": cert.id.hex(),
         "not_before": attempt(lambda: instant(cert.not_before)),
@@ -99,7 +99,7 @@ def _attribute(cert: Cert, oid: x509.ObjectIdentifier) -> str | None:
 _NAMES = {ORGANIZATION_IDENTIFIER: "organizationIdentifier", x509.NameOID.EMAIL_ADDRESS: "emailAddress", x509.NameOID.SERIAL_NUMBER: "serialNumber"}
 
 
-def _readable(name: x509.Name) -> str:
+def readable(name: x509.Name) -> str:
     """RFC 4514, most specific first."""
     return name.rfc4514_string(_NAMES)
 

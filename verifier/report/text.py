@@ -3,7 +3,7 @@
 Everything that came from the file passes through `printable`: nothing in it can steer the terminal.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
@@ -11,7 +11,7 @@ from enum import StrEnum
 from verifier.report.findings import FINDINGS, UNEXPLAINED, Finding, Words
 from verifier.report.parties import Json
 from verifier.report.plain import columns, folded, padded, printable
-from verifier.report.texts import ADVICE, CONCLUSIONS, LABELS, MEANINGS, PHRASES, STAMPS, SUMMARIES, reason_text, say
+from verifier.report.texts import ADVICE, CONCLUSIONS, LABELS, MEANINGS, OUTCOMES, PHRASES, REMARKS, STAMPS, SUMMARIES, reason_text, say
 
 WIDTH = 100
 """Columns where the terminal tells none; no line is longer however wide it is, because long lines are hard to read."""
@@ -33,7 +33,8 @@ class Paint(StrEnum):
 
 
 PAINTS = {"passed": Paint.GOOD, "failed": Paint.BAD, "indeterminate": Paint.OPEN, "nothing_signed": Paint.OPEN}
-SAID_BY_SUMMARY = frozenset({"nothing-signed"})
+SAID_ELSEWHERE = frozenset({"nothing-signed", "permitted-change"})
+"""Reasons that another line of the report tells already."""
 CONCLUSION_BY_INDICATION = {
     "TOTAL-PASSED": "passed",
     "PASSED": "passed",
@@ -105,15 +106,21 @@ def _whole(report: Json, style: Style) -> Iterator[str]:
     yield ""
     stamps_only = conclusion == "passed" and not report["signatures"]
     why = [style.say(SUMMARIES["passed-stamps" if stamps_only else conclusion])]
-    why += [
-        printable(reason_text(r["code"], r["subject"], r["detail"], style.language)) for r in report["reasons"] if r["code"] not in SAID_BY_SUMMARY
-    ]
+    why += [_reason(r, style) for r in report["reasons"] if r["code"] not in SAID_ELSEWHERE | REMARKS]
     yield from _field("why", _shown(why, style), style, indent=0)
     yield from _field("todo", _advice(report, style), style, indent=0)
     grave = [_uncovered(u, style) for u in report["uncovered"] if u["grave"]]
     yield from _field("not-covered", _shown(grave, style), style, indent=0)
-    remarks = [_uncovered(u, style) for u in report["uncovered"] if not u["grave"]] + [printable(d["why"]) for d in report["defects"]]
+    remarks = [_reason(r, style) for r in report["reasons"] if r["code"] in REMARKS - SAID_ELSEWHERE]
+    remarks += [_uncovered(u, style) for u in report["uncovered"] if not u["grave"]]
+    remarks += [printable(d["why"]) for d in report["defects"]]
     yield from _field("notes", _shown(remarks, style), style, indent=0)
+
+
+def _reason(reason: Json, style: Style) -> str:
+    if reason["code"] == "not-covered":  # what it is stands in a list of its own
+        return printable(reason_text("not-covered", "", "", style.language))
+    return printable(reason_text(reason["code"], reason["subject"], reason["detail"], style.language))
 
 
 def _advice(report: Json, style: Style) -> list[str]:
@@ -239,12 +246,13 @@ def _covers(references: list[Json], style: Style) -> list[str]:
 
 
 def _why(judged: Json, style: Style) -> list[str]:
-    """Why it is not passed: the finding in plain words, then the requirement that failed."""
+    """Why it is not passed: the finding in plain words, then the requirement that was not met."""
     if _passed(judged):
         return []
-    failed = [step for step in judged["trace"] if not step["ok"]]
-    said = [style.say(_finding(judged)[0])]
-    for step in failed[-1:]:
+    said = [style.say(_finding(judged).why)]
+    failed = [s for s in judged["trace"] if not s["ok"] and s["indication"]]
+    step = next((s for s in failed if s["sub_indication"] == judged["sub_indication"]), failed[-1] if failed else None)
+    if step:
         about = f" [{printable(step['about'])}]" if step["about"] else ""
         said.append(f"{printable(step['what'])}{about} ({printable(step['clause'])})")
     return said
@@ -304,3 +312,24 @@ def _field(label: str, items: list[str], style: Style, indent: int = 2) -> Itera
 def _error(report: Json, style: Style) -> Iterator[str]:
     for line in folded(style.say(PHRASES["cannot-judge"], why=report["error"]["text"]), style.width):
         yield style.paint(line, Paint.BAD)
+
+
+def in_short(report: Json, name: str, style: Style) -> str:
+    """One file of many in a line: its verdict, its name, and why it is no pass."""
+    outcome = "error" if "error" in report else report["conclusion"]
+    word = padded(say(OUTCOMES[outcome], style.language), max(columns(say(w, style.language)) for w in OUTCOMES.values()))
+    said = style.paint(word, PAINTS.get(outcome, Paint.BAD)) + "  " + printable(name)
+    why = [
+        printable(reason_text(r["code"], r["subject"], r["detail"], style.language)) for r in report.get("reasons", ()) if r["code"] not in REMARKS
+    ]
+    if outcome == "error":
+        why = [printable(report["error"]["text"])]
+    elif outcome in ("passed", "nothing_signed"):
+        why = []
+    return said + "".join(f"\n    {line}" for reason in why[:SHOWN] for line in folded(reason, style.width - 4)) + "\n"
+
+
+def summary(outcomes: Mapping[str, int], style: Style) -> str:
+    """How many files ended how."""
+    counts = ", ".join(f"{say(OUTCOMES[outcome], style.language)} {outcomes[outcome]}" for outcome in OUTCOMES if outcomes.get(outcome))
+    return style.say(PHRASES["summary"], total=sum(outcomes.values()), counts=counts) + "\n"

@@ -14,6 +14,9 @@ CONCLUSIONS = {
     "nothing_signed": Words("NOTHING SIGNED", "署名がありません"),
 }
 
+OUTCOMES = {**CONCLUSIONS, "error": Words("NOT JUDGED", "判定不能")}
+"""Of one file among many."""
+
 SUMMARIES = {
     "passed": Words(
         "Every signature holds, and what the file shows today is what was signed.",
@@ -57,10 +60,22 @@ REASONS = {
     "nothing-signed": Words("There is nothing signed in the file", "ファイルの中に署名されたものがありません"),
     "signature-failed": Words("A signature is not valid", "無効な署名があります"),
     "signature-indeterminate": Words("A signature could not be confirmed", "確認できない署名があります"),
-    "changed-after-signing": Words("The content was changed after it was signed", "署名後に内容が変更されています"),
+    "stamp-failed": Words("A time-stamp over the document is not valid", "文書に対するタイムスタンプが無効です"),
+    "stamp-indeterminate": Words("A time-stamp could not be confirmed", "確認できないタイムスタンプがあります"),
+    "stamp-not-valid": Words("A time-stamp does not count, and nothing depends on it", "有効でないタイムスタンプがありますが、判定には影響しません"),
+    "record-failed": Words("An evidence record is not valid", "無効なエビデンスレコードがあります"),
+    "record-indeterminate": Words("An evidence record could not be confirmed", "確認できないエビデンスレコードがあります"),
+    "record-not-valid": Words(
+        "An evidence record does not count, and nothing depends on it", "有効でないエビデンスレコードがありますが、判定には影響しません"
+    ),
     "not-covered": Words("Something is shown or enclosed that no signature covers", "署名の対象になっていない内容が表示または同封されています"),
+    "permitted-change": Words("Changed after signing, as the signer permits", "署名者が許可した変更があります"),
+    "malformed": Words("The file breaks the rules of its format", "ファイルが形式の規則に反しています"),
 }
 """By `Reason.code`: why the file is concluded as it is. The subject and the detail follow the text."""
+
+REMARKS = frozenset({"stamp-not-valid", "record-not-valid", "permitted-change"})
+"""Reasons that keep nothing from passing."""
 
 LABELS = {
     "why": Words("Why", "理由"),
@@ -120,6 +135,7 @@ PHRASES = {
     "permitted": Words("{name}: {why} (permitted)", "{name}：{why}（許可された変更）"),
     "grave": Words("{name}: {why}", "{name}：{why}"),
     "trusted": Words("trusted", "信頼済み"),
+    "summary": Words("{total} files: {counts}", "{total} 件：{counts}"),
     "cannot-judge": Words("The file could not be judged: {why}", "ファイルを判定できませんでした：{why}"),
 }
 

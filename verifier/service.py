@@ -1,0 +1,147 @@
+"""The operation: a document, and what it is to be held against, become a verdict.
+
+Extract first, judge second; nothing is fetched, no file is opened.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from trust.model import Cert, Crl, Document, Evidence, Ocsp, utc
+from trust.ports import Clock
+from verifier.conclusion import conclude
+from verifier.policy import Policy, load
+from verifier.process import Context, validate
+from verifier.read import read
+from verifier.report.json import report
+from verifier.report.parties import Json
+from verifier.verdict import Conclusion, Indication, Verdict
+
+DEFAULT_POLICY = "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that a verdict depends on: the same question has the same answer, today and in twenty years."""
+
+    document: Document
+    at: datetime
+    """The validation time."""
+    policy: Policy
+    anchors: tuple[Cert, ...] = ()
+    detached: tuple[Document, ...] = ()
+    """Content that stands apart from its signature."""
+    certificates: tuple[Cert, ...] = ()
+    """Further certificates, not trusted for being here."""
+    crls: tuple[Crl, ...] = ()
+    ocsps: tuple[Ocsp, ...] = ()
+    records: tuple[Document, ...] = ()
+    """Evidence records that stand beside the document."""
+
+
+def judge(question: Question) -> Verdict:
+    """The verdict. Malformed when the document is of a format that is known here and is broken beyond judging; TooLarge above a reader's limits."""
+    evidence = gathered(question)
+    context = Context(
+        question.at,
+        frozenset(question.anchors),
+        question.policy,
+        frozenset(question.certificates),
+        frozenset(question.crls),
+        frozenset(question.ocsps),
+    )
+    return conclude(evidence, validate(evidence, context), context)
+
+
+def gathered(question: Question) -> Evidence:
+    """What the document, and the evidence records beside it, say for themselves; nothing of it judged."""
+    evidence = read(question.document, question.detached, question.certificates)
+    for record in question.records:
+        evidence |= read(record, (question.document, *question.detached))
+    return evidence
+
+
+def answer(question: Question) -> Json:
+    """The verdict as the JSON report: what runs in the sandbox, where the file is a stranger's."""
+    return report(judge(question), document=question.document, anchors=len(question.anchors))
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Verifies against anchors and a policy that stand unless the caller names others."""
+
+    clock: Clock
+    policy: Policy = field(default_factory=lambda: load(DEFAULT_POLICY))
+    anchors: tuple[Cert, ...] = ()
+
+    def question(
+        self,
+        document: Document,
+        detached: Sequence[Document] = (),
+        *,
+        anchors: Sequence[Cert] | None = None,
+        at: datetime | None = None,
+        policy: Policy | None = None,
+        certificates: Sequence[Cert] = (),
+        crls: Sequence[Crl] = (),
+        ocsps: Sequence[Ocsp] = (),
+        records: Sequence[Document] = (),
+    ) -> Question:
+        """What verify() asks: this verifier's anchors and policy where none are named, now where no time is. The clock is read here alone."""
+        return Question(
+            document,
+            utc(at) if at is not None else self.clock(),
+            policy or self.policy,
+            self.anchors if anchors is None else tuple(anchors),
+            tuple(detached),
+            tuple(certificates),
+            tuple(crls),
+            tuple(ocsps),
+            tuple(records),
+        )
+
+    def verify(
+        self,
+        document: Document,
+        detached: Sequence[Document] = (),
+        *,
+        anchors: Sequence[Cert] | None = None,
+        at: datetime | None = None,
+        policy: Policy | None = None,
+        certificates: Sequence[Cert] = (),
+        crls: Sequence[Crl] = (),
+        ocsps: Sequence[Ocsp] = (),
+        records: Sequence[Document] = (),
+    ) -> Verdict:
+        """One verdict for the whole document, and for each signature, time-stamp and evidence record in it.
+
+        `detached` is the content of signatures that stand apart; `certificates`, `crls`, `ocsps` and `records` are given beside the document and
+        believed for nothing but what they prove. Nothing is fetched. A document that cannot be judged raises Malformed or TooLarge.
+        """
+        asked = self.question(
+            document,
+            detached,
+            anchors=anchors,
+            at=at,
+            policy=policy,
+            certificates=certificates,
+            crls=crls,
+            ocsps=ocsps,
+            records=records,
+        )
+        return judge(asked)
+
+
+def finding(question: Question, signature: bytes) -> tuple[bool, str, str]:
+    """Of the signature with this value: whether it and the file pass, its level, and why not. For a sealer that checks what it made."""
+    verdict = judge(question)
+    for found in verdict.signatures:
+        if found.signature.value == signature:
+            passed = found.indication is Indication.PASSED and verdict.conclusion is Conclusion.PASSED
+            reasons = [
+                f"{found.indication} {found.sub_indication or ''}",
+                *(s.what for s in found.trace if not s.ok),
+                *(r.code for r in verdict.reasons),
+            ]
+            return passed, found.signature.level, "; ".join(reasons)
+    return False, "", "the signature is not found in the file"
