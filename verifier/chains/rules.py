@@ -1,7 +1,7 @@
 """RFC 5280 section 6.1 without time and status: what keeps a chain of certificates from holding, whenever it is looked at."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trust.errors import Malformed
 from trust.model import Cert
@@ -24,14 +24,15 @@ class Fault:
 
 @functools.lru_cache(maxsize=4096)
 def faults(chain: tuple[Cert, ...]) -> tuple[Fault, ...]:
-    """All faults of a chain, end entity first, anchor last. Of the anchor only name and key count (section 6.1.1 d)."""
+    """All faults of a chain, end entity first, anchor last: of that only name, key and constraints count (section 6.1.1 d, RFC 5937)."""
     below_anchor = chain[:-1]
     found: list[Fault] = []
     for index, cert in enumerate(below_anchor):
         found += _of_any(index, f.facts(cert))
         if index:
             found += _of_authority(index, f.facts(cert), below_anchor)
-    found += _of_names(below_anchor)
+    found += _of_anchor(chain)
+    found += _of_names(chain)
     if not policies_hold([f.facts(c) for c in reversed(below_anchor)]):
         found.append(Fault(0, "RFC 5280 6.1.3 (f)", "the chain requires a certificate policy and none is valid along it", "certificate_policies"))
     return tuple(sorted(found, key=lambda fault: fault.index))
@@ -48,9 +49,7 @@ def _of_authority(index: int, cert: f.Facts, chain: tuple[Cert, ...]) -> list[Fa
     found: list[Fault] = []
     if not cert.ca:
         found.append(Fault(index, "RFC 5280 6.1.4 (k)", "the issuer is no certification authority"))
-    below = sum(not f.facts(c).self_issued for c in chain[1:index])
-    if cert.path_length is not None and below > cert.path_length:
-        found.append(Fault(index, "RFC 5280 6.1.4 (l), (m)", f"at most {cert.path_length} authorities are allowed below the issuer, got {below}"))
+    found += _of_length(index, cert, chain)
     if cert.key_usage is not None and "key_cert_sign" not in cert.key_usage:
         found.append(Fault(index, "RFC 5280 6.1.4 (n)", "the issuer's key usage does not allow signing certificates"))
     if cert.key_identifier is None:
@@ -59,6 +58,20 @@ def _of_authority(index: int, cert: f.Facts, chain: tuple[Cert, ...]) -> list[Fa
         if cert.has(oid):
             found.append(Fault(index, "RFC 6960 4.2.2.2.1, RFC 9608 4", f"an authority has {what}", "forbidden_extensions"))
     return found
+
+
+def _of_length(index: int, cert: f.Facts, chain: tuple[Cert, ...]) -> list[Fault]:
+    below = sum(not f.facts(c).self_issued for c in chain[1:index])
+    if cert.path_length is None or below <= cert.path_length:
+        return []
+    return [Fault(index, "RFC 5280 6.1.4 (l), (m)", f"at most {cert.path_length} authorities are allowed below the issuer, got {below}")]
+
+
+def _of_anchor(chain: tuple[Cert, ...]) -> list[Fault]:
+    """RFC 5937 section 3: a constraint that an anchor's certificate states is meant to be obeyed. Told of the authority below it."""
+    if len(chain) < 2:
+        return []
+    return [replace(fault, index=len(chain) - 2) for fault in _of_length(len(chain) - 1, f.facts(chain[-1]), chain)]
 
 
 def _of_names(chain: tuple[Cert, ...]) -> list[Fault]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trust.model import Id, Record, Signature, Stamp, StampKind
+from verifier.chains import facts
 from verifier.poe import Proofs
 from verifier.process.basic import Basic, reliable_at, validate_basic
 from verifier.process.context import Case, Purpose
@@ -32,7 +33,10 @@ class Progress:
 
     def valid_now(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
         """The stamps that pass clause 5.4 at the current time."""
-        return tuple(s for place, s in enumerate(stamps) if place in self.basics and self.basics[place].status.passed)
+        return tuple(s for place, s in enumerate(stamps) if place in self.basics and self.basics[place].status.passed and self._stands(place))
+
+    def _stands(self, place: int) -> bool:
+        return self.stamps[place].indication is Indication.PASSED
 
 
 def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
@@ -42,7 +46,7 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
     trace = Trace(f"time-stamp of {token.gen_time:%Y-%m-%dT%H:%M:%SZ}")
     basic = validate_basic(case, token.signature, Purpose.UNIT, trace, stamp=stamp)
     progress.basics[place] = basic
-    status = basic.status
+    status = _consistent(stamp, basic, trace)
     if not status.passed and status.sub_indication in RESCUED:
         status = validate_past(case, Past(token.signature, token.id, Purpose.UNIT, basic, status), progress.proofs, trace)
     if status.passed:
@@ -52,6 +56,19 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
     verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links(), tuple(trace.steps))
     progress.stamps[place] = verdict
     return verdict
+
+
+def _consistent(stamp: Stamp, basic: Basic, trace: Trace) -> Status:
+    """RFC 3161 section 2.2: a token that states a time at which its unit's certificate did not yet exist, or no longer, contradicts itself."""
+    signer = stamp.token.signature.signer
+    if basic.integrity.passed and signer is not None:
+        known, time = facts(signer), stamp.token.gen_time
+        try:
+            trace.require(time >= known.not_before, "5.4", SubIndication.NOT_YET_VALID, "the time is not before the unit's certificate")
+            trace.require(time <= known.not_after, "5.4", SubIndication.EXPIRED, "the time is not after the end of the unit's certificate")
+        except Concluded as done:
+            return done.status
+    return basic.status
 
 
 def _useful(case: Case, basic: Basic, proofs: Proofs, token: Id, trace: Trace) -> Status:

@@ -8,7 +8,7 @@ from trust.model import Evidence, Id, Signature, Stamp, StampKind
 from verifier.chains import facts
 from verifier.policy import Level
 from verifier.process.basic import Basic, reliable_at
-from verifier.process.chain import Kind, is_fresh
+from verifier.process.chain import Chain, Kind, is_fresh
 from verifier.process.context import Case
 from verifier.process.trace import PASSED, Concluded, Status, Trace
 from verifier.verdict import Indication, SubIndication
@@ -71,32 +71,40 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
 
 
 def _compare(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
-    """Step 4: every problem of the certificate that a time can dissolve, against the best signature time."""
+    """Step 4: every problem of the certificate that a time can dissolve, against the best signature time; what none can stays."""
     chain = basic.chain
-    if chain.broken:
-        trace.require(False, chain.broken.clause, chain.broken.sub_indication, chain.broken.why)
+    broken = chain.of(Kind.BROKEN)
+    for problem in broken:
+        if problem.sub_indication is SubIndication.TRY_LATER:
+            trace.require(False, problem.clause, problem.sub_indication, problem.why)
     for problem in (*chain.of(Kind.REVOKED), *chain.of(Kind.ON_HOLD)):
         before = problem.at is not None and best < problem.at
         what = "revocation" if problem.kind is Kind.REVOKED else "suspension"
         trace.require(before, "5.5.4 step 4 a), 7", problem.sub_indication, f"the best signature time is before the {what}")
-    if chain.cert is None:
-        return
-    cert = facts(chain.cert)
-    anchored = chain.path is not None and len(chain.path.certs) == 1
-    why = "the best signature time is not before the certificate's validity"
-    trace.require(anchored or best >= cert.not_before, "5.5.4 step 4", SubIndication.NOT_YET_VALID, why)
+    if chain.cert is not None:
+        _within(chain, best, trace)
+    for problem in chain.problems:
+        if problem.kind in (Kind.AUTHORITY_OUTSIDE, Kind.STATUS_OUTSIDE, Kind.SUNSET):
+            trace.require(False, problem.clause, problem.sub_indication, problem.why)
     weak = [w for w in basic.algorithms if w.what != "reference"]
     reliable_at(case, weak, best, trace, "5.5.4 step 4 c)")
-    for problem in chain.problems:
-        match problem.kind:
-            case Kind.OUTSIDE:
-                known = problem.sub_indication is SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
-                why = "the best signature time is within the certificate's validity, which is known not to be revoked"
-                trace.require(known and best <= cert.not_after, "5.5.4 step 4 b), d)", problem.sub_indication, why)
-            case Kind.AUTHORITY_OUTSIDE | Kind.STATUS_OUTSIDE | Kind.SUNSET:
-                trace.require(False, problem.clause, problem.sub_indication, problem.why)
-            case _:
-                pass
+    for problem in broken:
+        trace.require(False, problem.clause, problem.sub_indication, problem.why)
+
+
+def _within(chain: Chain, best: datetime, trace: Trace) -> None:
+    """Step 4 a) i to iii, b), d)."""
+    if chain.cert is None or (chain.path is not None and len(chain.path.certs) == 1):
+        return
+    cert = facts(chain.cert)
+    why = "the best signature time is not before the certificate's validity"
+    trace.require(best >= cert.not_before, "5.5.4 step 4", SubIndication.NOT_YET_VALID, why)
+    told = any(p.index == 0 for p in chain.of(Kind.REVOKED))
+    for problem in chain.of(Kind.OUTSIDE):
+        known = told or problem.sub_indication is SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
+        sub = SubIndication.OUT_OF_BOUNDS_NOT_REVOKED if known else problem.sub_indication
+        why = "the best signature time is within the certificate's validity, and its status is known"
+        trace.require(known and best <= cert.not_after, "5.5.4 step 4 a), b), d)", sub, why)
 
 
 def _coherent(case: Case, signature: Signature, valid: Sequence[Stamp], trace: Trace) -> None:
@@ -140,7 +148,7 @@ def _carried(case: Case, signature: Signature, basic: Basic, best: datetime, tra
     if level is Level.IGNORE or not signature.level.endswith(_CARRIES_STATUS):
         return
     for index in sorted(basic.chain.insisted):
-        own = [a for a in basic.chain.acceptable.get(index, ()) if a.id not in case.sources.given]
+        own = [a for a in basic.chain.acceptable.get(index, ()) if a.id in case.sources.carried]
         ok = any(is_fresh(case, a, best) for a in own)
         why = "the signature carries status that was fresh at the best signature time, as its level says"
         trace.require(ok, "5.2.5", SubIndication.SIG_CONSTRAINTS_FAILURE, why, level)
