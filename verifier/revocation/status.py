@@ -29,7 +29,8 @@ class Sources:
     def __init__(self, carried: Iterable[Crl | Ocsp], given: Iterable[Crl | Ocsp] = ()) -> None:
         self._crls: dict[bytes, list[tuple[Crl, CrlFacts]]] = defaultdict(list)
         self._ocsps: dict[bytes, list[tuple[Ocsp, OcspFacts, Single]]] = defaultdict(list)
-        given = frozenset(given)
+        carried, given = frozenset(carried), frozenset(given)
+        self.carried = frozenset(c.id for c in carried)
         self.given = frozenset(g.id for g in given)
         for source in sorted({*carried, *given}, key=lambda s: s.id):
             if isinstance(source, Crl):
