@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from trust.errors import KakuinError
 from trust.model import Cert, Crl, Document, Evidence, Ocsp, utc
 from trust.ports import Clock
 from verifier.conclusion import conclude
+from verifier.formats import ers
 from verifier.policy import Policy, load
 from verifier.process import Context, validate
 from verifier.read import read
@@ -56,9 +58,12 @@ def judge(question: Question) -> Verdict:
 def gathered(question: Question) -> Evidence:
     """What the document, and the evidence records beside it, say for themselves; nothing of it judged."""
     evidence = read(question.document, question.detached, question.certificates)
-    for record in question.records:
-        evidence |= read(record, (question.document, *question.detached))
-    return evidence
+    if not question.records:
+        return evidence
+    try:
+        return ers.beside(evidence, question.document, question.detached, question.records)
+    except KakuinError as error:
+        raise type(error)(f"evidence record beside the document: {error}") from error
 
 
 def answer(question: Question) -> Json:
