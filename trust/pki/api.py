@@ -30,9 +30,9 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
     """Routes under /pki. Plain HTTP is right for them: everything they give out is signed (RFC 5280 section 8)."""
     api = APIRouter(prefix="/pki", tags=["Certificates and their status"])
 
-    @api.api_route(
+    @api.head("/{issuer}.crl", include_in_schema=False)
+    @api.get(
         "/{issuer}.crl",
-        methods=["GET", "HEAD"],
         summary="The certificate revocation list in force (RFC 5280)",
         response_class=Response,
         responses={200: {"content": {CRL: {"schema": _OF_DER}}, "description": "The complete list, DER."}},
@@ -51,9 +51,9 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
             since=published.this_update,
         )
 
-    @api.api_route(
+    @api.head("/{issuer}.cer", include_in_schema=False)
+    @api.get(
         "/{issuer}.cer",
-        methods=["GET", "HEAD"],
         summary="An authority's certificate (RFC 5280 section 4.2.2.1)",
         response_class=Response,
         responses={200: {"content": {CERTIFICATE: {"schema": _OF_DER}}, "description": "One certificate, DER."}},
