@@ -105,7 +105,7 @@ def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft
 
 
 def _unchanged(before: Document, after: Document, password: str | None) -> None:
-    """Malformed unless qpdf, which shares no code with the writer, finds in both the same pages with the same content and the same catalog entries."""
+    """Malformed unless qpdf, which shares no code with the writer, finds in both the same pages, contents and catalog entries."""
     try:
         with (
             before.open() as one,
