@@ -75,7 +75,7 @@ def _base64(data: Data) -> bytes:
     if data.whole:
         return decode(text_of(data.tree.root if data.apex is None else data.apex))
     top = data.tree if data.apex is None else data.apex
-    texts = [node for node in _inside(data, top) if isinstance(node, Text)]
+    texts = [node for node in _inside(data, top) if isinstance(node, Text) and (data.chosen is None or _member(node, data.chosen))]
     return decode("".join((t.owner.tail if t.tail else t.owner.text) or "" for t in texts))
 
 

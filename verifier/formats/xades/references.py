@@ -139,7 +139,7 @@ def _is_internal(uri: str | None) -> bool:
 def _resolved(frame: Frame, element: Any, reach: Reach, *, alone: bool, entry: bool = False) -> Resolved:
     uri, kind = element.get("URI"), element.get("Type", "")
     digest, flaws = _signed_digest(element)
-    name = asn1.printable(uri or id_of(element) or ("whole document" if uri == "" else "companion"), 120)
+    name = "whole document" if uri == "" else asn1.printable(uri or id_of(element) or "companion", 120)
     transforms = _transforms(element)
     try:
         if transforms is None:
