@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import Cert, Document, Evidence
-from verifier.formats import Reader, cades, pades, tst, xades
+from verifier.formats import Reader, asic, cades, ers, jades, pades, tst, xades
 
 HEAD = 4096
 """Bytes that a reader may look at before it claims a document."""
 
-READERS: tuple[Reader, ...] = (pades, tst, cades, xades)
-"""In the order of asking: a time-stamp token is also a CMS, a container of signatures is also a ZIP."""
+READERS: tuple[Reader, ...] = (pades, tst, cades, ers, xades, asic, jades)
+"""In the order of asking: a time-stamp token is also a CMS, an XML evidence record is also XML."""
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:

@@ -1,6 +1,6 @@
 """Evidence records (RFC 4998, RFC 6283): standalone with the documents they prove, and beside a signed file."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trust.codecs import cms, hashtree, xmlers
@@ -9,7 +9,7 @@ from trust.codecs.hashtree import DataObject, EvidenceRecord, Judged
 from trust.codecs.xml import Method, NodeSet, canonicalize, looks_like_xml, parse
 from trust.codecs.xml.parse import MAX_BYTES
 from trust.errors import Malformed, Unacceptable
-from trust.model import Digest, Document, Evidence, Id, Record, Reference, Scope, Stamp, StampKind, Token, identify
+from trust.model import Cert, Digest, Document, Evidence, Id, Record, Reference, Scope, Stamp, StampKind, Token, identify
 from verifier.formats.contents import of_evidence, of_token
 
 MAX_RECORD = 256 << 20
@@ -69,16 +69,19 @@ def subject(document: Document) -> Subject:
     return Subject(document.name or "data object", digest, ids, Scope.FULL if document.readable else Scope.DIGEST)
 
 
-def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
-    """A record with the documents that it is to prove. Malformed for what is no record, TooLarge above MAX_RECORD."""
-    return replace(of_record(document, [subject(given) for given in detached]), documents=tuple(detached))
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """A record with the documents that it is to prove; `certs` are candidates for the signers of its time-stamps.
+
+    Malformed for what is no record, TooLarge above MAX_RECORD.
+    """
+    return replace(of_record(document, [subject(given) for given in detached], certs), documents=tuple(detached))
 
 
-def of_record(document: Document, subjects: Sequence[Subject]) -> Evidence:
+def of_record(document: Document, subjects: Sequence[Subject], certs: Iterable[Cert] = ()) -> Evidence:
     """A record held against its data objects."""
     data = document.read(MAX_RECORD)
     record = xmlers.evidence_record(data) if looks_like_xml(data[:_HEAD]) else hashtree.evidence_record(data)
-    return proved(record, identify(data), subjects)
+    return proved(record, identify(data), subjects, certs)
 
 
 def beside(signed: Evidence, document: Document, detached: Sequence[Document], records: Sequence[Document]) -> Evidence:
@@ -95,10 +98,10 @@ def beside(signed: Evidence, document: Document, detached: Sequence[Document], r
     return signed
 
 
-def proved(record: EvidenceRecord, identity: Id, subjects: Sequence[Subject]) -> Evidence:
+def proved(record: EvidenceRecord, identity: Id, subjects: Sequence[Subject], certs: Iterable[Cert] = ()) -> Evidence:
     """RFC 4998 sections 4.3 and 5.3, RFC 6283 sections 3.3 and 4.3: the record, its stamps, and what each of them covers."""
     stamps = [stamp for chain in record.chains for stamp in chain.stamps]
-    carried = tuple(record.data.certs)
+    carried = (*record.data.certs, *certs)
     tokens = [cms.token(stamp.token, carried) for stamp in stamps]
     judged = hashtree.judge(record, [token.imprint for token in tokens], [each.digest for each in subjects])
     firsts = [j for j, place in zip(judged, _places(record), strict=True) if place == 0]

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from trust.codecs.container import STORED, Container
-from trust.model import Defect, Document
+from trust.model import Defect, Document, Uncovered
 
 SIMPLE, EXTENDED, OPEN_DOCUMENT, PLAIN = "ASiC-S", "ASiC-E", "ODF", "ZIP"
 _CLAUSE = "EN 319 162-1 clause "
 _TYPES = {"application/vnd.etsi.asic-s+zip": SIMPLE, "application/vnd.etsi.asic-e+zip": EXTENDED}
+_EXTENSIONS = {".asics": SIMPLE, ".scs": SIMPLE, ".asice": EXTENDED, ".sce": EXTENDED}
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _COMMENT = re.compile(rb"mimetype=([!-~]{1,200})")
 _META = "META-INF/"
@@ -35,8 +37,10 @@ class Layout:
     """Files for people: everything outside META-INF but the mimetype."""
     other: tuple[str, ...]
     """Further entries of META-INF."""
-    defects: tuple[Defect, ...]
-    """Of the container; the fatal ones are every signature's too."""
+    defects: tuple[Defect, ...] = ()
+    """Of the container, and so of every signature in it."""
+    mistaken: tuple[Uncovered, ...] = ()
+    """Where the container tells programs that it is something else than it is."""
 
     @property
     def only(self) -> Document | None:
@@ -44,13 +48,18 @@ class Layout:
         return self.container.documents[self.data[0]] if len(self.data) == 1 else None
 
     def find(self, name: str) -> Document | None:
-        """An entry by the name that a reference gives it; X-Road and others begin it with a slash."""
+        """An entry by the name or URI of a reference. X-Road begins it with a slash; older Estonian programs write spaces as plus signs."""
         found = self.container.documents
-        return found.get(name) or found.get(name.removeprefix("/")) or found.get(name.removeprefix("./"))
+        plain = unquote(name)
+        tried = (name, name.removeprefix("/"), plain, plain.removeprefix("/"), unquote(name.replace("+", " ")), plain.replace("+", " "))
+        return next((found[t] for t in tried if t in found), None)
 
 
-def layout(container: Container) -> Layout:
-    """The parts of a container, told from names as the standard fixes them."""
+def layout(container: Container, name: str | None = None) -> Layout:
+    """The parts of a container, told from names as the standard fixes them.
+
+    `name` is the container's own, whose extension tells its type where nothing inside does (clauses 4.3.3.1 and 4.4.3.1, item 1).
+    """
     names = list(container.documents)
     meta = [n for n in names if n.startswith(_META)]
     data = tuple(n for n in names if not n.startswith(_META) and n != "mimetype")
@@ -62,33 +71,39 @@ def layout(container: Container) -> Layout:
     records = tuple(n for n in meta if "evidencerecord" in n and n.endswith((".xml", ".ers")) and n not in manifests)
     used = {*manifests, *xades, *cades, *tokens, *records}
     other = tuple(n for n in meta if n not in used)
-    declared, said = _declared(container)
-    kind = _kind(declared, used - set(manifests), data)
-    parts = Layout(container, kind, xades, cades, tokens, records, manifests, data, other, ())
+    declared, defects, mistaken = _declared(container)
+    kind = _kind(declared, used - set(manifests), data, name or "")
+    parts = Layout(container, kind, xades, cades, tokens, records, manifests, data, other)
     if kind == PLAIN:
         return parts
-    defects = (*_faults(container), *said, *_shape(parts, declared))
-    return Layout(container, kind, xades, cades, tokens, records, manifests, data, other, defects)
+    if declared and kind != OPEN_DOCUMENT and declared not in _TYPES:
+        # Clause 4.3.3.1 lets ASiC-S keep the type of its file there: programs then take the container for the file.
+        mistaken.append(Uncovered("mimetype", f"says another type than that of the {kind} container that it is"))
+    return replace(parts, defects=(*_faults(container), *defects, *_shape(parts)), mistaken=tuple(mistaken))
 
 
-def _kind(declared: str, signed: set[str], data: tuple[str, ...]) -> str:
+def _kind(declared: str, signed: set[str], data: tuple[str, ...], name: str) -> str:
     if declared in _TYPES:
         return _TYPES[declared]
     if declared.startswith(_OPEN_DOCUMENT):
         return OPEN_DOCUMENT
     if not signed:
         return PLAIN
+    hinted = next((kind for extension, kind in _EXTENSIONS.items() if name.lower().endswith(extension)), None)
+    if hinted is not None and not declared:
+        return hinted
     return EXTENDED if sum("/" not in name for name in data) > 1 else SIMPLE
 
 
-def _declared(container: Container) -> tuple[str, list[Defect]]:
+def _declared(container: Container) -> tuple[str, list[Defect], list[Uncovered]]:
     """Clause 4.3.3.1, items 1 and 2 and annex A.1: the type in the mimetype entry, or else in the container's comment."""
     defects: list[Defect] = []
+    mistaken: list[Uncovered] = []
     found = _COMMENT.search(container.comment)
     comment = found[1].decode("ascii") if found else ""
     document = container.documents.get("mimetype")
     if document is None:
-        return comment, defects
+        return comment, defects, mistaken
     clause = _CLAUSE + "A.1"
     text = document.head(_MAX_TYPE + 1).decode("utf-8", "replace")
     declared = text.strip("\ufeff \t\r\n")
@@ -100,8 +115,8 @@ def _declared(container: Container) -> tuple[str, list[Defect]]:
     if entry.method != STORED:
         defects.append(Defect(clause, "mimetype is compressed", fatal=False))
     if comment in _TYPES and declared in _TYPES and comment != declared:
-        defects.append(Defect(clause, "mimetype and comment of the container say different types"))
-    return declared, defects
+        mistaken.append(Uncovered("mimetype", "says another type than the container's comment"))
+    return declared, defects, mistaken
 
 
 def _faults(container: Container) -> Iterator[Defect]:
@@ -115,19 +130,15 @@ def _shown(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:80])
 
 
-def _shape(parts: Layout, declared: str) -> Iterator[Defect]:
+def _shape(parts: Layout) -> Iterator[Defect]:
     """What each kind of container has to hold."""
-    if parts.kind == SIMPLE:
-        if len(parts.data) != 1 or "/" in parts.data[0]:
-            yield Defect(_CLAUSE + "4.3.3.2", f"ASiC-S holds one file beside META-INF and mimetype, in its root; got {len(parts.data)}")
-        if declared and declared not in _TYPES:
-            yield Defect(_CLAUSE + "4.3.3.1", "mimetype is not that of ASiC-S", fatal=False)
-    elif parts.kind == EXTENDED:
-        if not parts.data:
-            yield Defect(_CLAUSE + "4.4.3", "ASiC-E holds no file beside META-INF and mimetype")
-        if declared and declared not in _TYPES:
-            yield Defect(_CLAUSE + "4.4.3.1", "mimetype is not that of ASiC-E")
-        if parts.xades and MANIFEST not in parts.other:
-            yield Defect(_CLAUSE + "4.4.3.1", "ASiC-E with XAdES holds META-INF/manifest.xml, got none")
-        if parts.cades and not parts.manifests:
-            yield Defect(_CLAUSE + "4.4.3.2", "ASiC-E with CAdES holds an ASiCManifest, got none")
+    if parts.kind == SIMPLE and (len(parts.data) != 1 or "/" in parts.data[0]):
+        yield Defect(_CLAUSE + "4.3.3.2", f"ASiC-S holds one file beside META-INF and mimetype, in its root; got {len(parts.data)}")
+    if parts.kind != EXTENDED:
+        return
+    if not parts.data:
+        yield Defect(_CLAUSE + "4.4.3", "ASiC-E holds no file beside META-INF and mimetype")
+    if parts.xades and MANIFEST not in parts.other and not parts.manifests:
+        yield Defect(_CLAUSE + "4.4.3.1", "ASiC-E with XAdES holds META-INF/manifest.xml, got none")
+    if parts.cades and not parts.manifests:
+        yield Defect(_CLAUSE + "4.4.3.2", "ASiC-E with CAdES holds an ASiCManifest, got none")

@@ -1,11 +1,10 @@
 """The container reader: signature files, time-stamps and records put together, and what of the container they leave open."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from trust.codecs.container import Container, container
 from trust.codecs.container import claims as zip_claims
-from trust.model import Cert, Defect, Document, Evidence, Reference, Scope, Uncovered
+from trust.model import Cert, Defect, Document, Evidence, Record, Reference, Scope, Uncovered
 from verifier.formats.asic import hashchain
 from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, Layout, layout
 from verifier.formats.asic.manifest import Manifest, manifests
@@ -22,7 +21,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     """The evidence of a container: everything that it signs is inside. Malformed for what is no ZIP, TooLarge for a bomb."""
     del detached
     box = container(document)
-    parts = layout(box)
+    parts = layout(box, document.name)
     given = tuple(certs)
     documents = tuple(box.documents[name] for name in parts.data)
     if parts.kind == PLAIN:
@@ -34,15 +33,21 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     of = inside(parts, held)
     stamps = tuple(placed(parts, lists, token, of) for token in tokens)
     records, bad_records = recorded(parts, lists, of)
-    defects = (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records)
-    evidence = Evidence(parts.kind, stamps=tuple(p.stamp for p in stamps), documents=documents)
-    for file in files:
-        evidence |= file.levelled(tuple(p.stamp for p in stamps if file.name in p.names))
-    for token in tokens:
-        evidence |= Evidence(parts.kind, certs=frozenset(token.token.certs), crls=frozenset(token.token.crls), ocsps=frozenset(token.token.ocsps))
-    evidence |= records
-    open_ = _uncovered(parts, lists, files, stamps, records)
-    return _with_defects(replace(evidence, uncovered=open_), (*defects, *_damaged(box)))
+    read_files = [file.levelled(tuple(p.stamp for p in stamps if file.name in p.names)) for file in files]
+    carried = [Evidence(parts.kind, certs=frozenset(t.certs), crls=frozenset(t.crls), ocsps=frozenset(t.ocsps)) for t in (f.token for f in tokens)]
+    everything = (*read_files, *carried, *records)
+    return Evidence(
+        parts.kind,
+        tuple(s for e in everything for s in e.signatures),
+        (*(p.stamp for p in stamps), *(s for e in everything for s in e.stamps)),
+        tuple(r for e in everything for r in e.records),
+        frozenset(c for e in everything for c in e.certs),
+        frozenset(c for e in everything for c in e.crls),
+        frozenset(o for e in everything for o in e.ocsps),
+        (*parts.mistaken, *_uncovered(parts, lists, files, stamps, [r for e in records for r in e.records])),
+        (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records, *_damaged(box)),
+        documents,
+    )
 
 
 def _damaged(box: Container) -> tuple[Defect, ...]:
@@ -50,27 +55,15 @@ def _damaged(box: Container) -> tuple[Defect, ...]:
     return tuple(Defect("APPNOTE 4.4.7", "checksum of an entry is wrong") for _ in sorted(box.damaged))
 
 
-def _with_defects(evidence: Evidence, defects: tuple[Defect, ...]) -> Evidence:
-    """What breaks the container breaks every signature, stamp and record in it."""
-    fatal = tuple(d for d in defects if d.fatal)
-    return replace(
-        evidence,
-        defects=defects,
-        signatures=tuple(replace(s, defects=(*s.defects, *fatal)) for s in evidence.signatures),
-        stamps=tuple(replace(t, defects=(*t.defects, *fatal)) if t.of is None else t for t in evidence.stamps),
-        records=tuple(replace(r, defects=(*r.defects, *fatal)) for r in evidence.records),
-    )
-
-
 def _uncovered(
-    parts: Layout, lists: Sequence[Manifest], files: Sequence[SignatureFile], stamps: Sequence[Placed], records: Evidence
+    parts: Layout, lists: Sequence[Manifest], files: Sequence[SignatureFile], stamps: Sequence[Placed], records: Sequence[Record]
 ) -> tuple[Uncovered, ...]:
     """Files that are opened from the container and that nothing covers: no signature, or where there is none no time-stamp or record."""
     signed = {name for file in files for s in file.evidence.signatures if s.countersigns is None for name in _whole(parts, s.references)}
     by_others = {name for p in stamps if p.stamp.intact for name in p.names}
-    by_others |= {name for r in records.records if r.intact for name in _whole(parts, r.references)}
+    by_others |= {name for r in records if r.intact for name in _whole(parts, r.references)}
     any_signature = any(file.evidence.signatures for file in files)
-    if not any_signature and not stamps and not records.records:
+    if not any_signature and not stamps and not records:
         return ()
     covered = signed if any_signature else by_others
     why = "no signature covers it" if any_signature else "no time-stamp or evidence record covers it"

@@ -11,7 +11,7 @@ from verifier.formats.asic import hashchain
 from verifier.formats.asic.layout import SIMPLE, Layout
 from verifier.formats.asic.manifest import Manifest, linked, references
 from verifier.formats.cms_signers import Signed, matching, signers
-from verifier.formats.cms_stamps import matches
+from verifier.formats.cms_stamps import document_id, matches
 from verifier.formats.contents import of_evidence
 
 MAX_SIGNATURE = 64 << 20
@@ -63,13 +63,17 @@ def _cades(parts: Layout, manifests: Sequence[Manifest], name: str, data: bytes,
         raise Malformed("not a CMS signature")
     signed = signed_data(der)
     candidates, lists = _content(parts, manifests, name)
-    attached = None if signed.content is None else Document.of(b"".join(signed.content_pieces()))
+    apart: tuple[Defect, ...] = ()
+    if signed.content is not None:
+        carried = Document.of(b"".join(signed.content_pieces()), "content of the signature itself")
+        same = tuple(c for c in candidates if document_id(c) == document_id(carried))
+        apart = (Defect(_CLAUSE + "4.2.2", "signature carries its own content", fatal=not same),)
+        candidates = same or (carried,)
 
     def content_of(info: SignerInfo) -> Document | None:
-        return attached if attached is not None else matching(info, candidates)
+        return matching(info, candidates)
 
-    found = signers(signed, content_of, "content of the signature itself" if attached is not None else "signed file", certs=certs)
-    apart = (Defect(_CLAUSE + "4.2.2", "signature carries its own content, and so signs no file of the container"),) if attached is not None else ()
+    found = signers(signed, content_of, "signed file", certs=certs)
     signatures = tuple(_named(parts, one, lists, name, apart) for one in found)
     return SignatureFile(name, cades.gathered(parts.kind, signed, found, signatures), signed, found)
 
@@ -86,22 +90,22 @@ def _content(parts: Layout, manifests: Sequence[Manifest], name: str) -> tuple[t
 
 def _named(parts: Layout, one: Signed, lists: dict[int, Manifest], name: str, apart: tuple[Defect, ...]) -> Signature:
     """The signature with the files of its manifest as references."""
-    signature = one.signature
-    if one.master is not None or apart:
-        return replace(signature, field=name, defects=(*signature.defects, *apart))
+    signature = replace(one.signature, field=name)
+    if one.master is not None:
+        return signature
+    signature = replace(signature, defects=(*signature.defects, *apart))
     content = one.place.content
     if content is None:
-        return replace(signature, field=name)
+        return signature
     top = replace(signature.references[0], name=content.name or "signed file", uri=content.name)
     listed = lists.get(id(content))
     if listed is None:
-        return replace(signature, field=name, references=(top,))
+        return replace(signature, references=(top,))
     entries = references(parts, listed)
     odd = () if listed.target == name else (Defect("EN 319 162-1 annex A.4", "manifest names another signature than this", fatal=False),)
     mechanisms = dict.fromkeys((*signature.mechanisms, *(r.digest.algorithm for r in entries if r.digest)))
     return replace(
         signature,
-        field=name,
         references=(replace(top, scope=Scope.MANIFEST), *entries),
         defects=(*signature.defects, *listed.defects, *odd),
         mechanisms=tuple(mechanisms),

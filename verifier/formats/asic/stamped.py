@@ -71,7 +71,10 @@ def placed(parts: Layout, manifests: Sequence[Manifest], file: TokenFile, of: In
     top = Reference(chosen.name, True, _imprinted(parts, file.token, chosen.name), Scope.MANIFEST, file.token.imprint)
     covers = frozenset[Id]().union(of(chosen.name), *(of(r.name) for r in entries)) if intact else frozenset[Id]()
     found = all(r.found for r in entries)
-    stamp = Stamp(file.token, StampKind.CONTAINER, intact, covers, None, found, (top, *entries), chosen.defects)
+    # One over signatures and time-stamps prolongs them; one over files states something of them.
+    prolongs = any(r.name.removeprefix("/") in (*parts.cades, *parts.xades, *parts.tokens, *parts.records) for r in entries)
+    kind = StampKind.ARCHIVE if prolongs else StampKind.CONTAINER
+    stamp = Stamp(file.token, kind, intact, covers, None, found, (top, *entries), chosen.defects)
     return Placed(stamp, tuple(r.name for r in entries), chosen.name)
 
 
@@ -99,37 +102,34 @@ def of_tokens(files: Sequence[TokenFile]) -> dict[str, frozenset[Id]]:
 # Evidence records.
 
 
-def recorded(parts: Layout, manifests: Sequence[Manifest], of: Inside) -> tuple[Evidence, tuple[Defect, ...]]:
+def recorded(parts: Layout, manifests: Sequence[Manifest], of: Inside) -> tuple[tuple[Evidence, ...], tuple[Defect, ...]]:
     """Each evidence record over the files that its manifest names, or over the one file of ASiC-S."""
-    found = Evidence(parts.kind)
+    found: list[Evidence] = []
     defects: list[Defect] = []
     for name in parts.records:
         try:
-            found |= _record(parts, manifests, name, of)
+            found.append(_record(parts, manifests, name, of))
         except Malformed as error:
             defects.append(Defect(_CLAUSE, f"evidence record cannot be read: {error}"))
-    return found, tuple(defects)
+    return tuple(found), tuple(defects)
 
 
 def _record(parts: Layout, manifests: Sequence[Manifest], name: str, of: Inside) -> Evidence:
     named = [m for m in linked(manifests, name) if m.for_record] if parts.kind != SIMPLE else []
     document = parts.container.documents[name]
     if not named:
-        only = () if parts.only is None else (_subject(parts.only, of),)
-        return _kept(ers.of_record(document, only), parts.kind)
+        # Only in ASiC-S is it clear without a manifest what a record is over.
+        only = (_subject(parts.only, of),) if parts.kind == SIMPLE and parts.only is not None else ()
+        return ers.of_record(document, only)
     listed = references(parts, named[0])
     files = [(r, parts.find(r.name)) for r in listed]
     evidence = ers.of_record(document, [_subject(f, of) for _, f in files if f is not None])
-    return _kept(_agreeing(evidence, listed, named[0]), parts.kind)
+    return _agreeing(evidence, listed, named[0])
 
 
 def _subject(document: Document, of: Inside) -> Subject:
     known = ers.subject(document)
     return replace(known, ids=lambda: of(document.name or ""), uri=document.name)
-
-
-def _kept(evidence: Evidence, kind: str) -> Evidence:
-    return replace(evidence, kind=kind)
 
 
 def _agreeing(evidence: Evidence, listed: Sequence[Reference], manifest: Manifest) -> Evidence:

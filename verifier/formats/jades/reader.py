@@ -1,7 +1,7 @@
 """The JAdES reader: a JWS's signatures with all that stands in and beside them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trust.algorithms import Algorithm
@@ -42,10 +42,14 @@ def claims(head: bytes) -> bool:
     return start.lstrip()[:1] == b"{"
 
 
-def read(document: Document, detached: Sequence[Document] = ()) -> Evidence:
-    """The evidence of a JWS. Malformed for what is no JWS, TooLarge above MAX_JWS; a JSON object without a signature has none to show."""
+def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The evidence of a JWS. `certs` are candidates for signers whose certificate it does not carry.
+
+    Malformed for what is no JWS, TooLarge above MAX_JWS; a JSON object without a signature has none to show.
+    """
     found = jose.serialization(document.read(MAX_JWS))
-    signed = [_signature(jws, _Context(tuple(detached), f"signature {number}")) for number, jws in enumerate(found.signatures, start=1)]
+    given = tuple(certs)
+    signed = [_signature(jws, _Context(tuple(detached), f"signature {number}", given)) for number, jws in enumerate(found.signatures, start=1)]
     evidence = Evidence("JWS", defects=tuple(Defect("RFC 7515 section 7.2", fault) for fault in found.faults))
     for one, _ in signed:
         evidence |= one
@@ -74,6 +78,8 @@ class _Context:
 
     given: tuple[Document, ...]
     field: str
+    certs: tuple[Cert, ...] = ()
+    """Given beside the file."""
     master: Id | None = None
     """The signature that it countersigns."""
     value: bytes = b""
@@ -96,15 +102,17 @@ def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
     data = ValidationData(header.certificates(jws))
     for component in components:
         data |= component.data
-    draft = _drafted(jws, context, of, data.certs)
+    pool = (*data.certs, *context.certs)
+    draft = _drafted(jws, context, of, pool)
     counters = _countersignatures(components, draft, jws.signature, context)
     inside = {at: of_evidence(evidence) for at, evidence in counters.found.items()}
     carried = frozenset(c.id for c in (*header.certificates(jws), *((draft.signer,) if draft.signer else ())))
-    found = stamps.stamps(stamps.Place(jws, of, draft.id, carried, components, inside, data.certs))
+    found = stamps.stamps(stamps.Place(jws, of, draft.id, carried, components, inside, pool))
     shape = header.shape(jws, countersignature=context.master is not None)
     named = level(Signed(shape, components, found, draft.signer, data, tuple(counters.found.values())))
     signature = replace(draft, level=named, defects=(*draft.defects, *of.defects, *odd, *found.defects, *counters.defects))
-    made = Evidence("JWS", (signature,), found.stamps, (), frozenset(data.certs), frozenset(data.crls), frozenset(data.ocsps))
+    known = frozenset(data.certs) | frozenset(s for s in (signature.signer,) if s)
+    made = Evidence("JWS", (signature,), found.stamps, (), known, frozenset(data.crls), frozenset(data.ocsps))
     for evidence in counters.found.values():
         made |= evidence
     return made, of
@@ -165,7 +173,7 @@ def _countersignatures(components: Sequence[Component], master: Signature, value
         if len(inner.signatures) != 1:
             defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"one counter-signature expected, got {len(inner.signatures)}", fatal=False))
             continue
-        place = _Context((Document.of(value),), f"counter-signature of {context.field}", master.id, value, context.depth + 1)
+        place = _Context((Document.of(value),), f"counter-signature of {context.field}", context.certs, master.id, value, context.depth + 1)
         found[at], _ = _signature(inner.signatures[0], place)
     return _Counters(found, tuple(defects))
 
