@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Engine, LargeBinary, UniqueConstraint, and_
+from sqlalchemy import ColumnElement, Engine, LargeBinary, Text, UniqueConstraint, and_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import BigInteger, Field, Session, SQLModel, col, desc, func, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -24,7 +24,7 @@ class CertificateRow(SQLModel, table=True):
     issuer: str = Field(max_length=64)
     serial: str = Field(max_length=40)
     profile: str = Field(max_length=20)
-    subject: str
+    subject: str = Field(sa_type=Text)
     not_before: int = Field(sa_type=BigInteger)
     not_after: int = Field(sa_type=BigInteger)
     der: bytes = Field(sa_type=LargeBinary)
