@@ -17,7 +17,9 @@ PATIENCE = 30.0
 
 def run(*args: str | Path, stdin: bytes | None = None, check: bool = True, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
     """One kakuin command; its output in the error when it fails."""
-    done = subprocess.run([KAKUIN, *map(str, args)], input=stdin, capture_output=True, check=False, env={**os.environ, "NO_COLOR": "1", **(env or {})})
+    done = subprocess.run(
+        [KAKUIN, *map(str, args)], input=stdin, capture_output=True, check=False, env={**os.environ, "NO_COLOR": "1", **(env or {})}
+    )
     if check and done.returncode:
         message = f"kakuin {' '.join(map(str, args))} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
         raise AssertionError(message)

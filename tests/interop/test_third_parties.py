@@ -49,7 +49,9 @@ def test_openssl_accepts_the_authoritys_tokens(office: Office, documents: dict[s
 
 
 @pytest.mark.parametrize(("level", "packaging"), CADES)
-def test_openssl_accepts_cades(sealed: dict[str, Path], office: Office, documents: dict[str, Path], tmp_path: Path, level: str, packaging: str) -> None:
+def test_openssl_accepts_cades(
+    sealed: dict[str, Path], office: Office, documents: dict[str, Path], tmp_path: Path, level: str, packaging: str
+) -> None:
     verify = [program("openssl"), "cms", "-verify", "-binary", "-inform", "DER", "-in", sealed[f"cades.{level}.{packaging}"], "-CAfile", office.root]
     verify += ["-purpose", "any", "-out", tmp_path / "out"]
     if packaging == "detached":
@@ -61,8 +63,10 @@ def test_openssl_accepts_cades(sealed: dict[str, Path], office: Office, document
 
 @pytest.mark.parametrize("level", PADES)
 def test_pdfsig_accepts_pades(sealed: dict[str, Path], level: str, tmp_path: Path) -> None:
-    done = subprocess.run([program("pdfsig"), "-nssdir", tmp_path, sealed[f"pades.{level}"]], capture_output=True, text=True, check=False)
-    assert done.stdout.count("Signature Validation: Signature is Valid.") == (2 if level == "B-LTA" else 1), done.stdout
+    # Its trust store is in the home folder: an empty one, so that no certificate of this machine plays a part.
+    done = subprocess.run([program("pdfsig"), sealed[f"pades.{level}"]], capture_output=True, text=True, check=False, env={"HOME": str(tmp_path)})
+    # Document time-stamps are beyond it: "Signature has not yet been verified".
+    assert done.stdout.count("Signature Validation: Signature is Valid.") == 1, done.stdout
     assert "Total document signed" in done.stdout
 
 
