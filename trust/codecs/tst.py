@@ -24,6 +24,8 @@ def length(count: int) -> bytes:
         return bytes((count,))
     if count < 0x100:
         return bytes((0x81, count))
+    if count < 0x10000:
+        return bytes((0x82, count >> 8, count & 0xFF))
     return asn1.length_octets(count)
 
 
@@ -58,8 +60,8 @@ def generalized_time(moment: datetime, digits: int) -> bytes:
 
     RFC 3161 section 2.4.2: no trailing zeros in the fraction, and no point without a fraction.
     """
-    text = moment.strftime("%Y%m%d%H%M%S")
-    fraction = f"{moment.microsecond:06d}"[:digits].rstrip("0")
+    text = f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
+    fraction = f"{moment.microsecond:06}"[:digits].rstrip("0")
     body = (f"{text}.{fraction}Z" if fraction else text + "Z").encode("ascii")
     return bytes((asn1.GENERALIZED_TIME, len(body))) + body
 
