@@ -71,6 +71,8 @@ class SignatureRules:
     """A signed reference to the signing certificate is there."""
     one_signing_certificate_reference: Level = Level.FAIL
     """... and only one of a kind (RFC 5035 section 3, EN 319 122-1 clause 5.2.2)."""
+    signing_certificate_digest: Level = Level.FAIL
+    """The digest algorithm of that reference is acceptable. Never asked of stamps: their authorities still write SHA-1 there (RFC 3161)."""
     issuer_serial: Level = Level.WARN
     """Issuer and serial in that reference, where they are there, are the certificate's: clause 5.2.3 itself asks for a warning only."""
     signing_time: Level = Level.FAIL

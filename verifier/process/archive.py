@@ -52,7 +52,7 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
     if status.passed:
         status = _useful(case, basic, progress.proofs, token.id, trace)
     if status.passed:
-        progress.proofs = progress.proofs.extended(stamp.covers if stamp.intact else (), token.gen_time)
+        progress.proofs = progress.proofs.extended(case.covered(stamp) if stamp.intact else (), token.gen_time)
     verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links(), tuple(trace.steps))
     progress.stamps[place] = verdict
     return verdict

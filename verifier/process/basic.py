@@ -13,7 +13,7 @@ from verifier.policy import Level
 from verifier.process.chain import Chain, Kind, validate_certificate
 from verifier.process.context import Case, Purpose
 from verifier.process.trace import PASSED, Concluded, Status, Trace
-from verifier.verdict import SubIndication
+from verifier.verdict import Indication, SubIndication
 
 _CMS = (Form.PADES, Form.CADES)
 
@@ -57,7 +57,12 @@ def validate_basic(
         _identify(case, signature, purpose, trace)
         _initialise(case, signature, trace)
     except Concluded as done:
-        return Basic(done.status, chain, PASSED, (), intact, value_intact, done.status)
+        status = done.status
+        if status.sub_indication is SubIndication.FORMAT_FAILURE and not value_intact:
+            # What breaks the format so that the value does not verify is told as what it does: clause 5.2.7.
+            broken = _run(lambda: _verify(references, trace, value_intact=value_intact))
+            status = broken if broken.indication is Indication.FAILED else status
+        return Basic(status, chain, PASSED, (), intact, value_intact, status)
     if signature.signer is not None:
         chain = validate_certificate(case, signature.signer, purpose, used_at, trace)
     trace.about = ""
@@ -157,9 +162,10 @@ def _accept(case: Case, signature: Signature, purpose: Purpose, trace: Trace) ->
     rules, sub = case.policy.signature, SubIndication.SIG_CONSTRAINTS_FAILURE
     count = signature.signer_reference.count
     trace.require(count > 0, "5.2.8", sub, "a signed reference to the signing certificate is there", rules.signing_certificate_reference)
-    trace.require(count < 2, "5.2.8", sub, "there is one such reference", rules.one_signing_certificate_reference)
     if purpose is Purpose.UNIT:
+        # RFC 5816 section 2.2.1 lets a token carry ESSCertID and ESSCertIDv2 side by side; the reader holds both against the unit.
         return
+    trace.require(count < 2, "5.2.8", sub, "there is one such reference", rules.one_signing_certificate_reference)
     claimed = signature.claims.time
     trace.require(claimed is not None, "5.2.8", sub, "the signing time is claimed", rules.signing_time)
     if claimed is not None and signature.signer is not None:
@@ -178,9 +184,10 @@ def algorithms_of(case: Case, signature: Signature, stamp: Stamp | None = None) 
     bits = facts(signature.signer).bits if signature.signer and readable((signature.signer,)) else 0
     used = [Weak("signature value", timetable.until(signature.algorithm, bits))]
     reference = signature.signer_reference.digest_algorithm
-    if reference and case.policy.signature.signing_certificate_reference is Level.FAIL:
+    if reference and stamp is None and case.policy.signature.signing_certificate_digest is Level.FAIL:
         used.append(Weak("signed attribute", timetable.until_digest(reference)))
-    names = {r.digest.algorithm for r in _references(signature, stamp) if r.digest} | set(signature.mechanisms)
+    # Among the mechanisms is the digest of the reference to the certificate, which has its own constraint.
+    names = {r.digest.algorithm for r in _references(signature, stamp) if r.digest} | (set(signature.mechanisms) - {reference})
     used += [Weak("reference", timetable.until_digest(name)) for name in sorted(names) if name in DIGESTS]
     return tuple(used)
 

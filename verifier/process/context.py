@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from trust.model import Cert, Crl, Evidence, Ocsp
+from trust.model import Cert, Crl, Evidence, Id, Ocsp, Stamp
 from trust.suites import Timetable
 from verifier.chains import Finder
 from verifier.policy import CertificateRules, Level, Policy
@@ -51,6 +51,21 @@ class Case:
         pool = {*evidence.certs, *context.certs, *(c for t in tokens for c in t.certs), *self.sources.certs}
         pool |= {s.signer for s in (*evidence.signatures, *(t.signature for t in tokens)) if s.signer is not None}
         self.pool = frozenset(pool)
+
+    def covered(self, stamp: Stamp) -> frozenset[Id]:
+        """What the stamp covers, and what is inside of that: certificates in OCSP answers, all that a token carries (clause 5.6.2.3.4 step 1)."""
+        found = set(stamp.covers)
+        for thing in stamp.covers:
+            found |= self._inside.get(thing, frozenset())
+        return frozenset(found)
+
+    @functools.cached_property
+    def _inside(self) -> dict[Id, frozenset[Id]]:
+        inside = dict(self.sources.carried_certs)
+        for token in {s.token for s in self.evidence.stamps}:
+            held = [x.id for x in (*token.certs, *token.crls, *token.ocsps)]
+            inside[token.id] = frozenset([*held, *(c for x in held for c in inside.get(x, ()))])
+        return inside
 
     @property
     def timetable(self) -> Timetable:

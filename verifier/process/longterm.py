@@ -8,7 +8,7 @@ from trust.model import Evidence, Id, Signature, Stamp, StampKind
 from verifier.chains import facts
 from verifier.policy import Level
 from verifier.process.basic import Basic, reliable_at
-from verifier.process.chain import Chain, Kind, is_fresh
+from verifier.process.chain import Chain, Kind, Problem, is_fresh
 from verifier.process.context import Case
 from verifier.process.trace import PASSED, Concluded, Status, Trace
 from verifier.verdict import Indication, SubIndication
@@ -62,8 +62,6 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
         reliable_at(case, basic.algorithms, best, trace, "5.5.4 step 8")
         if not basic.acceptance.passed:
             raise Concluded(basic.acceptance)
-        for weak in basic.chain.of(Kind.WEAK):
-            trace.require(False, "5.5.4 step 10", weak.sub_indication, weak.why)
     except Concluded as done:
         return Timed(done.status, best, proved)
     trace.conclude("5.5.4", "signature with time and long-term validation material", PASSED)
@@ -71,40 +69,38 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
 
 
 def _compare(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
-    """Step 4: every problem of the certificate that a time can dissolve, against the best signature time; what none can stays."""
+    """Step 4: every problem of the certificate, in the chain's order, against the best signature time; what no time can dissolve stays."""
     chain = basic.chain
-    broken = chain.of(Kind.BROKEN)
-    for problem in broken:
+    for problem in chain.of(Kind.BROKEN):
         if problem.sub_indication is SubIndication.TRY_LATER:
             trace.require(False, problem.clause, problem.sub_indication, problem.why)
-    for problem in (*chain.of(Kind.REVOKED), *chain.of(Kind.ON_HOLD)):
-        before = problem.at is not None and best < problem.at
-        what = "revocation" if problem.kind is Kind.REVOKED else "suspension"
-        trace.require(before, "5.5.4 step 4 a), 7", problem.sub_indication, f"the best signature time is before the {what}")
-    if chain.cert is not None:
-        _within(chain, best, trace)
+    anchored = chain.path is not None and len(chain.path.certs) == 1
+    if chain.cert is not None and not anchored:
+        why = "the best signature time is not before the certificate's validity"
+        trace.require(best >= facts(chain.cert).not_before, "5.5.4 step 4", SubIndication.NOT_YET_VALID, why)
     for problem in chain.problems:
-        if problem.kind in (Kind.AUTHORITY_OUTSIDE, Kind.STATUS_OUTSIDE, Kind.SUNSET):
-            trace.require(False, problem.clause, problem.sub_indication, problem.why)
+        _compare_one(chain, problem, best, trace)
     weak = [w for w in basic.algorithms if w.what != "reference"]
     reliable_at(case, weak, best, trace, "5.5.4 step 4 c)")
-    for problem in broken:
-        trace.require(False, problem.clause, problem.sub_indication, problem.why)
 
 
-def _within(chain: Chain, best: datetime, trace: Trace) -> None:
-    """Step 4 a) i to iii, b), d)."""
-    if chain.cert is None or (chain.path is not None and len(chain.path.certs) == 1):
-        return
-    cert = facts(chain.cert)
-    why = "the best signature time is not before the certificate's validity"
-    trace.require(best >= cert.not_before, "5.5.4 step 4", SubIndication.NOT_YET_VALID, why)
-    told = any(p.index == 0 for p in chain.of(Kind.REVOKED))
-    for problem in chain.of(Kind.OUTSIDE):
-        known = told or problem.sub_indication is SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
-        sub = SubIndication.OUT_OF_BOUNDS_NOT_REVOKED if known else problem.sub_indication
-        why = "the best signature time is within the certificate's validity, and its status is known"
-        trace.require(known and best <= cert.not_after, "5.5.4 step 4 a), b), d)", sub, why)
+def _compare_one(chain: Chain, problem: Problem, best: datetime, trace: Trace) -> None:
+    match problem.kind:
+        case Kind.REVOKED | Kind.ON_HOLD:
+            before = problem.at is not None and best < problem.at
+            what = "revocation" if problem.kind is Kind.REVOKED else "suspension"
+            trace.require(before, "5.5.4 step 4 a), 7", problem.sub_indication, f"the best signature time is before the {what}")
+        case Kind.OUTSIDE:
+            told = any(p.index == 0 for p in chain.of(Kind.REVOKED))
+            known = told or problem.sub_indication is SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
+            sub = SubIndication.OUT_OF_BOUNDS_NOT_REVOKED if known else problem.sub_indication
+            why = "the best signature time is within the certificate's validity, and its status is known"
+            within = chain.cert is not None and best <= facts(chain.cert).not_after
+            trace.require(known and within, "5.5.4 step 4 a), b), d)", sub, why)
+        case Kind.STALE:
+            pass  # step 6
+        case _:
+            trace.require(False, problem.clause, problem.sub_indication, problem.why)
 
 
 def _coherent(case: Case, signature: Signature, valid: Sequence[Stamp], trace: Trace) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from trust.codecs import asn1
 from trust.codecs.asn1 import Rules
 from trust.errors import Malformed
-from trust.model import Cert, Crl, Digest, Ocsp
+from trust.model import Cert, Crl, Digest, Id, Ocsp
 from verifier.chains import Facts, Finder, Path, facts, is_key_and_name, readable, signed_by
 from verifier.chains.certificate import CRL_DISTRIBUTION_POINTS, OCSP_SIGNING, name_key, verifies
 from verifier.revocation.answer import Answer, Authority
@@ -51,6 +51,11 @@ class Sources:
     def answers_about(self, serial: bytes) -> list[tuple[Ocsp, OcspFacts, Single]]:
         found = self._ocsps.get(serial, [])
         return found if len(found) <= MAX_SOURCES else [triple for n, triple in enumerate(found) if n < MAX_SOURCES or triple[0].id in self.given]
+
+    @property
+    def carried_certs(self) -> dict[Id, frozenset[Id]]:
+        """OCSP answer -> the certificates inside of it."""
+        return {ocsp.id: frozenset(c.id for c in answer.certs) for triples in self._ocsps.values() for ocsp, answer, _ in triples}
 
     @property
     def certs(self) -> frozenset[Cert]:
