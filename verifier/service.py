@@ -17,7 +17,7 @@ from verifier.process import Context, validate
 from verifier.read import read
 from verifier.report.json import report
 from verifier.report.parties import Json
-from verifier.verdict import Conclusion, Indication, Verdict
+from verifier.verdict import Indication, Verdict
 
 DEFAULT_POLICY = "strict"
 
@@ -138,15 +138,12 @@ class Verifier:
 
 
 def finding(question: Question, signature: bytes) -> tuple[bool, str, str]:
-    """Of the signature with this value: whether it and the file pass, its level, and why not. For a sealer that checks what it made."""
-    verdict = judge(question)
-    for found in verdict.signatures:
+    """Of the signature with this value: whether it passes, its level, and why not. For a sealer that checks what it made.
+
+    What else the file holds is somebody else's: a document with a broken signature can be sealed, and stays a document with a broken signature.
+    """
+    for found in judge(question).signatures:
         if found.signature.value == signature:
-            passed = found.indication is Indication.PASSED and verdict.conclusion is Conclusion.PASSED
-            reasons = [
-                f"{found.indication} {found.sub_indication or ''}",
-                *(s.what for s in found.trace if not s.ok),
-                *(r.code for r in verdict.reasons),
-            ]
-            return passed, found.signature.level, "; ".join(reasons)
+            why = [f"{found.indication} {found.sub_indication or ''}", *(s.what for s in found.trace if not s.ok)]
+            return found.indication is Indication.PASSED, found.signature.level, "; ".join(why)
     return False, "", "the signature is not found in the file"
