@@ -120,7 +120,7 @@ def test_the_leaf_hash_is_rfc_6962s_over_all_that_an_entry_says() -> None:
     data = b"seal\n" + bytes.fromhex("00000000000f4240") + b"body"
     assert entry_data("seal", 1_000_000, b"body") == data
     assert leaf_hash(data) == hashlib.sha256(b"\x00" + data).digest()
-    # RFC 6962's own vector, as Certificate Transparency's implementations test it: the leaf without data.
+    # The leaf without data: SHA-256 of one zero octet.
     assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
 
 

@@ -70,13 +70,13 @@ def test_any_optional_field_may_be_missing(options: int) -> None:
 
 
 def test_an_encoded_false_is_let_through_because_clients_send_it() -> None:
-    """Mozilla's winsign declared certReq without its default, and so wrote it."""
+    """Mozilla's winsign declared certReq without its default until 2022."""
     assert not tsp.decode_request(query(V1, imprint(), FALSE)).cert_req
 
 
 @pytest.mark.parametrize("parameters", [b"", NULL], ids=["absent", "null"])
 def test_digest_parameters_absent_and_null_are_both_read(parameters: bytes) -> None:
-    """RFC 5754 section 2: absent is what it asks for, NULL is what OpenSSL, Bouncy Castle and .NET write."""
+    """RFC 5754 section 2: absent is what it asks for, NULL is what OpenSSL writes."""
     asked = tsp.decode_request(query(V1, imprint(SHA256 + parameters)))
     assert not asked.parameters
     assert asked.imprint == imprint(SHA256 + parameters)
@@ -269,7 +269,7 @@ def test_a_response_with_a_token_is_taken_apart() -> None:
 
 
 def test_a_bit_string_with_trailing_zero_bits_is_let_through() -> None:
-    """Entrust's authority writes all 32 bits."""
+    """BER and not DER, as authorities were seen to write failInfo (dotnet/runtime issue 66834)."""
     data = tlv(0x30, tlv(0x30, b"\x02\x01\x02" + b"\x03\x05\x00\x80\x00\x00\x00"))
     assert tsp.decode_response(data).failures == {0}
 

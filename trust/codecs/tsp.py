@@ -146,8 +146,7 @@ def _identifier(data: bytes, at: int, limit: int, what: str) -> tuple[str, int]:
 def _imprint(data: bytes, at: int, limit: int) -> tuple[str, bool, bytes, int]:
     """MessageImprint: digest algorithm, whether it has parameters other than NULL, value, end.
 
-    RFC 5754 section 2: of SHA-2 both absent parameters (what it tells makers to write) and NULL (what OpenSSL, Bouncy Castle and
-    .NET write) are accepted.
+    RFC 5754 section 2: of SHA-2 both absent parameters (what it tells makers to write) and NULL (what OpenSSL writes) are accepted.
     """
     body, end = _enter(data, at, limit, SEQUENCE, "messageImprint")
     inner, algorithm_end = _enter(data, body, end, SEQUENCE, "hashAlgorithm")
@@ -210,7 +209,7 @@ def _boolean(data: bytes, at: int, limit: int) -> tuple[bool, int]:
     """certReq.
 
     deviates: DER forbids an encoded DEFAULT FALSE (X.690 clause 11.5), but clients whose ASN.1 declares the field without its default
-    send one (Mozilla's winsign did for years), and it has one meaning only. TRUE as anything but ff is refused (clause 11.1).
+    send one (Mozilla's winsign declared it so until 2022), and it has one meaning only. TRUE as anything but ff is refused (clause 11.1).
     """
     body, end = _header(data, at, limit)
     content = data[body:end]
@@ -241,7 +240,7 @@ def rejection(failure: Failure, text: str) -> bytes:
 
 
 def encode_request(imprint: Digest, *, nonce: int | None = None, policy: str | None = None, cert_req: bool = True) -> bytes:
-    """DER TimeStampReq. The digest's parameters are NULL, as in the requests of every widespread client, which each authority therefore takes."""
+    """DER TimeStampReq. The digest's parameters are NULL, as in OpenSSL's requests, which each authority therefore takes."""
     algorithm = tlv(SEQUENCE, identifier(DIGESTS[imprint.algorithm].oid) + NULL)
     body = VERSION_1 + tlv(SEQUENCE, algorithm + tlv(asn1.OCTET_STRING, imprint.value))
     if policy is not None:
@@ -254,7 +253,7 @@ def encode_request(imprint: Digest, *, nonce: int | None = None, policy: str | N
 
 
 def decode_response(data: bytes) -> Reply:
-    """RFC 3161 section 2.4.2: a TimeStampResp. BER is let through, because authorities write it (a failInfo with trailing zero bits: Entrust)."""
+    """RFC 3161 section 2.4.2: a TimeStampResp. BER is let through, because authorities write it (a failInfo of Entrust's: dotnet/runtime issue 66834)."""
     if len(data) > MAX_RESPONSE:
         raise Malformed(f"time-stamp response is over {MAX_RESPONSE} bytes")
     fields = asn1.parse(data, asn1.Rules.BER).fields()
