@@ -253,7 +253,7 @@ def encode_request(imprint: Digest, *, nonce: int | None = None, policy: str | N
 
 
 def decode_response(data: bytes) -> Reply:
-    """RFC 3161 section 2.4.2: a TimeStampResp. BER is let through, because authorities write it (a failInfo of Entrust's: dotnet/runtime issue 66834)."""
+    """RFC 3161 section 2.4.2: a TimeStampResp. BER is let through, because authorities write it (Entrust: dotnet/runtime issue 66834)."""
     if len(data) > MAX_RESPONSE:
         raise Malformed(f"time-stamp response is over {MAX_RESPONSE} bytes")
     fields = asn1.parse(data, asn1.Rules.BER).fields()
