@@ -127,6 +127,12 @@ def test_a_person_who_signs_means_it() -> None:
     assert told["proves"]["intent"]["proved"]
 
 
+def test_an_organisations_name_alone_makes_no_seal() -> None:
+    # An employee's certificate names the employer too.
+    assert party(pki.signer(office().ca, subject=subject_of("A. Clerk", "Office")).certificate)["kind"] == "unknown"
+    assert party(pki.signer(office().ca, subject=subject_of("Seal", "Office", "NTRJP-9999999999999")).certificate)["kind"] == "organisation"
+
+
 @pytest.mark.parametrize(("qc_type", "kind"), [(1, "person"), (2, "organisation"), (3, "website")])
 def test_what_the_issuer_certified_goes_before_what_the_subject_looks_like(qc_type: int, kind: str) -> None:
     # QCStatements { QcType { id-etsi-qct-esign | eseal | web } }

@@ -18,7 +18,7 @@ from verifier.report import findings, texts
 from verifier.report.findings import FINDINGS, Words
 from verifier.report.json import COMMITMENTS, error_report, report
 from verifier.report.plain import MARKS, columns, folded, printable
-from verifier.report.text import Style, render
+from verifier.report.text import MOST, Style, render
 from verifier.verdict import Conclusion, Indication, Reason, Step, SubIndication
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +135,33 @@ def test_long_lists_are_cut_with_a_count() -> None:
     assert "file-77.txt: CHANGED since it was signed" in shown, "what is wrong comes first"
 
 
+def test_of_very_many_signatures_those_that_fail_are_shown() -> None:
+    many = [signature_verdict() for _ in range(100)]
+    many[70] = signature_verdict(Indication.FAILED, SubIndication.HASH_FAILURE)
+    shown = render(report(verdict(Conclusion.FAILED, *many)))
+    assert shown.count(" of 100: ") == MOST
+    assert "Seal 71 of 100: NOT VALID" in shown
+    assert "and 60 more" in shown
+
+
+@pytest.mark.parametrize(
+    ("found", "en", "ja"),
+    [
+        ("good, CRL of 2025-03-02", "not revoked, revocation list of 2025-03-02", "失効なし（2025-03-02 の失効リスト）"),
+        (
+            "revoked 2025-04-01 (key_compromise), OCSP answer of 2025-05-01",
+            "REVOKED on 2025-04-01 (key_compromise), OCSP answer of 2025-05-01",
+            "2025-04-01 に失効（key_compromise、2025-05-01 のOCSP応答）",
+        ),
+        ("not checked", "revocation not known", "失効の有無は不明"),
+        ("not needed", "", ""),
+        ("something else {x}", "something else {x}", "something else {x}"),
+    ],
+)
+def test_revocation_is_told_in_both_languages(found: str, en: str, ja: str) -> None:
+    assert (texts.revocation_text(found, "en"), texts.revocation_text(found, "ja")) == (en, ja)
+
+
 def test_an_error_is_one_clear_line() -> None:
     assert render(error_report(Malformed("file is empty"))) == "The file could not be judged: file is empty\n"
     assert render(error_report(Malformed("file is empty")), Style("ja")).startswith("ファイルを判定できませんでした")
@@ -213,3 +240,12 @@ def test_japanese_lines_break_between_characters_and_never_before_a_full_stop() 
 
 def test_words_of_the_tables_are_one_type() -> None:
     assert texts.Words is findings.Words
+
+
+def test_the_documentation_lists_every_reason() -> None:
+    documented = (ROOT / "docs/report.md").read_text("utf-8")
+    table = documented[documented.index("| code |") : documented.index("## What a signature proves")]
+    codes = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    assert codes == set(texts.REASONS)
+    for conclusion, words in texts.CONCLUSIONS.items():
+        assert f"| `{conclusion}` | {words.en} · {words.ja} |" in documented

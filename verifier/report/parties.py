@@ -68,13 +68,16 @@ def identity(cert: Cert) -> Json:
 
 
 def kind(cert: Cert) -> str:
-    """person, organisation or website as the issuer's QcType says, or else as the subject looks; unknown where neither tells."""
+    """person, organisation or website as the issuer's QcType says, or else as the subject looks; unknown where neither tells.
+
+    An organizationName alone tells nothing: employees' certificates have it too (EN 319 412-2). Seals carry an organizationIdentifier (EN 319 412-3).
+    """
     stated = attempt(lambda: _qc_type(cert))
     if stated:
         return stated
     if any(_attribute(cert, oid) for oid in PERSONAL):
         return "person"
-    if _attribute(cert, ORGANIZATION_IDENTIFIER) or _attribute(cert, x509.NameOID.ORGANIZATION_NAME):
+    if _attribute(cert, ORGANIZATION_IDENTIFIER):
         return "organisation"
     return "unknown"
 

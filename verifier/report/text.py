@@ -11,7 +11,20 @@ from enum import StrEnum
 from verifier.report.findings import FINDINGS, UNEXPLAINED, Finding, Words
 from verifier.report.parties import Json
 from verifier.report.plain import columns, folded, padded, printable
-from verifier.report.texts import ADVICE, CONCLUSIONS, LABELS, MEANINGS, OUTCOMES, PHRASES, REMARKS, STAMPS, SUMMARIES, reason_text, say
+from verifier.report.texts import (
+    ADVICE,
+    CONCLUSIONS,
+    LABELS,
+    MEANINGS,
+    OUTCOMES,
+    PHRASES,
+    REMARKS,
+    STAMPS,
+    SUMMARIES,
+    reason_text,
+    revocation_text,
+    say,
+)
 
 WIDTH = 100
 """Columns where the terminal tells none; no line is longer however wide it is, because long lines are hard to read."""
@@ -20,6 +33,9 @@ JAPAN = timezone(timedelta(hours=9))
 FIELDS = ("why", "todo", "not-covered", "who", "when", "covers", "proves", "notes", "chain", "checked")
 SHOWN = 12
 """Items of one list that are shown; --json has all of them."""
+
+MOST = 40
+"""Signatures, time-stamps or evidence records that are shown one by one."""
 
 
 class Paint(StrEnum):
@@ -81,28 +97,46 @@ def render(report: Json, style: Style | None = None) -> str:
 
 def _lines(report: Json, style: Style) -> Iterator[str]:
     yield from _whole(report, style)
-    signatures = report["signatures"]
     stamps = {s["id"]: s for s in report["timestamps"]}
-    for number, signature in enumerate(signatures, start=1):
+    for number, signature in _foremost(report["signatures"]):
         yield ""
-        yield from _signature(signature, _title(signature, number, len(signatures), style), style)
-    for number, stamp in enumerate(stamps.values(), start=1):
+        yield from _signature(signature, _title(signature, number, len(report["signatures"]), style), style)
+    yield from _rest(report["signatures"], "signature", style)
+    for number, stamp in _foremost(list(stamps.values())):
         yield ""
         yield from _stamp(stamp, style.say(LABELS["timestamp"]) + _counted(number, len(stamps), style), style)
-    for number, record in enumerate(report["evidence_records"], start=1):
+    yield from _rest(list(stamps.values()), "timestamp", style)
+    for number, record in _foremost(report["evidence_records"]):
         yield ""
         yield from _record(record, style.say(LABELS["record"]) + _counted(number, len(report["evidence_records"]), style), stamps, style)
+    yield from _rest(report["evidence_records"], "record", style)
     yield ""
     moment = style.time(report["validation_time"])
     text = style.say(PHRASES["checked-at"], time=moment, policy=report["policy"], anchors=report["anchors"])
     yield from _field("checked", [text], style, indent=0)
 
 
+def _foremost(judged: list[Json]) -> list[tuple[int, Json]]:
+    """Those that are shown, with their numbers: all, or of very many the ones that do not pass before the others."""
+    numbered = list(enumerate(judged, start=1))
+    if len(numbered) <= MOST:
+        return numbered
+    return sorted(sorted(numbered, key=lambda one: _passed(one[1]))[:MOST], key=lambda one: one[0])
+
+
+def _rest(judged: list[Json], label: str, style: Style) -> Iterator[str]:
+    if len(judged) > MOST:
+        yield ""
+        yield style.say(LABELS[label]) + ": " + style.say(PHRASES["more"], count=len(judged) - MOST)
+
+
 def _whole(report: Json, style: Style) -> Iterator[str]:
     """The verdict for the whole file, why, and what to do."""
     conclusion = report["conclusion"]
-    name = printable((report.get("file") or {}).get("name") or "")
-    yield style.paint(say(CONCLUSIONS[conclusion], style.language), PAINTS[conclusion]) + (f"  {name}" if name else "")
+    word = say(CONCLUSIONS[conclusion], style.language)
+    first, *more = folded(printable((report.get("file") or {}).get("name") or ""), style.width - columns(word) - 2)
+    yield (style.paint(word, PAINTS[conclusion]) + "  " + first).rstrip()
+    yield from (" " * (columns(word) + 2) + line for line in more)
     yield ""
     stamps_only = conclusion == "passed" and not report["signatures"]
     why = [style.say(SUMMARIES["passed-stamps" if stamps_only else conclusion])]
@@ -171,8 +205,7 @@ def _signature(signature: Json, title: str, style: Style) -> Iterator[str]:
     yield from _field("why", _why(signature, style), style)
     yield from _field("proves", _proves(signature, style), style)
     yield from _field("chain", _chain(signature["chain"], style), style)
-    notes = [printable(w) for w in signature["warnings"]] + [printable(d["why"]) for d in signature["defects"]]
-    yield from _field("notes", _shown(notes, style), style)
+    yield from _field("notes", _shown([printable(w) for w in signature["warnings"]] or _defects(signature), style), style)
 
 
 def _stamp(stamp: Json, title: str, style: Style) -> Iterator[str]:
@@ -183,7 +216,7 @@ def _stamp(stamp: Json, title: str, style: Style) -> Iterator[str]:
     yield from _field("why", _why(stamp, style), style)
     if _passed(stamp):
         yield from _field("proves", [style.say(PHRASES["proved-existence"], time=style.time(stamp["time"]))], style)
-    yield from _field("notes", _shown([printable(d["why"]) for d in stamp["defects"]], style), style)
+    yield from _field("notes", _shown(_defects(stamp), style), style)
 
 
 def _record(record: Json, title: str, stamps: Json, style: Style) -> Iterator[str]:
@@ -198,7 +231,11 @@ def _record(record: Json, title: str, stamps: Json, style: Style) -> Iterator[st
     yield from _field("why", _why(record, style), style)
     if _passed(record) and times:
         yield from _field("proves", [style.say(PHRASES["proved-existence"], time=style.time(times[0]["time"]))], style)
-    yield from _field("notes", _shown([printable(d["why"]) for d in record["defects"]], style), style)
+    yield from _field("notes", _shown(_defects(record), style), style)
+
+
+def _defects(judged: Json) -> list[str]:
+    return [printable(d["why"]) for d in judged["defects"]]
 
 
 def _passed(judged: Json) -> bool:
@@ -280,7 +317,8 @@ def _intent(signature: Json, who: str, style: Style) -> str:
 def _chain(links: list[Json], style: Style) -> list[str]:
     said = []
     for link in links:
-        facts = ", ".join(printable(x) for x in (say(PHRASES["trusted"], style.language) if link["trusted"] else "", link["revocation"]) if x)
+        trusted = say(PHRASES["trusted"], style.language) if link["trusted"] else ""
+        facts = ", ".join(printable(x) for x in (trusted, revocation_text(link["revocation"], style.language)) if x)
         name = printable(link["name"] or link["subject"] or link["sha256"])
         said.append(name + (f" ({facts})" if facts else ""))
     return _shown(said, style)

@@ -3,6 +3,8 @@
 `{…}` is filled in by the report. A text never holds what a file says of itself: that is filled in, made printable.
 """
 
+import re
+
 from verifier.report.findings import Words
 
 LANGUAGES = Words._fields
@@ -91,7 +93,7 @@ LABELS = {
     "seal": Words("Seal", "eシール"),
     "timestamp": Words("Time-stamp", "タイムスタンプ"),
     "record": Words("Evidence record", "エビデンスレコード"),
-    "not-covered": Words("Not covered", "対象外"),
+    "not-covered": Words("Unsigned", "対象外"),
     "checked": Words("Checked", "検証"),
     "of": Words("{n} of {total}", "{n}／{total}"),
 }
@@ -135,6 +137,11 @@ PHRASES = {
     "permitted": Words("{name}: {why} (permitted)", "{name}：{why}（許可された変更）"),
     "grave": Words("{name}: {why}", "{name}：{why}"),
     "trusted": Words("trusted", "信頼済み"),
+    "CRL": Words("revocation list", "失効リスト"),
+    "OCSP answer": Words("OCSP answer", "OCSP応答"),
+    "good": Words("not revoked, {kind} of {date}", "失効なし（{date} の{kind}）"),
+    "revoked": Words("REVOKED on {when} ({reason}), {kind} of {date}", "{when} に失効（{reason}、{date} の{kind}）"),
+    "not checked": Words("revocation not known", "失効の有無は不明"),
     "summary": Words("{total} files: {counts}", "{total} 件：{counts}"),
     "cannot-judge": Words("The file could not be judged: {why}", "ファイルを判定できませんでした：{why}"),
 }
@@ -175,3 +182,19 @@ def reason_text(code: str, subject: str, detail: str, language: str) -> str:
     if language == "ja":
         return text + (f"：{subject}" if subject else "") + (f"（{detail}）" if detail else "")
     return text + (f": {subject}" if subject else "") + (f" ({detail})" if detail else "")
+
+
+_GOOD = re.compile(r"good, (CRL|OCSP answer) of (\d{4}-\d\d-\d\d)")
+_REVOKED = re.compile(r"revoked (\d{4}-\d\d-\d\d) \((.*)\), (CRL|OCSP answer) of (\d{4}-\d\d-\d\d)")
+
+
+def revocation_text(found: str, language: str) -> str:
+    """`ChainLink.revocation` in this language; empty where none was needed. What is not of a known form stays as it is."""
+    if found == "not needed":
+        return ""
+    if good := _GOOD.fullmatch(found):
+        return say(PHRASES["good"], language).format(kind=say(PHRASES[good[1]], language), date=good[2])
+    if revoked := _REVOKED.fullmatch(found):
+        when, reason, kind, date = revoked.groups()
+        return say(PHRASES["revoked"], language).format(when=when, reason=reason, kind=say(PHRASES[kind], language), date=date)
+    return say(PHRASES["not checked"], language) if found == "not checked" else found
