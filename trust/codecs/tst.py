@@ -147,7 +147,8 @@ class Signer:
         """RFC 3161 section 2.4.2 and RFC 5816: one signer, and in its signed attributes the certificate's SHA-256 as ESSCertIDv2.
 
         signingTime is left out, so that a token states one time only. ESSCertIDv2's issuerSerial is left out, because the sid says it
-        (RFC 5035 section 4). Of the chain the root is left out: a verifier has it from elsewhere, or not at all. Ed25519 and ML-DSA hash for themselves: their messageDigest is SHA-512 (RFC 8419, RFC 9882).
+        (RFC 5035 section 4). Of the chain the root is left out: a verifier has it from elsewhere, or not at all. Ed25519 and ML-DSA hash
+        for themselves: their messageDigest is SHA-512 (RFC 8419, RFC 9882).
         """
         digest = algorithm.digest or "sha512"
         size = DIGESTS[digest].size
