@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -190,6 +191,19 @@ def public_key(spki: bytes) -> PublicKeyTypes | None:
     try:
         return load_der_public_key(spki)
     except Exception:  # noqa: BLE001  # ValueError, UnsupportedAlgorithm and others, by key type: a stranger's key proves nothing
+        return _odd_rsa_key(spki)
+
+
+def _odd_rsa_key(spki: bytes) -> PublicKeyTypes | None:
+    """An RSA key whose modulus is not a minimal positive INTEGER: a whole generation of Estonian identity cards has such certificates."""
+    try:
+        algorithm, bits = asn1.parse(spki, Rules.BER).children
+        if algorithm.children[0].oid() != "1.2.840.113549.1.1.1":
+            return None
+        modulus, exponent = asn1.parse(bits.bits(), Rules.BER).expect(asn1.SEQUENCE).children
+        numbers = (int.from_bytes(n.expect(asn1.INTEGER).content, "big") for n in (exponent, modulus))
+        return RSAPublicNumbers(*numbers).public_key()
+    except (Malformed, ValueError, IndexError):
         return None
 
 
