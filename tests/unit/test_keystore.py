@@ -76,6 +76,19 @@ def test_openssl_reads_our_keys(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == encoded(private.public_key())
+    parsed = subprocess.run([program("openssl"), "asn1parse", "-in", tmp_path / "k.pem"], capture_output=True, check=True).stdout
+    assert b":scrypt" in parsed
+    assert b":4000" in parsed
+    assert b":aes-256-cbc" in parsed
+
+
+def test_two_files_of_one_key_share_nothing(tmp_path: Path) -> None:
+    private = generate("ed25519")
+    write_key(tmp_path / "1", private, SECRET)
+    write_key(tmp_path / "2", private, SECRET)
+    one, two = ((tmp_path / name).read_bytes().splitlines() for name in "12")
+    assert one[2] != two[2]
+    assert one[3] != two[3]
 
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ class Instance:
 
             chain = (self.authority.issue(profile, subject, private.public_key()), *self.certificates(PROFILES[profile].issuer))
         write_atomically(self.folder / CERTIFICATES / f"{name}.pem", pem_of(chain))
+        self._keys[name] = FileKey(private, chain[0], chain[1:])
         return chain[0]
 
 
