@@ -113,7 +113,8 @@ def measure(name: str, options: argparse.Namespace, floors: dict[str, dict[str, 
     if wrong:
         print("disagreements, by figure and format:\n" + by_format(corpus, wrong))
     if options.wrong:
-        options.wrong.write_text("".join(json.dumps(w, ensure_ascii=False) + "\n" for w in wrong), encoding="utf-8")
+        with options.wrong.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps({"corpus": name, **w}, ensure_ascii=False) + "\n" for w in wrong)
     return [f"{name}: {line}" for line in fallen(figures(printed), floors.get(name, {}).get(options.policy, {}))]
 
 
@@ -128,6 +129,8 @@ def main() -> int:
     options = parser.parse_args()
     if not SHARED.is_dir():
         raise SystemExit(f"no corpora: {SHARED} is not here")
+    if options.wrong:
+        options.wrong.unlink(missing_ok=True)
     floors = tomllib.loads(options.at_least.read_text("utf-8")) if options.at_least else {}
     worse = [line for name in options.corpora for line in measure(name, options, floors)]
     for line in worse:

@@ -1,12 +1,15 @@
 """The operation: what is asked, and that nothing but the question decides the answer."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests import pki
 from tests.verdicts import NOW, office
+from trust.edge.sandbox import Sandbox
 from trust.edge.wire import Luggage, decode, encode
 from trust.errors import Malformed, Unacceptable
 from trust.model import Document
@@ -93,3 +96,14 @@ def test_a_spooled_document_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatc
     assert len(list(tmp_path.iterdir())) == 1
     del document
     assert not list(tmp_path.iterdir())
+
+
+def test_a_strangers_file_is_judged_in_a_process_that_has_nothing_to_lose() -> None:
+    token = Document.of(pki.token(office().tsu, pki.Digest.of("sha256", b"x")), "x.tst")
+    asked = Verifier(lambda: NOW, anchors=(office().root.certificate,)).question(token, [Document.of(b"x", "x.txt")], at=pki.CHECKED)
+    with Sandbox(["verifier.service"], jobs=1) as sandbox:
+        made = sandbox.run("verifier.service:answer", asked)
+        assert made == service.answer(asked)
+        assert made["timestamps"][0]["intact"]
+        with pytest.raises(Malformed, match="empty"):
+            sandbox.run("verifier.service:answer", replace(asked, document=Document.of(b"")))
