@@ -37,6 +37,7 @@ from trust.model import (
 from verifier.formats.cms_signers import Signed, signers
 from verifier.formats.cms_stamps import document_digest, document_id
 from verifier.formats.pades_levels import Around, Later, pades_level
+from verifier.formats.pdf.changes import changes
 from verifier.formats.pdf.file import Bytes, is_pdf, opened, reading
 from verifier.formats.pdf.signatures import SignatureDictionary, signature_dictionaries
 from verifier.formats.pdf.store import Store, store
@@ -94,7 +95,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
             items.append(item)
     vri = [s for one in [*stores.values(), last] for s in one.stamps]
     items = [_with_vri_stamps(item, vri, given) for item in items]
-    return _evidence(data, items, everything, stores, last)
+    return replace(_evidence(data, items, everything, stores, last), uncovered=changes(data, pdf, dictionaries))
 
 
 def _store_at(data: Bytes, end: int) -> Store:

@@ -87,6 +87,11 @@ class Bytes:
         """Whether the file up to here ends with `%%EOF` and nothing but white space."""
         return _TAIL.search(self.slice(max(0, end - 64), end)) is not None
 
+    def rfind(self, needle: bytes, start: int, end: int) -> int:
+        """Offset of the last occurrence, -1 when there is none."""
+        found: int = self._held.rfind(needle, start, end)
+        return found
+
     def find(self, needle: bytes, start: int, end: int) -> int:
         """Offset of the first occurrence, -1 when there is none."""
         found: int = self._held.find(needle, start, end)
@@ -126,6 +131,30 @@ def reading(what: str) -> Iterator[None]:
 
 
 def opened(data: Bytes, end: int | None = None) -> pikepdf.Pdf:
-    """The PDF, or its revision that ends at `end`."""
-    with reading("its structure is broken"):
-        return pikepdf.open(data.window([(0, data.size if end is None else end)]), inherit_page_attributes=False, suppress_warnings=True)
+    """The PDF, or its revision that ends at `end`.
+
+    Where the cross-reference section leads nowhere (a /Prev of 0, seen from a maker), its pointer is left out, and qpdf finds the
+    objects by scanning, as every viewer does.
+    """
+    end = data.size if end is None else end
+    try:
+        return _open(data, end)
+    except pikepdf.PdfError:
+        pointer = data.rfind(b"startxref", max(0, end - _POINTER_WITHIN), end)
+        with reading("its structure is broken"):
+            return _open(data, end if pointer < 0 else pointer)
+
+
+_POINTER_WITHIN = 2048
+"""Bytes from the end in which the last `startxref` is looked for."""
+
+
+def _open(data: Bytes, end: int) -> pikepdf.Pdf:
+    try:
+        return pikepdf.open(data.window([(0, end)]), inherit_page_attributes=False, suppress_warnings=True)
+    except pikepdf.PasswordError as error:
+        raise Malformed("PDF is encrypted and needs a password") from error
+    except pikepdf.PdfError:
+        raise
+    except Exception as error:
+        raise Malformed("PDF cannot be read: its structure is broken") from error

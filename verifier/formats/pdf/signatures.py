@@ -71,6 +71,8 @@ class SignatureDictionary:
     doc_mdp: int | None = None
     """/P of its DocMDP transform: 1 no changes, 2 form filling and signing, 3 annotations too; None where it has none."""
     locks: tuple[Lock, ...] = ()
+    lock_level: int | None = None
+    """/P of its field's /Lock (ISO 32000-2 table 237), read as `doc_mdp` is."""
     defects: tuple[Defect, ...] = field(default=())
 
     @property
@@ -89,7 +91,8 @@ def signature_dictionaries(pdf: pikepdf.Pdf, data: Bytes) -> tuple[SignatureDict
     return tuple(sorted(made, key=lambda s: (s.end, s.fields)))
 
 
-_Value = tuple[Any, list[str], list[Lock]]
+_Value = tuple[Any, list[str], list[Any]]
+"""A signature dictionary, the names of its fields and their /Lock dictionaries."""
 
 
 def _of_fields(pdf: pikepdf.Pdf) -> list[_Value]:
@@ -102,8 +105,7 @@ def _of_fields(pdf: pikepdf.Pdf) -> list[_Value]:
         key = value.objgen if value.is_indirect else (len(found), -1)
         known = found.setdefault(key, (value, [], []))
         known[1].append(name)
-        if (lock := _lock(node.get("/Lock"))) is not None:
-            known[2].append(lock)
+        known[2].append(node.get("/Lock"))
     return list(found.values())
 
 
@@ -145,7 +147,7 @@ def fields(pdf: pikepdf.Pdf) -> Iterator[tuple[str, Any, str | None]]:
         stack.extend((kid, name, kind, depth + 1) for kid in reversed(list(kids or ())))
 
 
-def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Lock], *, encrypted: bool) -> SignatureDictionary:
+def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Any], *, encrypted: bool) -> SignatureDictionary:
     defects: list[Defect] = []
     held = value.get("/Contents")
     # /Contents is never encrypted (ISO 32000-2 clause 7.6.2), but qpdf decrypts it where it does not know a signature: then the bytes alone speak.
@@ -168,7 +170,8 @@ def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Loc
         text_of(value.get("/Name")),
         _certs(value.get("/Cert")),
         doc_mdp,
-        (*transforms, *locks),
+        (*transforms, *(found for lock in locks if (found := _lock(lock)) is not None)),
+        min((level for lock in locks if (level := _lock_permission(lock)) is not None), default=None),
         tuple(defects),
     )
 
@@ -241,7 +244,7 @@ def _lock(value: Any) -> Lock | None:
     return Lock(action[1:], tuple(t for f in _array(node.get("/Fields")) or () if (t := text_of(f)) is not None))
 
 
-def lock_permission(value: Any) -> int | None:
+def _lock_permission(value: Any) -> int | None:
     """/P of a signature field lock (ISO 32000-2 table 237): what the document permits once that field is signed."""
     node = _dict(value)
     level = node.get("/P") if node is not None else None

@@ -1,0 +1,126 @@
+"""What changed after a PDF was signed, and whether its signers permitted it (ISO 32000-2 clauses 12.8.2.2 and 12.8.2.4, EN 319 142-1 clause 5.4).
+
+Each signed revision is held against the next, the last against the file as it is: what is opened today. Values are of two kinds.
+Some are judged by rules (catalogue, page tree, annotations, form); everything else, from page contents to fonts and actions, must
+be equal down to its last object. Nothing that can be reached from the trailer is left out. Errors: Malformed, nothing else.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pikepdf
+
+from trust.codecs.asn1 import printable
+from trust.errors import Malformed
+from trust.model import Uncovered
+from verifier.formats.pdf.annotations import Annotations
+from verifier.formats.pdf.comparison import Comparison, Permission, dictionary_of
+from verifier.formats.pdf.file import Bytes, opened, reading
+from verifier.formats.pdf.forms import Forms
+from verifier.formats.pdf.graph import Entry, Key, Revision, affected, written
+from verifier.formats.pdf.pages import Pages, nodes_of
+from verifier.formats.pdf.signatures import SignatureDictionary
+
+_HARMLESS_IN_CATALOGUE = frozenset(
+    # Who made it, what it is tagged with, validation data: nothing of it is shown. Tags are held by /StructTreeRoot, whose page content is compared.
+    {"/Type", "/Metadata", "/Extensions", "/Version", "/DSS", "/StructTreeRoot", "/MarkInfo", "/PieceInfo", "/Lang", "/LastModified", "/Legal"}
+)
+_KNOWN_IN_CATALOGUE = frozenset(
+    # ISO 32000-2 table 29: what opens, what is shown, what runs. Keys beyond it mean nothing to readers.
+    {"/Names", "/Dests", "/Outlines", "/OpenAction", "/AA", "/URI", "/OCProperties", "/PageMode", "/PageLayout", "/ViewerPreferences", "/PageLabels"}
+    | {"/Threads", "/OutputIntents", "/Collection", "/Requirements", "/NeedsRendering", "/AF", "/DPartRoot", "/SpiderInfo"}
+)
+_HARMLESS_IN_TRAILER = frozenset(
+    {"/Root", "/Info", "/Prev", "/Size", "/ID", "/XRefStm", "/Type", "/W", "/Index", "/Filter", "/Length", "/DecodeParms"}
+)
+_OBJECT = re.compile(rb"(?<![0-9])\d{1,10}[ \t\r\n]+\d{1,5}[ \t\r\n]+obj(?![A-Za-z])")
+WINDOW = 1 << 20
+
+
+def changes(data: Bytes, pdf: pikepdf.Pdf, dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
+    """Everything that no signature covers and every change that an earlier signer did not permit; remarks (not grave) for what was permitted."""
+    sound = [d for d in dictionaries if d.sound]
+    ends = sorted({d.end for d in sound})
+    if not ends:
+        return ()
+    tail = data.slice(ends[-1], min(data.size, ends[-1] + WINDOW)).strip(b"\0\t\n\f\r ")
+    steps = [*ends, data.size] if tail else ends
+    known: dict[tuple[Key, Entry], tuple[Key, ...]] = {}
+    found: list[Uncovered] = []
+    earlier: Revision | None = None
+    for number, (start, end) in enumerate(pairwise(steps), 1):
+        try:
+            old = earlier or Revision(opened(data, start), known)
+            new = Revision(pdf if end == steps[-1] else opened(data, end), known)
+        except Malformed:
+            found.append(Uncovered(f"revision {number}", "it is not a PDF of its own, so that nobody can tell what changed after it was signed"))
+            earlier = None
+            continue
+        step = _Step(data, start, end, f"after revision {number} was signed", _permission([d for d in sound if d.end <= start]))
+        with reading("a later revision is broken"):
+            found += step.compare(old, new)
+        earlier = new
+    return tuple(dict.fromkeys(found))
+
+
+def _permission(signed: Sequence[SignatureDictionary]) -> Permission:
+    """The strictest of what the signers so far permit; None where none of them says anything."""
+    levels = [level for d in signed for level in (d.doc_mdp, d.lock_level) if level is not None]
+    return Permission(min(levels, default=None), tuple(lock for d in signed for lock in d.locks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """From one revision to the next."""
+
+    data: Bytes
+    start: int
+    end: int
+    when: str
+    permission: Permission
+
+    def compare(self, old: Revision, new: Revision) -> list[Uncovered]:
+        changed = affected(old, new)
+        if not changed:
+            return self._stray()
+        comparison = Comparison(old, new, changed, self.permission, self.when)
+        self._trailer(comparison)
+        self._catalogue(comparison)
+        return comparison.conclude()
+
+    def _stray(self) -> list[Uncovered]:
+        """Objects appended that no cross-reference section lists: readers that rebuild the table show them."""
+        if _OBJECT.search(self.data.slice(self.start, min(self.end, self.start + WINDOW))):
+            return [Uncovered("objects outside any revision", f"appended {self.when}, where only some readers see them")]
+        return []
+
+    def _trailer(self, comparison: Comparison) -> None:
+        """/Encrypt decides how everything reads. Keys that no standard knows show nothing, but what they keep pointing at must stay as it is."""
+        before, after = comparison.old.pdf.trailer, comparison.new.pdf.trailer
+        comparison.equal("trailer /Encrypt", before.get("/Encrypt"), after.get("/Encrypt"))
+        for key in sorted(set(before.keys()) & set(after.keys()) - _HARMLESS_IN_TRAILER):
+            if written(before.get(key)) == written(after.get(key)):
+                comparison.equal(f"trailer {key}", before.get(key), after.get(key))
+
+    def _catalogue(self, comparison: Comparison) -> None:
+        before, after = comparison.old.pdf.Root, comparison.new.pdf.Root
+        comparison.judge(before, after)
+        comparison.judge(*nodes_of(before.get("/Pages")), *nodes_of(after.get("/Pages")))
+        form = Forms(comparison)
+        form.compare(dictionary_of(before.get("/AcroForm")), dictionary_of(after.get("/AcroForm")))
+        Pages(comparison, Annotations(comparison, form.widgets)).compare(before.get("/Pages"), after.get("/Pages"))
+        self._permissions(comparison, before.get("/Perms"), after.get("/Perms"))
+        for key in sorted((set(before.keys()) | set(after.keys())) - _HARMLESS_IN_CATALOGUE - {"/AcroForm", "/Pages", "/Perms"}):
+            if key in _KNOWN_IN_CATALOGUE or written(before.get(key)) == written(after.get(key)):
+                comparison.equal(f"document {key}", before.get(key), after.get(key))
+            else:
+                comparison.remark(f"document {printable(key)}", "changed")
+
+    def _permissions(self, comparison: Comparison, before: Any, after: Any) -> None:
+        """/Perms: a certification stays what it is; usage rights (/UR3) may go."""
+        was, now = dictionary_of(before), dictionary_of(after)
+        if was is not None and "/DocMDP" in was:
+            comparison.equal("certification", was.get("/DocMDP"), None if now is None else now.get("/DocMDP"))

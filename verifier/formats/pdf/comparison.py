@@ -1,0 +1,107 @@
+"""Two revisions being compared: what is judged by rules, what must be equal, what was found."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pikepdf
+
+from trust.model import Uncovered
+from verifier.formats.pdf.graph import Closure, Key, Revision, references, same_text, written
+from verifier.formats.pdf.signatures import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What the signers so far permit."""
+
+    level: int | None
+    """DocMDP: 1 nothing, 2 form filling and signing, 3 annotations too; None where no signer says."""
+    locks: tuple[Lock, ...] = ()
+
+    @property
+    def filling(self) -> bool:
+        return self.level != 1
+
+    @property
+    def annotations(self) -> bool:
+        return self.level in {3, None}
+
+    def locked(self, field: str) -> bool:
+        return any(lock.locks(field) for lock in self.locks)
+
+
+class Comparison:
+    """Collects findings; values that must be equal are followed to their last object at the end, when it is known what is judged by rules."""
+
+    def __init__(self, old: Revision, new: Revision, changed: frozenset[Key], permission: Permission, when: str) -> None:
+        self.old = old
+        self.new = new
+        self.changed = changed
+        self.permission = permission
+        self._when = when
+        self._judged: set[Key] = set()
+        self._opaque: list[tuple[str, tuple[Key, ...]]] = []
+        self._found: list[Uncovered] = []
+
+    def judge(self, *values: Any) -> None:
+        """Rules look at these objects: what leads to them goes no further."""
+        self._judged.update(v.objgen for v in values if isinstance(v, pikepdf.Object) and v.is_indirect)
+
+    def forbid(self, name: str, why: str) -> None:
+        self._found.append(Uncovered(name, f"{why} {self._when}"))
+
+    def remark(self, name: str, why: str) -> None:
+        """Something permitted."""
+        self._found.append(Uncovered(name, f"{why} {self._when}", grave=False))
+
+    def equal(self, name: str, before: Any, after: Any) -> None:
+        """The two values must be the same, and so must everything below them."""
+        text = written(after)
+        if not same_text(written(before), text):
+            if before is None:
+                self.forbid(name, "added")
+            elif after is None:
+                self.forbid(name, "removed")
+            elif not self.same_below(before, after):
+                self.forbid(name, "changed")
+            return
+        self._opaque.append((name, references(text)))
+
+    def same_below(self, before: Any, after: Any) -> bool:
+        """Whether two different texts are the same value all the same: one direct, the other a reference to an equal object."""
+        if isinstance(before, pikepdf.Stream) or isinstance(after, pikepdf.Stream):
+            return False
+        one, other = (v.unparse(resolved=True) if isinstance(v, pikepdf.Object) else written(v) for v in (before, after))
+        return same_text(one, other) and not any(True for _ in Closure(self.new, self.changed, self._judged).hits(references(other)))
+
+    def unchanged(self, value: Any) -> bool:
+        """Whether a value, the same in both by its text, leads to no changed object."""
+        return not any(True for _ in Closure(self.new, self.changed, self._judged).hits(references(written(value))))
+
+    def same(self, before: Any, after: Any) -> bool:
+        """Whether two values and everything below them are equal, judged at once."""
+        return same_text(written(before), written(after)) and self.unchanged(after)
+
+    def follow(self, name: str, roots: Iterable[Key]) -> None:
+        """Everything below these objects must be the same."""
+        self._opaque.append((name, tuple(roots)))
+
+    def conclude(self) -> list[Uncovered]:
+        closure = Closure(self.new, self.changed, self._judged)
+        for name, roots in self._opaque:
+            if list(closure.hits(roots)):
+                self.forbid(name, "changed")
+        return self._found
+
+
+def dictionary_of(value: Any) -> Any | None:
+    return value if isinstance(value, pikepdf.Dictionary) else None
+
+
+def array_of(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, pikepdf.Array) else []
+
+
+def name_of(value: Any) -> str | None:
+    return str(value) if isinstance(value, pikepdf.Name) else None
