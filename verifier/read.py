@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import Cert, Document, Evidence
-from verifier.formats import Reader, asic, cades, ers, jades, pades, tst, xades
+from verifier.formats import Reader, asic, cades, cose, ers, jades, pades, tst, xades
 
 HEAD = 4096
 """Bytes that a reader may look at before it claims a document."""
 
-READERS: tuple[Reader, ...] = (pades, tst, cades, ers, xades, asic, jades)
+READERS: tuple[Reader, ...] = (pades, tst, cades, ers, xades, asic, jades, cose)
 """In the order of asking: a time-stamp token is also a CMS, an XML evidence record is also XML."""
 
 
