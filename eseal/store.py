@@ -24,7 +24,7 @@ _SHAPE = re.compile(r"kakuin_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 DEFAULT_DAYS, LONGEST_DAYS = 365, 3 * 365
 """Days that a key lasts: a year when nobody says otherwise, never for ever."""
 LONGEST_LABEL = 80
-_ORGANISATION = re.compile(r"\d{13}")
+_ORGANISATION = re.compile(r"[0-9]{13}")
 LAST_USED_PRECISION = timedelta(minutes=1)
 """Uses within a minute are written as one, so that reading is not a write for each request."""
 REPEAT_FOR = timedelta(days=1)

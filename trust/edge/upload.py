@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart import multipart
 from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from trust.edge.spool import Spool
 from trust.errors import Malformed, TooLarge, Unacceptable, UnsupportedMedia
@@ -88,6 +89,9 @@ async def receive(headers: Mapping[str, str], body: AsyncIterable[bytes], limit_
                     await run_in_threadpool(spool.flush)
             disposition = headers.get("content-disposition", "").encode("latin-1", "replace").decode("utf-8", "replace")
             upload.files.append(Received("", spool.document(file_name(disposition), _sound_type(media_type))))
+    except ClientDisconnect as error:
+        upload.close()
+        raise Malformed("the client went away before the end of the body") from error
     except BaseException:
         upload.close()
         raise
