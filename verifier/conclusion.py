@@ -13,11 +13,9 @@ A stamp inside a signature that is not valid takes nothing from a signature that
 
 from trust.model import Evidence, StampKind
 from verifier.process import Verdicts
+from verifier.process.basic import FOR_ITSELF
 from verifier.process.context import Context
 from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, SignatureVerdict, StampVerdict, Verdict
-
-_FOR_ITSELF = frozenset({StampKind.DOCUMENT, StampKind.CONTAINER, StampKind.STANDALONE})
-"""Stamps that state something of the document, not of a signature."""
 
 
 def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdict:
@@ -47,7 +45,7 @@ def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdic
 
 def _failed(verdicts: Verdicts) -> list[Reason]:
     found = [_of_signature("signature-failed", s) for s in verdicts.signatures if s.indication is Indication.FAILED]
-    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF]
+    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF]
     return found + [_of_record("record-failed", r) for r in verdicts.records if r.indication is Indication.FAILED]
 
 
@@ -60,7 +58,7 @@ def _indeterminate(verdicts: Verdicts) -> list[Reason]:
         for s in verdicts.stamps
         if s.indication is not Indication.PASSED
         and s.stamp.kind is not StampKind.EVIDENCE_RECORD
-        and not (s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF)
+        and not (s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF)
     ]
     return found + [_of_record("record-indeterminate", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
 
@@ -72,7 +70,7 @@ def _remarks(verdicts: Verdicts) -> list[Reason]:
     found = [
         _of_stamp("stamp-not-valid", s)
         for s in verdicts.stamps
-        if s.indication is not Indication.PASSED and not (s.indication is Indication.FAILED and s.stamp.kind in _FOR_ITSELF)
+        if s.indication is not Indication.PASSED and not (s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF)
     ]
     return found + [_of_record("record-not-valid", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
 

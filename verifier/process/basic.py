@@ -7,7 +7,7 @@ from datetime import datetime
 from trust import algorithms
 from trust.algorithms import DIGESTS
 from trust.errors import KakuinError
-from trust.model import Digest, Form, Reference, Signature, Stamp
+from trust.model import Digest, Form, Reference, Signature, Stamp, StampKind
 from verifier.chains import facts, readable
 from verifier.policy import Level
 from verifier.process.chain import Chain, Kind, validate_certificate
@@ -15,6 +15,8 @@ from verifier.process.context import Case, Purpose
 from verifier.process.trace import PASSED, Concluded, Status, Trace
 from verifier.verdict import Indication, SubIndication
 
+FOR_ITSELF = frozenset({StampKind.DOCUMENT, StampKind.CONTAINER, StampKind.STANDALONE})
+"""Stamps that state something of the document, not of a signature."""
 _CMS = (Form.PADES, Form.CADES)
 
 
@@ -115,8 +117,9 @@ def _references(signature: Signature, stamp: Stamp | None) -> tuple[Reference, .
 
 
 def _format(case: Case, signature: Signature, stamp: Stamp | None, trace: Trace) -> None:
-    """Clause 5.2.2."""
-    defects = (*case.evidence.defects, *signature.defects, *(stamp.defects if stamp else ()))
+    """Clause 5.2.2. What is wrong with the whole file is wrong with what stands in it for itself, not with a stamp inside of a signature."""
+    whole = case.evidence.defects if stamp is None or stamp.kind in FOR_ITSELF else ()
+    defects = (*whole, *signature.defects, *(stamp.defects if stamp else ()))
     for defect in defects:
         if defect.fatal:
             trace.require(False, f"5.2.2, {defect.clause}", SubIndication.FORMAT_FAILURE, defect.why)
