@@ -73,8 +73,16 @@ def _repaired_face(der: bytes) -> x509.Certificate | None:
     try:
         repaired = odd_certificates.repaired(der)
         return x509.load_der_x509_certificate(repaired) if repaired else None
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
+
+
+def _name(face: x509.Certificate, which: str) -> x509.Name:
+    """The subject or issuer, which cryptography reads only when asked, and refuses in other ways than the rest."""
+    try:
+        return face.subject if which == "subject" else face.issuer
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"certificate has no valid {which}") from error
 
 
 class Cert(_Der):
@@ -85,7 +93,7 @@ class Cert(_Der):
         """cryptography's face."""
         try:
             return x509.load_der_x509_certificate(self.der)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             face = _repaired_face(self.der)
             if face is None:
                 raise Malformed("certificate is not valid DER X.509") from error
@@ -102,12 +110,12 @@ class Cert(_Der):
     @functools.cached_property
     def subject(self) -> bytes:
         """DER Name."""
-        return self.x509.subject.public_bytes()
+        return _name(self.x509, "subject").public_bytes()
 
     @functools.cached_property
     def issuer(self) -> bytes:
         """DER Name."""
-        return self.x509.issuer.public_bytes()
+        return _name(self.x509, "issuer").public_bytes()
 
     @functools.cached_property
     def serial(self) -> int:
@@ -133,10 +141,10 @@ class Cert(_Der):
     def name(self) -> str:
         """For people: the common name, or else the organisation, or else the whole subject (RFC 4514)."""
         for oid in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME):
-            found = self.x509.subject.get_attributes_for_oid(oid)
+            found = _name(self.x509, "subject").get_attributes_for_oid(oid)
             if found:
                 return str(found[0].value)
-        return self.x509.subject.rfc4514_string()
+        return _name(self.x509, "subject").rfc4514_string()
 
     def __repr__(self) -> str:
         return f"Cert({self.id.hex()[:12]})"

@@ -5,10 +5,12 @@ Names are those of EU DSS. No judgement: a level says which properties stand the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from trust.codecs.xml import id_of
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, MANIFEST_TYPE, XADES_ER, ds, split, text_of
+from trust.errors import Malformed
 from trust.model import Cert, SignerReference, StampKind
 from verifier.formats.validation_data import complete, self_issued
 from verifier.formats.xades.material import Material, of_token
@@ -168,7 +170,15 @@ def _has_t(shape: Shape) -> bool:
     moments = [p.stamp.token.gen_time for p in shape.stamps if p.stamp.kind is StampKind.SIGNATURE]
     if any(not f.tokens and not f.defects for f in shape.found if f.name == "SignatureTimeStamp"):
         return False
-    return bool(moments) and (shape.signer is None or all(m < shape.signer.not_after for m in moments))
+    expires = None if shape.signer is None else _end(shape.signer)
+    return bool(moments) and (expires is None or all(m < expires for m in moments))
+
+
+def _end(cert: Cert) -> datetime | None:
+    try:
+        return cert.not_after
+    except Malformed:
+        return None
 
 
 def _early(stamps: Iterable[Placed]) -> Sequence[Placed]:

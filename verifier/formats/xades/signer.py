@@ -204,7 +204,7 @@ def _same_text(text: str, candidate: Cert) -> bool:
     """
     try:
         values = {_bare(str(a.value)) for a in candidate.x509.issuer}
-    except (Malformed, ValueError):
+    except (Malformed, ValueError, TypeError):
         return False
     parts = _PAIR.split(text)
     said = {_bare(_unescaped(v)) for v in parts[2::2]}
