@@ -103,6 +103,25 @@ def test_what_each_signature_proves_is_said_in_words() -> None:
     assert "not that a person agreed to it" in " ".join(plain.split())
 
 
+def test_how_long_a_signature_without_a_stamp_can_be_confirmed_is_said() -> None:
+    bare = render(report(verdict(Conclusion.PASSED, signature_verdict()), anchors=1), Style(width=300))
+    assert "only until 2027-01-01 00:00:00 UTC" in " ".join(bare.split())
+    assert "only until" not in render(report(everything()["passed"], anchors=1))
+    assert "only until" not in render(report(everything()["failed"], anchors=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "en", "ja"),
+    [
+        ("2026-06-01T00:00:00Z", "2026-06-01 00:00:00 UTC", "2026年6月1日 09:00:00（日本時間）"),
+        ("2026-06-01T23:59:59.161999Z", "2026-06-01 23:59:59.161 UTC", "2026年6月2日 08:59:59.161（日本時間）"),
+        ("9999-12-31T23:59:59Z", "9999-12-31 23:59:59 UTC", "9999-12-31 23:59:59 UTC"),
+    ],
+)
+def test_times_for_people(text: str, en: str, ja: str) -> None:
+    assert (Style("en").time(text), Style("ja").time(text)) == (en, ja)
+
+
 def test_an_unconfirmed_name_is_never_told_as_a_fact() -> None:
     shown = " ".join(render(report(everything()["indeterminate"], anchors=1)).split())
     assert "as the certificate says; not confirmed" in shown

@@ -28,8 +28,8 @@ _NEW = Words(
     "信用しないでください。名前のある組織に、確かな連絡先を通じて、署名し直したファイルを求めてください。",
 )
 _STATUS = Words(
-    "Ask for the file with its long-term data (level LT or LTA), or give the authority's current revocation list beside it.",
-    "長期検証用データを含むファイル（LT または LTA レベル）を求めるか、認証局の最新の失効リストを添えて検証してください。",
+    "Ask for the file with its long-term data (level LT or LTA), or give the authority's current revocation list beside it (--crl FILE).",
+    "長期検証用データを含むファイル（LT または LTA レベル）を求めるか、認証局の最新の失効リストを --crl ファイル名 で添えてください。",
 )
 _PROOF = Words(
     "Ask whether a copy with an older or renewed time-stamp exists; without one the time of signing can no longer be shown.",

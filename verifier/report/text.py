@@ -5,7 +5,7 @@ Everything that came from the file passes through `printable`: nothing in it can
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import MAXYEAR, datetime, timedelta, timezone
 from enum import StrEnum
 
 from verifier.report.findings import FINDINGS, UNEXPLAINED, Finding, Words
@@ -81,10 +81,12 @@ class Style:
 
     def time(self, text: str) -> str:
         """An RFC 3339 time of the report for people: in UTC, in Japanese by Japan's clocks."""
-        if self.language != "ja":
-            return text.replace("T", " ").removesuffix("Z") + " UTC"
-        at = datetime.fromisoformat(text).astimezone(JAPAN)
-        return f"{at.year}年{at.month}月{at.day}日 {at:%H:%M:%S}（日本時間）"
+        at = datetime.fromisoformat(text)
+        fraction = f".{at.microsecond // 1000:03}" if at.microsecond >= 1000 else ""
+        if self.language != "ja" or at.year == MAXYEAR:  # RFC 5280 section 4.1.2.5: no end; Japan is a year ahead then
+            return f"{at:%Y-%m-%d %H:%M:%S}{fraction} UTC"
+        at = at.astimezone(JAPAN)
+        return f"{at.year}年{at.month}月{at.day}日 {at:%H:%M:%S}{fraction}（日本時間）"
 
 
 def render(report: Json, style: Style | None = None) -> str:
@@ -205,7 +207,11 @@ def _signature(signature: Json, title: str, style: Style) -> Iterator[str]:
     yield from _field("why", _why(signature, style), style)
     yield from _field("proves", _proves(signature, style), style)
     yield from _field("chain", _chain(signature["chain"], style), style)
-    yield from _field("notes", _shown([printable(w) for w in signature["warnings"]] or _defects(signature), style), style)
+    notes = [printable(w) for w in signature["warnings"]] or _defects(signature)
+    ends = (signature["signer"] or {}).get("not_after")
+    if _passed(signature) and not signature["proves"]["existence"]["proved"] and ends:
+        notes.append(style.say(PHRASES["ends"], time=style.time(ends)))
+    yield from _field("notes", _shown(notes, style), style)
 
 
 def _stamp(stamp: Json, title: str, style: Style) -> Iterator[str]:
