@@ -8,9 +8,9 @@ from verifier.chains import facts
 from verifier.poe import Proofs
 from verifier.process.basic import Basic, reliable_at, validate_basic
 from verifier.process.context import Case, Purpose
-from verifier.process.longterm import GOES_ON, has_archive, signature_stamps, validate_with_time
+from verifier.process.longterm import GOES_ON, carried, has_archive, signature_stamps, validate_with_time
 from verifier.process.past import Past, validate_past
-from verifier.process.trace import PASSED, Concluded, Status, Trace
+from verifier.process.trace import PASSED, Concluded, Status, Trace, run
 from verifier.verdict import Indication, RecordVerdict, SignatureVerdict, StampVerdict, SubIndication
 
 RESCUED = (GOES_ON - {SubIndication.TRY_LATER}) | {
@@ -48,7 +48,8 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
     progress.basics[place] = basic
     status = _consistent(stamp, basic, trace)
     if not status.passed and status.sub_indication in RESCUED:
-        status = validate_past(case, Past(token.signature, token.id, Purpose.UNIT, basic, status), progress.proofs, trace)
+        subject = Past(token.signature, token.id, Purpose.UNIT, basic, status, token.gen_time)
+        status = validate_past(case, subject, progress.proofs, trace)
     if status.passed:
         status = _useful(case, basic, progress.proofs, token.id, trace)
     if status.passed:
@@ -73,13 +74,9 @@ def _consistent(stamp: Stamp, basic: Basic, trace: Trace) -> Status:
 
 def _useful(case: Case, basic: Basic, proofs: Proofs, token: Id, trace: Trace) -> Status:
     """Step 5 b), c) ii: the token's algorithms were acceptable when it is first proved to have existed."""
-    try:
-        if not basic.acceptance.passed:
-            raise Concluded(basic.acceptance)
-        reliable_at(case, basic.algorithms, proofs.of(token), trace, "5.6.3.4 step 5")
-    except Concluded as done:
-        return done.status
-    return PASSED
+    if not basic.acceptance.passed:
+        return basic.acceptance
+    return run(lambda: reliable_at(case, basic.algorithms, proofs.of(token), trace, "5.6.3.4 step 5"))
 
 
 def newest_first(stamps: Sequence[Stamp], places: Sequence[int]) -> list[int]:
@@ -142,7 +139,9 @@ def validate_signature(case: Case, signature: Signature, progress: Progress) -> 
         proofs = progress.proofs.extended((signature.id,), best)
         status = validate_past(case, Past(signature, signature.id, purpose, basic, status), proofs, trace)
         best = proofs.of(signature.id)
-        if status.passed and not basic.acceptance.passed:
+        if status.passed:
+            status = run(lambda: carried(case, signature, basic, best, trace))
+        if status.passed:
             status = basic.acceptance
         trace.conclude("5.6.3.4", "signature with archival data", status)
     else:

@@ -1,6 +1,6 @@
 """EN 319 102-1 clauses 5.2.2 to 5.2.4, 5.2.7, 5.2.8, 5.3 and 5.4: a signature at the current time. A stamp's token is a signature too."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from verifier.chains import facts, readable
 from verifier.policy import Level
 from verifier.process.chain import Chain, Kind, validate_certificate
 from verifier.process.context import Case, Purpose
-from verifier.process.trace import PASSED, Concluded, Status, Trace
+from verifier.process.trace import PASSED, Concluded, Status, Trace, run
 from verifier.verdict import Indication, SubIndication
 
 FOR_ITSELF = frozenset({StampKind.DOCUMENT, StampKind.CONTAINER, StampKind.STANDALONE})
@@ -62,14 +62,14 @@ def validate_basic(
         status = done.status
         if status.sub_indication is SubIndication.FORMAT_FAILURE and not value_intact:
             # What breaks the format so that the value does not verify is told as what it does: clause 5.2.7.
-            broken = _run(lambda: _verify(references, trace, value_intact=value_intact))
+            broken = run(lambda: _verify(references, trace, value_intact=value_intact))
             status = broken if broken.indication is Indication.FAILED else status
         return Basic(status, chain, PASSED, (), intact, value_intact, status)
     if signature.signer is not None:
         chain = validate_certificate(case, signature.signer, purpose, used_at, trace)
     trace.about = ""
-    integrity = _run(lambda: _verify(references, trace, value_intact=value_intact))
-    acceptance = _run(lambda: _accept(case, signature, purpose, trace))
+    integrity = run(lambda: _verify(references, trace, value_intact=value_intact))
+    acceptance = run(lambda: _accept(case, signature, purpose, trace))
     used = algorithms_of(case, signature, stamp)
     status = integrity
     if status.passed:
@@ -77,17 +77,8 @@ def validate_basic(
     if status.passed:
         status = acceptance
     if status.passed:
-        status = _run(lambda: _algorithms(case, used, content_times, trace))
+        status = run(lambda: _algorithms(case, used, content_times, trace))
     return Basic(status, chain, acceptance, used, intact, value_intact, integrity)
-
-
-def _run(block: Callable[[], None]) -> Status:
-    """The status of a building block: PASSED unless a requirement concluded it."""
-    try:
-        block()
-    except Concluded as done:
-        return done.status
-    return PASSED
 
 
 def verify_value(signature: Signature) -> bool:

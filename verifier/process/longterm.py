@@ -58,7 +58,7 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
         _coherent(case, signature, valid, trace)
         _delay(case, signature, best, trace, proved=proved)
         _freshness(case, basic, best, trace)
-        _carried(case, signature, basic, best, trace)
+        carried(case, signature, basic, best, trace)
         reliable_at(case, basic.algorithms, best, trace, "5.5.4 step 8")
         if not basic.acceptance.passed:
             raise Concluded(basic.acceptance)
@@ -138,7 +138,7 @@ def _freshness(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
         trace.require(is_fresh(case, answer, best), "5.5.4 step 6", problem.sub_indication, "the status is fresh at the best signature time")
 
 
-def _carried(case: Case, signature: Signature, basic: Basic, best: datetime, trace: Trace) -> None:
+def carried(case: Case, signature: Signature, basic: Basic, best: datetime, trace: Trace) -> None:
     """What a level promises: the status that the signature carries is itself enough (EN 319 122-1, 132-1, 142-1: the levels with long-term data)."""
     level = case.policy.status.embedded
     if level is Level.IGNORE or not signature.level.endswith(_CARRIES_STATUS):

@@ -6,7 +6,7 @@ from datetime import datetime
 from trust.model import Cert, Id, Signature
 from verifier.chains import facts
 from verifier.poe import Proofs
-from verifier.policy import Level
+from verifier.policy import Freshness, Level
 from verifier.process.basic import Basic, reliable_at
 from verifier.process.chain import Chain, Kind, Problem, is_fresh, latest_answer, status_materials
 from verifier.process.context import Case, Purpose
@@ -26,6 +26,8 @@ class Past:
     basic: Basic
     current: Status
     """The current time status: what the processes before concluded."""
+    used_at: datetime | None = None
+    """Of a stamp: the time that it states."""
 
 
 def validate_past(case: Case, subject: Past, proofs: Proofs, trace: Trace) -> Status:
@@ -82,10 +84,17 @@ def _slid(case: Case, subject: Past, usable: tuple[Answer, ...], proofs: Proofs,
                 latest = latest_answer(found)
         if latest is not None and latest.revoked_at is not None:
             control = min(control, latest.revoked_at)
-        elif latest is not None and not is_fresh(case, latest, control):
+        elif latest is not None and not is_fresh(case, latest, freshness_time(case, control, proofs.of(subject.thing), subject.used_at)):
             control = min(control, latest.this_update)
         control = min(control, _weakened(case, chain, index, latest, control))
     trace.note(True, "5.6.2.2", None, f"control time is {control:%Y-%m-%dT%H:%M:%SZ}")
+    return control
+
+
+def freshness_time(case: Case, control: datetime, best: datetime, used_at: datetime | None) -> datetime:
+    """When status must have been fresh: at the control time, or, where the policy says so, when the certificate was used."""
+    if case.policy.status.freshness is Freshness.AT_USE:
+        return min(control, best if used_at is None else used_at)
     return control
 
 

@@ -1,5 +1,6 @@
 """The trace of requirements: what was asked, by which clause, and with what outcome. It is the detailed report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from verifier.policy import Level
@@ -78,3 +79,12 @@ class Trace:
     def conclude(self, clause: str, what: str, status: Status) -> None:
         """The conclusion of a block, for the report."""
         self.steps.append(Step(clause, what, status.passed, status.indication, status.sub_indication, self.about))
+
+
+def run(block: Callable[[], None]) -> Status:
+    """The status of a building block: PASSED unless a requirement concluded it."""
+    try:
+        block()
+    except Concluded as done:
+        return done.status
+    return PASSED
