@@ -13,8 +13,8 @@ from verifier.formats import Reader, asic, cades, cose, ers, jades, pades, tst, 
 HEAD = 4096
 """Bytes that a reader may look at before it claims a document."""
 
-READERS: tuple[Reader, ...] = (pades, tst, cades, ers, xades, asic, jades, cose)
-"""In the order of asking: a time-stamp token is also a CMS, an XML evidence record is also XML."""
+READERS: tuple[Reader, ...] = (pades, ers, tst, cades, xades, asic, jades, cose)
+"""In the order of asking: an evidence record holds a time-stamp token near its beginning, a token is also a CMS, an XML record is also XML."""
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:

@@ -230,16 +230,16 @@ def from_json(value: Any) -> Serialization:
     """RFC 7515 section 7.2, general and flattened, from the parsed object."""
     if not isinstance(value, dict):
         raise Malformed("JWS is a JSON object, got something else")
-    payload = value.get("payload")
-    faults = []
+    payload, faults = value.get("payload"), []
+    extra = set[str]()
     if payload is not None and not isinstance(payload, str):
-        faults.append("payload is not a string")
-        payload = None
+        # What is no string was not signed as a payload: it is a member like any other that stands beside.
+        payload, extra = None, {"payload"}
     if "signatures" not in value:
         if "signature" not in value:
             return Serialization("none", ())
         known = {"payload", "protected", "header", "signature"}
-        return Serialization("flattened", (_jws(value, payload),), tuple(faults), tuple(sorted(value.keys() - known)))
+        return Serialization("flattened", (_jws(value, payload),), (), tuple(sorted(extra | value.keys() - known)))
     entries = value["signatures"]
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise Malformed("`signatures` is an array of objects, got something else")
@@ -251,7 +251,7 @@ def from_json(value: Any) -> Serialization:
     signatures = tuple(_jws(entry, payload) for entry in entries if entry.get("signature") is not None)
     if len({s.b64 for s in signatures}) > 1:
         faults.append("b64 differs between the signatures of one payload (RFC 7797 section 3)")
-    return Serialization("general", signatures, tuple(faults), tuple(sorted(value.keys() - {"payload", "signatures"})))
+    return Serialization("general", signatures, tuple(faults), tuple(sorted(extra | value.keys() - {"payload", "signatures"})))
 
 
 def _jws(entry: dict[str, Any], payload: str | None) -> Jws:

@@ -137,7 +137,7 @@ def _stamps(record: EvidenceRecord, tokens: Sequence[Token], judged: Sequence[Ju
         else:
             present = (each.ids() for each, inside in zip(subjects, verdict.objects, strict=False) if inside)
             covers = frozenset[Id]().union(*present, *(of_token(t) for t in tokens[:at] if verdict.linked))
-        made.append(Stamp(token, StampKind.EVIDENCE_RECORD, sound, covers if sound else frozenset(), found=verdict.linked is not False))
+        made.append(Stamp(token, StampKind.EVIDENCE_RECORD, sound, covers if sound else frozenset()))
     return tuple(made)
 
 

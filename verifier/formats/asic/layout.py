@@ -140,5 +140,5 @@ def _shape(parts: Layout) -> Iterator[Defect]:
         yield Defect(_CLAUSE + "4.4.3", "ASiC-E holds no file beside META-INF and mimetype")
     if parts.xades and MANIFEST not in parts.other and not parts.manifests:
         yield Defect(_CLAUSE + "4.4.3.1", "ASiC-E with XAdES holds META-INF/manifest.xml, got none")
-    if parts.cades and not parts.manifests:
-        yield Defect(_CLAUSE + "4.4.3.2", "ASiC-E with CAdES holds an ASiCManifest, got none")
+    if (parts.cades or parts.tokens) and not parts.manifests:
+        yield Defect(_CLAUSE + "4.4.3.2", "ASiC-E with CAdES or time-stamps holds an ASiCManifest, got none")

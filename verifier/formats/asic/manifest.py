@@ -56,7 +56,7 @@ def manifests(parts: Layout) -> tuple[tuple[Manifest, ...], tuple[Defect, ...]]:
         try:
             found.append(manifest(name, parts.container.read(name, MAX_MANIFEST)))
         except Malformed as error:
-            defects.append(Defect(_CLAUSE, f"manifest cannot be read: {error}", fatal=False))
+            defects.append(Defect(_CLAUSE, f"manifest cannot be read: {error}"))
     return tuple(found), tuple(defects)
 
 

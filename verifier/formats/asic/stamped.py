@@ -67,10 +67,11 @@ def placed(parts: Layout, manifests: Sequence[Manifest], file: TokenFile, of: In
     if not _imprinted(parts, file.token, chosen.name) and (chained := _chained(parts, file.token, of)) is not None:
         return replace(chained, manifest=chosen.name)
     entries = references(parts, chosen)
-    intact = _imprinted(parts, file.token, chosen.name) and bool(entries) and all(r.found and r.intact for r in entries)
-    top = Reference(chosen.name, True, _imprinted(parts, file.token, chosen.name), Scope.MANIFEST, file.token.imprint)
+    imprinted = _imprinted(parts, file.token, chosen.name)
+    intact = imprinted and bool(entries) and all(r.found and r.intact for r in entries)
+    top = Reference(chosen.name, True, imprinted, Scope.MANIFEST, file.token.imprint)
     covers = frozenset[Id]().union(of(chosen.name), *(of(r.name) for r in entries)) if intact else frozenset[Id]()
-    found = all(r.found for r in entries)
+    found = not imprinted or all(r.found for r in entries)
     # One over signatures and time-stamps prolongs them; one over files states something of them.
     prolongs = any(r.name.removeprefix("/") in (*parts.cades, *parts.xades, *parts.tokens, *parts.records) for r in entries)
     kind = StampKind.ARCHIVE if prolongs else StampKind.CONTAINER

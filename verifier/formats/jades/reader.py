@@ -60,7 +60,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
 
 def _uncovered(found: Serialization, contents: Sequence[Content], detached: Sequence[Document]) -> tuple[Uncovered, ...]:
     """Files that were given and that nothing signs, and members beside the signature, which RFC 7515 section 7.2.1 tells readers to ignore."""
-    extra = [Uncovered(_shown(name), "a member that stands beside the signature", grave=False) for name in found.extra]
+    extra = [Uncovered(_shown(name), "a member that stands beside the signature", grave=name == "payload") for name in found.extra]
     if found.kind == "none" or not contents:
         return tuple(extra)
     covered = {id(d) for of in contents for d in of.documents} | {i for of in contents for i in of.ids}
