@@ -234,6 +234,7 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
     import uvicorn
 
     from trust.edge.settings import KERNEL_CLOCK
+    from trust.edge.web import logging_to
 
     if house.instance.settings.tsa.clock != KERNEL_CLOCK:
         click.echo(f"beware: {house.instance.settings.tsa.clock}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
@@ -249,7 +250,8 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
         application, loop="uvloop", http="httptools", ws="none", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=30
     )
     try:
-        Server(config).run(sockets=[listener])
+        with logging_to(sys.stderr):
+            Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
 

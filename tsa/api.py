@@ -24,6 +24,9 @@ QUERY = b"application/timestamp-query"
 REPLY = b"application/timestamp-reply"
 PEM = b"application/pem-certificate-chain"
 
+DRAINED = 8 << 20
+"""Bytes of a refused body that are read and thrown away."""
+
 _LOG = logging.getLogger("kakuin.tsa")
 
 
@@ -70,7 +73,8 @@ class Endpoint:
         try:
             body = await self._body(scope["headers"], receive)
         except KakuinError as error:
-            # The body may not have been read to its end, so the connection cannot be used again.
+            await _drain(receive)
+            # The body may still not have been read to its end, so the connection cannot be used again.
             await _problem(send, error, ((b"connection", b"close"),))
             return
         if body is None:
@@ -130,6 +134,16 @@ def front(endpoint: Endpoint, application: Application) -> Application:
             await application(scope, receive, send)
 
     return serve
+
+
+async def _drain(receive: Receive) -> None:
+    """Throw away what a refused client is still sending, up to a limit: one that is cut off while it sends never reads why."""
+    thrown = 0
+    while thrown < DRAINED:
+        message = await receive()
+        thrown += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
 
 
 async def _other(scope: Scope, receive: Receive, send: Send) -> None:
