@@ -98,10 +98,14 @@ def parse(data: bytes) -> Tree:
         if (count := data.count(mark)) > MAX_MARKUP:
             raise Malformed(f"at most {MAX_MARKUP} characters {mark.decode()} expected in an xml document, got {count}")
     _refuse_doctype(data)
+    parser = _parser()
     try:
-        root = etree.fromstring(data, _parser())
+        root = etree.fromstring(data, parser)
     except (etree.LxmlError, ValueError, LookupError) as error:
         raise Malformed("not a well-formed xml document") from error
+    # lxml looks at the last entry alone: a warning after it hides an error of namespaces (one attribute twice under two prefixes).
+    if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.error_log):
+        raise Malformed("not a namespace-well-formed xml document")
     if root is None or root.getroottree().docinfo.internalDTD is not None:
         raise Malformed("document type declarations are not read")
     return indexed(root)

@@ -11,19 +11,11 @@ from typing import Any, Final
 from lxml import etree
 
 from trust.codecs.xml.c14n import DEFAULT, canonicalize, method_of
-from trust.codecs.xml.names import BASE64, DS, ENVELOPED, FILTER2, XPATH, decode, ds, text_of
+from trust.codecs.xml.names import BASE64, ENVELOPED, FILTER2, XPATH, decode, ds, text_of
 from trust.codecs.xml.nodes import Chosen, NodeSet
 from trust.codecs.xml.parse import Tree, parse
-from trust.codecs.xml.xpath import (
-    Attribute,
-    Budget,
-    Namespace,
-    Query,
-    Text,
-    attributes_of,
-    everything,
-    namespaces_of,
-)
+from trust.codecs.xml.xpath import Budget, Query
+from trust.codecs.xml.xpath_nodes import Attribute, Namespace, Text, attributes_of, everything, is_element, namespaces_of
 from trust.errors import Malformed, Unacceptable
 
 Data = NodeSet | bytes
@@ -228,13 +220,9 @@ def _filter2(transform: Any, nodes: NodeSet) -> NodeSet:
         if not isinstance(found, list):
             raise Malformed("xpath filter selects no node set")
         filters.append(_Filter(operation, frozenset(found)))
-    if nodes.chosen is None and all(f.operation == "subtract" and all(_is_element(r) for r in f.roots) for f in filters):
+    if nodes.chosen is None and all(f.operation == "subtract" and all(is_element(r) for r in f.roots) for f in filters):
         return nodes.without(*(root for f in filters for root in f.roots))
     return _picked(nodes, _filtered(nodes, filters, budget))
-
-
-def _is_element(node: Any) -> bool:
-    return not isinstance(node, Tree | tuple) and isinstance(node.tag, str)
 
 
 def _filtered(nodes: NodeSet, filters: list[_Filter], budget: Budget) -> Iterable[Any]:
@@ -265,6 +253,3 @@ def _filtered(nodes: NodeSet, filters: list[_Filter], budget: Budget) -> Iterabl
             chosen = f(chosen, inside)
         if chosen:
             yield node
-
-
-__all__ = ["DS", "Data", "apply", "octets"]

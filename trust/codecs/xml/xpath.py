@@ -13,6 +13,7 @@ from lxml import etree
 
 from trust.codecs.xml.names import split
 from trust.codecs.xml.parse import Tree
+from trust.codecs.xml.xpath_nodes import AXES, Attribute, Namespace, Node, Text, everything, identity, is_element, is_kind
 from trust.codecs.xml.xpath_syntax import Expression, parse_xpath
 from trust.errors import Malformed, Unacceptable
 
@@ -20,26 +21,6 @@ STEPS: Final = 300_000
 """Nodes looked at for one transform: about half a second."""
 
 
-class Text(NamedTuple):
-    """The text before an element's first child, or (tail) after a node."""
-
-    owner: Any
-    tail: bool
-
-
-class Attribute(NamedTuple):
-    owner: Any
-    key: str
-
-
-class Namespace(NamedTuple):
-    owner: Any
-    prefix: str | None
-    uri: str
-
-
-Node = Any
-"""A Tree (the root node), an lxml element, comment or processing instruction, a Text, an Attribute or a Namespace."""
 Value = list[Node] | str | float | bool
 
 
@@ -144,14 +125,14 @@ class Query:
         if kind == "text":
             return isinstance(node, Text)
         if kind == "comment":
-            return _is(node, etree.Comment)
+            return is_kind(node, etree.Comment)
         if kind == "processing-instruction":
-            return _is(node, etree.PI) and (len(test) == 1 or node.target == test[1])
+            return is_kind(node, etree.PI) and (len(test) == 1 or node.target == test[1])
         if axis == "attribute":
             return isinstance(node, Attribute) and self._named(split(node.key), test)
         if axis == "namespace":
             return isinstance(node, Namespace) and (test[2] == "*" or (not test[1] and node.prefix == test[2]))
-        return _element(node) and self._named(split(node.tag), test)
+        return is_element(node) and self._named(split(node.tag), test)
 
     def _named(self, name: tuple[str, str], test: tuple[str, ...]) -> bool:
         _, prefix, local = test
@@ -200,7 +181,7 @@ class Query:
             text = node.uri
         elif isinstance(node, Tree):
             text = str(_STRING(node.root))
-        elif _element(node):
+        elif is_element(node):
             text = str(_STRING(node))
         else:
             text = str(node.text or "")
@@ -220,10 +201,10 @@ class Query:
         """The first in document order."""
         if len(nodes) == 1:
             return nodes[0]
-        wanted = set(map(_key, nodes))
+        wanted = set(map(identity, nodes))
         for node in everything(self.tree):
             self.budget.spend()
-            if _key(node) in wanted:
+            if identity(node) in wanted:
                 return node
         raise Unacceptable("xpath needs the order of nodes that have none")
 
@@ -312,124 +293,8 @@ def _as_number(value: Any) -> float:
     return float(value) if isinstance(value, bool | float) else _float(value)
 
 
-def _element(node: Node) -> bool:
-    return not isinstance(node, Tree | tuple) and isinstance(node.tag, str)
-
-
-def _is(node: Node, kind: Any) -> bool:
-    return not isinstance(node, Tree | tuple) and node.tag is kind
-
-
-def _key(node: Node) -> Any:
-    return node if isinstance(node, tuple) else id(node)
-
-
 def _unique(nodes: list[Node]) -> list[Node]:
-    return list({_key(n): n for n in nodes}.values())
-
-
-def _parent(node: Node, tree: Tree) -> Node | None:
-    if isinstance(node, Tree):
-        return None
-    if isinstance(node, Text):
-        if not node.tail:
-            return node.owner
-        node = node.owner
-    elif isinstance(node, tuple):
-        return node[0]
-    parent = node.getparent()
-    return tree if parent is None else parent
-
-
-def _children(node: Node, _tree: Tree) -> Iterator[Node]:
-    if isinstance(node, Tree):
-        yield from node.prolog()
-        yield node.root
-        yield from node.epilog()
-    elif _element(node):
-        if node.text:
-            yield Text(node, tail=False)
-        for child in node:
-            yield child
-            if child.tail:
-                yield Text(child, tail=True)
-
-
-def _descendants(node: Node, tree: Tree) -> Iterator[Node]:
-    stack = [_children(node, tree)]
-    while stack:
-        child = next(stack[-1], None)
-        if child is None:
-            stack.pop()
-            continue
-        yield child
-        if _element(child):
-            stack.append(_children(child, tree))
-
-
-def _ancestors(node: Node, tree: Tree) -> Iterator[Node]:
-    parent = _parent(node, tree)
-    while parent is not None:
-        yield parent
-        parent = _parent(parent, tree)
-
-
-def _siblings(node: Node, tree: Tree, *, after: bool) -> Iterator[Node]:
-    parent = None if isinstance(node, Attribute | Namespace) else _parent(node, tree)
-    if parent is None:
-        return
-    row = list(_children(parent, tree))
-    at = next(i for i, n in enumerate(row) if _key(n) == _key(node))
-    yield from row[at + 1 :] if after else reversed(row[:at])
-
-
-def _beyond(node: Node, tree: Tree, *, after: bool) -> Iterator[Node]:
-    """The axes following and preceding."""
-    if isinstance(node, Attribute | Namespace):
-        raise Unacceptable("xpath axis from an attribute is not offered")
-    for level in (node, *_ancestors(node, tree)):
-        for sibling in _siblings(level, tree, after=after):
-            below = list(_descendants(sibling, tree))
-            yield from (sibling, *below) if after else (*reversed(below), sibling)
-
-
-def attributes_of(node: Node) -> Iterator[Attribute]:
-    if _element(node):
-        for key in node.attrib:
-            yield Attribute(node, key)
-
-
-def namespaces_of(node: Node) -> Iterator[Namespace]:
-    if _element(node):
-        for prefix, uri in node.nsmap.items():
-            if uri and prefix != "xml":
-                yield Namespace(node, prefix, uri)
-
-
-def everything(tree: Tree) -> Iterator[Node]:
-    """All nodes in document order, the root node first, an element's namespaces and attributes after it."""
-    yield tree
-    for node in _descendants(tree, tree):
-        yield node
-        yield from namespaces_of(node)
-        yield from attributes_of(node)
-
-
-AXES: Final[Mapping[str, Callable[[Node, Tree], Iterable[Node]]]] = {
-    "child": _children,
-    "descendant": _descendants,
-    "descendant-or-self": lambda n, t: (m for part in ((n,), _descendants(n, t)) for m in part),
-    "self": lambda n, _: (n,),
-    "parent": lambda n, t: (p for p in (_parent(n, t),) if p is not None),
-    "ancestor": _ancestors,
-    "ancestor-or-self": lambda n, t: (m for part in ((n,), _ancestors(n, t)) for m in part),
-    "attribute": lambda n, _: attributes_of(n),
-    "namespace": lambda n, _: namespaces_of(n),
-    "following-sibling": lambda n, t: _siblings(n, t, after=True),
-    "preceding-sibling": lambda n, t: _siblings(n, t, after=False),
-    "following": lambda n, t: _beyond(n, t, after=True),
-    "preceding": lambda n, t: _beyond(n, t, after=False),
-}
+    return list({identity(n): n for n in nodes}.values())
 
 
 class _Function(NamedTuple):
@@ -447,12 +312,12 @@ def _name(node: Node | None, part: str) -> str:
             keys = list(node.owner.attrib)
             return str(etree.XPath("name(@*[$i])")(node.owner, i=keys.index(node.key) + 1))
         return space if part == "space" else local
-    if node is not None and _element(node):
+    if node is not None and is_element(node):
         space, local = split(node.tag)
         if part == "name" and node.prefix:
             return f"{node.prefix}:{local}"
         return space if part == "space" else local
-    if node is not None and part != "space" and _is(node, etree.PI):
+    if node is not None and part != "space" and is_kind(node, etree.PI):
         return str(node.target)
     return ""
 
