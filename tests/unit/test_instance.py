@@ -168,7 +168,7 @@ def test_an_interrupted_create_is_run_again(tmp_path: Path, monkeypatch: pytest.
     """The power goes at each use of each step in turn; the next run makes a whole instance every time."""
     real: Callable[..., Any] = getattr(module, step)
     interruptions = 0
-    for last in (0, 2, 4):
+    for last in (0, 3):
         folder = tmp_path / f"i{last}"
         calls = iter(range(100))
 

@@ -16,6 +16,7 @@ from trust.edge.clock import kernel_clock
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
 from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, PASSPHRASE_FILE, Instance
+from trust.edge.landlock import version
 from trust.edge.settings import DEVELOPMENT_CLOCK, Settings
 from trust.errors import KakuinError
 from trust.ports import Clock
@@ -58,6 +59,7 @@ def diagnose(folder: Path, secret: bytes | None = None, *, clock: Clock = machin
         *_clock(settings),
         *_space(folder),
         *_port(settings),
+        _confinement(),
     ]
 
 
@@ -218,3 +220,10 @@ def _port(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding("port", ok=True, detail=f"{host} port {port} is free")
+
+
+def _confinement() -> Finding:
+    if version():
+        return Finding("confinement", ok=True, detail="documents are read where no file, network or process can be reached (Landlock)")
+    detail = "this kernel has no Landlock: documents are read within limits of memory and time alone"
+    return Finding("confinement", ok=True, detail=detail, remedy="run the service under a user of its own, or on Linux 5.13 or newer with Landlock")

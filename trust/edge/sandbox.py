@@ -1,8 +1,9 @@
 """Work on strangers' files, in a process that has nothing to lose.
 
-One small server process has imported what the work needs; each job is a fork of it (about ten milliseconds), with limits on memory, processor
-time and wall-clock time, a bare environment and no key. What it needs of the parent (a signature, a stamp, a status) it asks for over a socket.
-Its answer is treated as a stranger's: see trust.edge.wire.
+One small server process has imported what the work needs; each job is a fork of it (about five milliseconds), with limits on memory, processor
+time and wall-clock time, a bare environment and no key. Where the kernel has Landlock it opens no file but code and what came with the job, reaches
+no network, and cannot look into another process. What it needs of the parent (a signature, a stamp, a status) it asks for over a socket. Its answer
+is treated as a stranger's: see trust.edge.wire.
 """
 
 import contextlib
@@ -48,6 +49,8 @@ _ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 
 _START_SECONDS = 60.0
 """For the imports. They take one or two seconds; a machine that needs more than a minute is out of order."""
+_PATIENCE = 4
+"""Times the processor time, by the wall clock: a loaded machine is no fault of the document."""
 _MOST_CALLS = 1000
 """Calls of one job to its parent. A seal with all its long-term data needs about ten."""
 _END_SECONDS = 5.0
@@ -60,8 +63,9 @@ class Sandbox:
     def __init__(
         self, preload: Sequence[str], *, memory_bytes: int = 1 << 30, seconds: float = 30.0, jobs: int | None = None, answer_bytes: int = 64 << 20
     ) -> None:
-        """`preload`: modules that jobs need. Limits of one job: `memory_bytes` beyond the imports; `seconds` of processor time and twice that by the
-        wall clock, not counting what its calls take in the parent; `answer_bytes` of what it says. `jobs` run at once (one for each processor).
+        """`preload`: modules that jobs need. Limits of one job: `memory_bytes` beyond the imports; `seconds` of processor time and four times that
+        by the wall clock, not counting what its calls take in the parent; `answer_bytes` of what it says. `jobs` run at once (one for each
+        processor).
         """
         self._preload = list(preload)
         self._memory_bytes = memory_bytes
@@ -132,11 +136,11 @@ class Sandbox:
     def _ask(self, job: bytes, luggage: Luggage, calls: Mapping[str, Callable[..., Any]]) -> Any:
         with self._started() as (sock, ended, kill):
             try:
-                return _Exchange(sock, self._seconds * 2, self._answer_bytes).answer(job, luggage, calls)
+                return _Exchange(sock, self._seconds * _PATIENCE, self._answer_bytes).answer(job, luggage, calls)
             except EOFError:
                 raise _obituary(ended, self._seconds) from None
             except TimeoutError:
-                raise TooLarge(f"work on this input took over {self._seconds * 2:g} seconds") from None
+                raise TooLarge(f"work on this input took over {self._seconds * _PATIENCE:g} seconds") from None
             finally:
                 kill()  # nothing happens when it has ended by itself
 

@@ -17,10 +17,11 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from trust.edge.landlock import confine
 from trust.edge.wire import decode, encode
 from trust.errors import KakuinError, TooLarge
 
@@ -68,6 +69,7 @@ def main(control_fd: int, memory_bytes: int, seconds: float, answer_bytes: int, 
     """Import, then fork a child for each job until the parent is gone."""
     for name in preload:
         importlib.import_module(name)
+    readable = _readable()
     gc.collect()
     gc.freeze()  # what is imported stays in pages that the children share
     control = socket.socket(fileno=control_fd)
@@ -111,7 +113,7 @@ def main(control_fd: int, memory_bytes: int, seconds: float, answer_bytes: int, 
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for handle in (control.detach(), woken, waker, ended, *(pipe for _, pipe in running.values())):
                 os.close(handle)
-            _child(theirs, memory_bytes, seconds, answer_bytes)
+            _child(theirs, memory_bytes, seconds, answer_bytes, readable)
         os.close(theirs)
         running[job] = (pid, ended)
 
@@ -126,11 +128,11 @@ def _reap(running: dict[int, tuple[int, int]]) -> None:
             del running[job]
 
 
-def _child(handle: int, memory_bytes: int, seconds: float, answer_bytes: int) -> NoReturn:
+def _child(handle: int, memory_bytes: int, seconds: float, answer_bytes: int, readable: Sequence[Path]) -> NoReturn:
     try:
         _confine(memory_bytes, seconds)
         with socket.socket(fileno=handle) as sock:
-            send(sock, _answer(sock, answer_bytes))
+            send(sock, _answer(sock, answer_bytes, readable))
     except MemoryError:
         os._exit(SPENT)
     except (EOFError, OSError, KakuinError):
@@ -163,10 +165,11 @@ def _confine(memory_bytes: int, seconds: float) -> None:
         resource.setrlimit(what, (min(soft, ceiling), ceiling))
 
 
-def _answer(sock: socket.socket, answer_bytes: int) -> bytes:
+def _answer(sock: socket.socket, answer_bytes: int, readable: Sequence[Path]) -> bytes:
     """Do the job that comes over the socket; the frame that says how it went."""
     try:
-        target, args, names = _job(sock)
+        target, args, names, files = _job(sock)
+        confine(readable, files)
         module, _, attribute = target.partition(":")
         function = getattr(importlib.import_module(module), attribute)
         done = encode((DONE, function(*args, **{name: _proxy(sock, name) for name in names})))
@@ -187,17 +190,34 @@ def _answer(sock: socket.socket, answer_bytes: int) -> bytes:
         return encode((FAILED, f"{type(error).__name__} at {where}"))
 
 
-def _job(sock: socket.socket) -> tuple[str, tuple[Any, ...], tuple[str, ...]]:
+def _job(sock: socket.socket) -> tuple[str, tuple[Any, ...], tuple[str, ...], list[tuple[int, bool]]]:
+    """What to call, with what, which calls are served, and the files that came along."""
     head, handles, _, _ = socket.recv_fds(sock, LENGTH.size, MOST_FILES)
     if len(head) < LENGTH.size:
         raise EOFError
     (length,) = LENGTH.unpack(head)
+    files: list[tuple[int, bool]] = []
 
     def opener(index: int, writable: bool) -> BinaryIO:
+        files.append((handles[index], writable))
         return os.fdopen(handles[index], "r+b" if writable else "rb")
 
     target, args, names = decode(_exactly(sock, length), opener)
-    return target, args, names
+    return target, args, names, files
+
+
+_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ssl", "/etc/fonts", "/etc/localtime", "/etc/mime.types", "/etc/ld.so.cache", os.devnull, "/dev/urandom")
+
+
+def _readable() -> tuple[Path, ...]:
+    """Where code and its data lie. Not the whole of sys.path: an instance may lie beside the code."""
+    prefixes = tuple(Path(name) for name in sorted({*_SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix}))
+    places: set[Path] = set()
+    for name, module in list(sys.modules.items()):
+        if "." not in name:
+            file = getattr(module, "__file__", None)
+            places.update(Path(place) for place in (*getattr(module, "__path__", ()), *([file] if file else ())))
+    return prefixes + tuple(sorted(place for place in places if not any(place.is_relative_to(prefix) for prefix in prefixes)))
 
 
 def _proxy(sock: socket.socket, name: str) -> Callable[..., Any]:

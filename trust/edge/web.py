@@ -193,7 +193,7 @@ async def _http(_: Request, error: Exception) -> Response:
     details = {404: "there is nothing at this address", 405: "the method is not one that this address answers"}
     return _problem(
         _HTTP_SLUGS.get(status, status.phrase.lower().replace(" ", "-")),
-        status.phrase,
+        status.phrase.capitalize(),
         status,
         details.get(status, str(error.detail).lower()),
         {},
