@@ -1,6 +1,6 @@
 """The verifier's figures over a validation corpus, beside EU DSS and the makers of the files: one command, and floors under which CI fails.
 
-    python bench/corpus.py [corpus|forged]… [--policy eu] [--format PAdES]… [--at-least bench/figures.toml] [--answers FILE] [--wrong FILE]
+    python bench/corpus.py [corpus|forged]… [--policy eu]… [--format PAdES]… [--at-least bench/figures.toml] [--answers FILE] [--wrong FILE]
 
 Jobs go through `kakuin verify --batch -` as anybody's would; `corpus.py compare` of the oracle beside the corpora counts. Nothing touches a network.
 """
@@ -101,27 +101,27 @@ def by_format(corpus: Path, wrong: list[dict[str, object]]) -> str:
     return "\n".join(f"  {figure}: {', '.join(each)}" for figure, each in sorted(table.items()))
 
 
-def measure(name: str, options: argparse.Namespace, floors: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+def measure(name: str, policy: str, options: argparse.Namespace, floors: dict[str, dict[str, dict[str, dict[str, float]]]]) -> list[str]:
     corpus = SHARED / name
     with tempfile.TemporaryDirectory() as folder:
         answers = options.answers or Path(folder) / "answers.jsonl"
-        answered(corpus, options.format, options.policy, answers)
+        answered(corpus, options.format, policy, answers)
         printed, wrong = compared(corpus, answers)
-        print(f"== {name}, policy {options.policy}")
+        print(f"== {name}, policy {policy}")
         print(printed, end="")
         print(ours(corpus, answers))
     if wrong:
         print("disagreements, by figure and format:\n" + by_format(corpus, wrong))
     if options.wrong:
         with options.wrong.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps({"corpus": name, **w}, ensure_ascii=False) + "\n" for w in wrong)
-    return [f"{name}: {line}" for line in fallen(figures(printed), floors.get(name, {}).get(options.policy, {}))]
+            out.writelines(json.dumps({"corpus": name, "policy": policy, **w}, ensure_ascii=False) + "\n" for w in wrong)
+    return [f"{name}, {policy}: {line}" for line in fallen(figures(printed), floors.get(name, {}).get(policy, {}))]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="*", default=["corpus", "forged"], help="folders of ../shared (default: both)")
-    parser.add_argument("--policy", default="eu")
+    parser.add_argument("--policy", action="append", help="validation policies (default: eu)")
     parser.add_argument("--format", action="append", default=[], help="only formats whose name contains this")
     parser.add_argument("--at-least", type=Path, help="floors (TOML): exit 1 when a figure is worse")
     parser.add_argument("--answers", type=Path, help="keep the answers there")
@@ -132,7 +132,7 @@ def main() -> int:
     if options.wrong:
         options.wrong.unlink(missing_ok=True)
     floors = tomllib.loads(options.at_least.read_text("utf-8")) if options.at_least else {}
-    worse = [line for name in options.corpora for line in measure(name, options, floors)]
+    worse = [line for name in options.corpora for policy in options.policy or ["eu"] for line in measure(name, policy, options, floors)]
     for line in worse:
         print("FALLEN  " + line)
     return 1 if worse else 0
