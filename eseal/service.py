@@ -18,7 +18,7 @@ from eseal.draft import Draft, Span, assembled
 from eseal.drafting import Holder
 from eseal.spec import MEDIA_TYPE, Level, Packaging, Spec
 from trust.edge.spool import IN_MEMORY, Spool
-from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
+from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
 from trust.ports import Clock, Key, Stamper, Status, StatusSource
 
@@ -29,6 +29,8 @@ MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 5, 8
 """Calls that one seal may make: a signature once more for want of room, stamps likewise with the archive's, status of each chain."""
 LARGEST_SIGNED = 1 << 16
 """Bytes of signed attributes."""
+LONGEST_WARNING = 200
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,10 @@ class Sealer:
 
     def _checked(self, sealed: Document, document: Document, spec: Spec, draft: Draft) -> None:
         with Spool() as spool:
-            finding = self.check(_solid(sealed, spool), (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
+            try:
+                finding = self.check(_solid(sealed, spool), (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
+            except (Malformed, TooLarge) as error:
+                raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
         if finding.passed and finding.level.endswith(f"-BASELINE-{spec.level.removeprefix('B-')}"):
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
@@ -190,8 +195,13 @@ def _sound(draft: Draft, document: Document, spec: Spec) -> None:
             raise Malformed("the seal that was made is not bytes")
     if at != (0 if spec.packaging is Packaging.DETACHED else document.size):
         raise Malformed("the seal that was made does not hold the document")
-    if not all(isinstance(s, bytes) for s in (draft.signature, *draft.stamps)) or not all(isinstance(w, str) for w in draft.warnings):
+    if not all(isinstance(s, bytes) for s in (draft.signature, *draft.stamps)) or not all(map(_sound_warning, draft.warnings)):
         raise Malformed("the seal that was made is not well formed")
+
+
+def _sound_warning(text: object) -> bool:
+    """A line that may stand in a header, a terminal or a log."""
+    return isinstance(text, str) and text.isascii() and text.isprintable() and len(text) <= LONGEST_WARNING
 
 
 def _at_most(count: int, what: str, call: Callable[..., T]) -> Callable[..., T]:

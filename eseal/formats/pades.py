@@ -203,6 +203,8 @@ def _unlock(reader: PdfFileReader, password: str | None) -> None:
         return
     if password is None:
         raise Unacceptable("the PDF is encrypted: sealing it needs its password")
+    if reader.security_handler.pdf_mac_enabled:
+        raise Unacceptable("the PDF is protected by an integrity code of its own (ISO/TS 32004), which a seal would break")
     entry = reader.decrypt(password)
     if entry.status is AuthStatus.FAILED:
         raise Unacceptable("the password does not open this PDF")
@@ -364,11 +366,20 @@ def _hold(writer: _Writer, found: Status) -> None:
     ):
         there = _entry(store, entry)
         kept = list(there) if isinstance(there, generic.ArrayObject) else []
-        held = {stream.data for stream in (item.get_object() for item in kept) if isinstance(stream, generic.StreamObject)}
+        held = {_content(item) for item in kept}
         kept += [writer.add_object(generic.StreamObject(stream_data=der)) for der in objects if der not in held]
         if kept:
             store[pdf_name(entry)] = generic.ArrayObject(kept)
     writer.update_container(store)
+
+
+def _content(item: Any) -> bytes | None:
+    """Of a stream that the document holds; None where it is broken, which is no reason to refuse a seal."""
+    try:
+        stream = item.get_object()
+        return bytes(stream.data) if isinstance(stream, generic.StreamObject) else None
+    except Exception:  # noqa: BLE001  # whatever a broken filter raises
+        return None
 
 
 def _response(answer: Ocsp) -> bytes:

@@ -214,6 +214,18 @@ def test_a_password_for_reading_is_not_one_for_sealing() -> None:
     assert sealed(data, "B-B", spec={"password": "owner"})
 
 
+def test_a_document_under_an_integrity_code_is_left_alone() -> None:
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.pdf_utils.writer import copy_into_new_writer
+
+    writer = copy_into_new_writer(PdfFileReader(io.BytesIO(PDF)))
+    writer.encrypt("owner", "user", pdf_mac=True)
+    out = io.BytesIO()
+    writer.write(out)
+    with pytest.raises(Unacceptable, match="ISO/TS 32004"):
+        sealed(out.getvalue(), spec={"password": "owner"})
+
+
 def test_a_password_that_is_not_needed_is_a_mistake() -> None:
     with pytest.raises(Unacceptable, match="not encrypted"):
         sealed(PDF, spec={"password": "x"})

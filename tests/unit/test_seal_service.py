@@ -118,6 +118,17 @@ def test_what_our_verifier_does_not_pass_at_the_level_asked_for_is_not_given_out
     assert world.recorded == []
 
 
+def test_what_our_verifier_cannot_read_is_not_given_out() -> None:
+    world = World()
+
+    def unread(_sealed: Document, _detached: Sequence[Document], _signature: bytes) -> Finding:
+        raise Malformed("PDF is encrypted and needs a password")
+
+    with pytest.raises(Unacceptable, match="our own verifier cannot read the document, so it is not given out: PDF is encrypted"):
+        replace(world.sealer, check=unread).seal(Document.of(PDF), choose(PDF), NUMBER)
+    assert world.recorded == []
+
+
 def test_without_a_record_there_is_no_seal() -> None:
     world = World()
 
@@ -170,6 +181,9 @@ def lying(change: Callable[[Draft], Draft]) -> Callable[..., Any]:
         lambda d: replace(d, pieces=("text", *d.pieces)),
         lambda d: replace(d, signature="text"),
         lambda d: replace(d, warnings=(b"bytes",)),
+        lambda d: replace(d, warnings=("one\r\nSet-Cookie: two",)),
+        lambda d: replace(d, warnings=("角",)),
+        lambda d: replace(d, warnings=("x" * 201,)),
     ],
 )
 def test_the_confined_process_is_not_believed(change: Callable[[Draft], Draft]) -> None:
