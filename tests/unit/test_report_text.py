@@ -128,6 +128,14 @@ def test_an_unconfirmed_name_is_never_told_as_a_fact() -> None:
     assert "origin: not proved" in shown
 
 
+def test_requirements_that_were_not_met_are_told_as_such() -> None:
+    shown = " ".join(render(report(everything()["failed"])).split())
+    assert "not met: the signed digests are those of the data [notice.pdf] (5.2.7)" in shown
+    warned = ("there is one such reference (5.2.8)", "signed attributes are not DER encoded (5.2.2, RFC 5652 section 5.3)")
+    shown = " ".join(render(report(verdict(Conclusion.PASSED, signature_verdict(warnings=warned)))).split())
+    assert "not met: there is one such reference (5.2.8) signed attributes are not DER encoded" in shown
+
+
 def test_nothing_trusted_is_said_with_what_to_do() -> None:
     made = everything()["indeterminate"]
     assert "trusted certificates: 0" in render(report(made))

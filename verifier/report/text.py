@@ -3,6 +3,7 @@
 Everything that came from the file passes through `printable`: nothing in it can steer the terminal.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta, timezone
@@ -36,6 +37,7 @@ SHOWN = 12
 
 MOST = 40
 """Signatures, time-stamps or evidence records that are shown one by one."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Paint(StrEnum):
@@ -156,7 +158,8 @@ def _whole(report: Json, style: Style) -> Iterator[str]:
 def _reason(reason: Json, style: Style) -> str:
     if reason["code"] == "not-covered":  # what it is stands in a list of its own
         return printable(reason_text("not-covered", "", "", style.language))
-    return printable(reason_text(reason["code"], reason["subject"], reason["detail"], style.language))
+    subject = style.time(reason["subject"]) if _TIME.fullmatch(reason["subject"]) else reason["subject"]
+    return printable(reason_text(reason["code"], subject, reason["detail"], style.language))
 
 
 def _advice(report: Json, style: Style) -> list[str]:
@@ -207,7 +210,7 @@ def _signature(signature: Json, title: str, style: Style) -> Iterator[str]:
     yield from _field("why", _why(signature, style), style)
     yield from _field("proves", _proves(signature, style), style)
     yield from _field("chain", _chain(signature["chain"], style), style)
-    notes = [printable(w) for w in signature["warnings"]] or _defects(signature)
+    notes = [_unmet(w, style) for w in signature["warnings"]] or _defects(signature)
     ends = (signature["signer"] or {}).get("not_after")
     if _passed(signature) and not signature["proves"]["existence"]["proved"] and ends:
         notes.append(style.say(PHRASES["ends"], time=style.time(ends)))
@@ -296,9 +299,14 @@ def _why(judged: Json, style: Style) -> list[str]:
     failed = [s for s in judged["trace"] if not s["ok"] and s["indication"]]
     step = next((s for s in failed if s["sub_indication"] == judged["sub_indication"]), failed[-1] if failed else None)
     if step:
-        about = f" [{printable(step['about'])}]" if step["about"] else ""
-        said.append(f"{printable(step['what'])}{about} ({printable(step['clause'])})")
+        about = f" [{step['about']}]" if step["about"] else ""
+        said.append(_unmet(f"{step['what']}{about} ({step['clause']})", style))
     return said
+
+
+def _unmet(requirement: str, style: Style) -> str:
+    """A requirement that was not met; a broken rule of the format (clause 5.2.2) is told as the fact that it is."""
+    return printable(requirement) if "(5.2.2, " in requirement else style.say(PHRASES["unmet"], what=requirement)
 
 
 def _proves(signature: Json, style: Style) -> list[str]:
@@ -363,9 +371,7 @@ def in_short(report: Json, name: str, style: Style) -> str:
     outcome = "error" if "error" in report else report["conclusion"]
     word = padded(say(OUTCOMES[outcome], style.language), max(columns(say(w, style.language)) for w in OUTCOMES.values()))
     said = style.paint(word, PAINTS.get(outcome, Paint.BAD)) + "  " + printable(name)
-    why = [
-        printable(reason_text(r["code"], r["subject"], r["detail"], style.language)) for r in report.get("reasons", ()) if r["code"] not in REMARKS
-    ]
+    why = [_reason(r, style) for r in report.get("reasons", ()) if r["code"] not in REMARKS]
     if outcome == "error":
         why = [printable(report["error"]["text"])]
     elif outcome in ("passed", "nothing_signed"):

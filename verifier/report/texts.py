@@ -5,7 +5,7 @@
 
 import re
 
-from verifier.report.findings import Words
+from verifier.report.findings import FINDINGS, Words
 
 LANGUAGES = Words._fields
 
@@ -104,11 +104,11 @@ PHRASES = {
     "claimed-name": Words("{name} (as the certificate says; not confirmed)", "{name}（証明書の記載であり、確認されていません）"),
     "corporate-number": Words("corporate number {number}", "法人番号 {number}"),
     "issued-by": Words("certificate of {issuer}", "証明書の発行者：{issuer}"),
-    "existed": Words("existed at the latest on {time}, as a time-stamp proves", "{time} までに存在したことをタイムスタンプが証明"),
-    "claimed": Words("the signer's own clock said {time} (not proved)", "署名者の時計では {time}（証明はありません）"),
+    "existed": Words("existed at the latest on {time}, as a time-stamp proves", "{time}までに存在したことをタイムスタンプが証明"),
+    "claimed": Words("the signer's own clock said {time} (not proved)", "署名者の時計では{time}（証明はありません）"),
     "ends": Words(
         "without a trusted time-stamp this can be confirmed only until {time}, when the signer's certificate ends",
-        "信頼できるタイムスタンプがないため、署名者の証明書の期限 {time} を過ぎると確認できなくなります",
+        "信頼できるタイムスタンプがないため、署名者の証明書の期限{time}を過ぎると確認できなくなります",
     ),
     "no-time": Words("no time is stated or proved", "時刻の記載も証明もありません"),
     "nothing-covered": Words("nothing that could be found", "見つかりませんでした"),
@@ -121,7 +121,7 @@ PHRASES = {
     "changed": Words("{name}: CHANGED since it was signed", "{name}：署名後に変更されています"),
     "origin": Words("origin: it comes from {name}", "作成元：{name} が発行したものです"),
     "no-origin": Words("origin: not proved", "作成元：証明されていません"),
-    "existence": Words("existence: it existed in this form on {time}", "存在：{time} にこの内容で存在していました"),
+    "existence": Words("existence: it existed in this form on {time}", "存在：{time}にこの内容で存在していました"),
     "no-existence": Words(
         "existence: no trusted time-stamp proves since when it exists", "存在：いつから存在するかを証明する信頼できるタイムスタンプがありません"
     ),
@@ -132,14 +132,15 @@ PHRASES = {
         "intent: not proved; a seal shows where a document comes from, not that a person agreed to it",
         "意思：証明されていません（eシールは文書の作成元を示すもので、個人の同意を示すものではありません）",
     ),
-    "stamped": Words("{time} by {tsa}", "{time}　{tsa}"),
-    "proved-existence": Words("existence: what it covers existed on {time}", "存在：対象は {time} に存在していました"),
+    "stamped": Words("{time} by {tsa}", "{time}、{tsa}"),
+    "proved-existence": Words("existence: what it covers existed on {time}", "存在：対象は{time}に存在していました"),
     "checked-at": Words(
-        "as of {time}, policy {policy}, trusted certificates: {anchors}", "{time} 時点、ポリシー {policy}、信頼する証明書 {anchors} 件"
+        "as of {time}, policy {policy}, trusted certificates: {anchors}", "{time}時点、ポリシー {policy}、信頼する証明書 {anchors} 件"
     ),
     "more": Words("and {count} more; --json lists all", "ほか {count} 件（--json ですべて表示）"),
     "permitted": Words("{name}: {why} (permitted)", "{name}：{why}（許可された変更）"),
     "grave": Words("{name}: {why}", "{name}：{why}"),
+    "unmet": Words("not met: {what}", "満たされていない要件：{what}"),
     "trusted": Words("trusted", "信頼済み"),
     "CRL": Words("revocation list", "失効リスト"),
     "OCSP answer": Words("OCSP answer", "OCSP応答"),
@@ -181,11 +182,17 @@ def say(words: Words, language: str) -> str:
 
 
 def reason_text(code: str, subject: str, detail: str, language: str) -> str:
-    """A reason in words, with what it is about; a code without words (none should be) stands for itself."""
+    """A reason in words, with what it is about, and with the finding where its detail is a sub-indication.
+
+    A code without words (none should be) stands for itself.
+    """
     text = say(REASONS.get(code, Words(code, code)), language)
+    finding = FINDINGS.get(detail)
     if language == "ja":
-        return text + (f"：{subject}" if subject else "") + (f"（{detail}）" if detail else "")
-    return text + (f": {subject}" if subject else "") + (f" ({detail})" if detail else "")
+        text += f"：{subject}" if subject else ""
+        return f"{text}。{finding.why.ja}" if finding else text + (f"（{detail}）" if detail else "")
+    text += f": {subject}" if subject else ""
+    return f"{text}. {finding.why.en}" if finding else text + (f" ({detail})" if detail else "")
 
 
 _GOOD = re.compile(r"good, (CRL|OCSP answer) of (\d{4}-\d\d-\d\d)")
