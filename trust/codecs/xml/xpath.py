@@ -156,7 +156,7 @@ class Query:
                 lefts, rights = [self.string_of(n) for n in left], {self.string_of(n) for n in right}
                 if operator == "=":
                     return any(x in rights for x in lefts)
-                return any(rights - {x} for x in lefts)
+                return (len(rights) > 1 and bool(lefts)) or (any(x not in rights for x in lefts) and bool(rights))
             self.budget.spend(len(left) * len(right))
             return any(_ORDER[operator](_float(self.string_of(a)), _float(self.string_of(b))) for a in left for b in right)
         if isinstance(left, list) or isinstance(right, list):

@@ -62,10 +62,7 @@ def _children(node: Node, _tree: Tree) -> Iterator[Node]:
     elif is_element(node):
         if node.text:
             yield Text(node, tail=False)
-        for child in node:
-            yield child
-            if child.tail:
-                yield Text(child, tail=True)
+        yield from _row(node)
 
 
 def _descendants(node: Node, tree: Tree) -> Iterator[Node]:
@@ -88,12 +85,37 @@ def _ancestors(node: Node, tree: Tree) -> Iterator[Node]:
 
 
 def _siblings(node: Node, tree: Tree, *, after: bool) -> Iterator[Node]:
-    parent = None if isinstance(node, Attribute | Namespace) else _parent(node, tree)
-    if parent is None:
+    """Lazily, nearest first: what a step costs must show in the budget."""
+    if isinstance(node, Attribute | Namespace | Tree):
         return
-    row = list(_children(parent, tree))
-    at = next(i for i, n in enumerate(row) if identity(n) == identity(node))
-    yield from row[at + 1 :] if after else reversed(row[:at])
+    if after:
+        if isinstance(node, Text) and not node.tail:
+            yield from _row(iter(node.owner))
+        elif isinstance(node, Text):
+            yield from _row(node.owner.itersiblings())
+        else:
+            if node.tail:
+                yield Text(node, tail=True)
+            yield from _row(node.itersiblings())
+    elif not isinstance(node, Text) or node.tail:
+        at = node
+        if isinstance(node, Text):
+            at = node.owner
+            yield at
+        for sibling in at.itersiblings(preceding=True):
+            if sibling.tail:
+                yield Text(sibling, tail=True)
+            yield sibling
+        parent = _parent(at, tree)
+        if not isinstance(parent, Tree) and parent is not None and parent.text:
+            yield Text(parent, tail=False)
+
+
+def _row(nodes: Iterable[Node]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        if node.tail:
+            yield Text(node, tail=True)
 
 
 def _beyond(node: Node, tree: Tree, *, after: bool) -> Iterator[Node]:

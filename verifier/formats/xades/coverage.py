@@ -3,8 +3,9 @@
 Only what a person or a program would take for content counts: elements, attributes and text outside the signatures, and the ds:Objects inside them.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lxml import etree
@@ -32,11 +33,44 @@ class _Cover:
     sets: list[NodeSet]
     shallow: list[NodeSet]
     """Of references whose base64 transform strips tags: they cover text, and no structure."""
-    tops: dict[Any, list[NodeSet]] = field(default_factory=dict)
+    own: dict[Any, Frame]
+    """The signatures of the document."""
 
-    def __post_init__(self) -> None:
+    @functools.cached_property
+    def tops(self) -> dict[Any, list[NodeSet]]:
+        found: dict[Any, list[NodeSet]] = {}
         for s in self.sets:
-            self.tops.setdefault(s.tree.root if s.apex is None else s.apex, []).append(s)
+            found.setdefault(s.tree.root if s.apex is None else s.apex, []).append(s)
+        return found
+
+    @functools.cached_property
+    def texts(self) -> frozenset[Any]:
+        return frozenset(s.apex for s in self.shallow)
+
+    @functools.cached_property
+    def spines(self) -> dict[int, frozenset[Any]]:
+        """For each set, the elements in which something is hidden."""
+        return {id(s): _ancestors(s.hidden) for s in self.sets}
+
+    @functools.cached_property
+    def holders(self) -> frozenset[Any]:
+        """Elements in which a signature stands, or something that a reference leads to."""
+        picked = (n for s in self.sets if s.chosen is not None for n in s.chosen.nodes)
+        return _ancestors((*self.own, *self.tops, *(a for a in self.texts if a is not None), *picked))
+
+    def whole(self, nodes: NodeSet, element: Any) -> bool:
+        """Whether the set, in which the element is, holds everything inside it."""
+        return nodes.chosen is None and element not in self.spines[id(nodes)]
+
+
+def _ancestors(elements: Iterable[Any]) -> frozenset[Any]:
+    found: set[Any] = set()
+    for element in elements:
+        for ancestor in element.iterancestors():
+            if ancestor in found:
+                break
+            found.add(ancestor)
+    return frozenset(found)
 
 
 def uncovered(tree: Tree, frames: Sequence[Frame], references: Iterable[Resolved]) -> tuple[Uncovered, ...]:
@@ -44,10 +78,8 @@ def uncovered(tree: Tree, frames: Sequence[Frame], references: Iterable[Resolved
     every = [r for top in references for r in (top, *top.entries)]
     sets = [r.nodes for r in every if r.nodes is not None and r.reference.found and not r.text_only]
     shallow = [r.nodes for r in every if r.nodes is not None and r.reference.found and r.text_only]
-    own = {f.element: f for f in frames}
     found = list(_partial(every))
-    walk = _walk(tree, _Cover(sets, shallow), own)
-    for one in walk:
+    for one in _walk(tree, _Cover(sets, shallow, {f.element: f for f in frames})):
         found.append(one)
         if len(found) >= MAX_REPORTED:
             found.append(Uncovered("further places", "more than are listed are not covered by any signature"))
@@ -63,31 +95,31 @@ def _partial(references: Iterable[Resolved]) -> Iterator[Uncovered]:
             yield Uncovered(r.reference.name, "named by a signed manifest and not given: nothing was checked")
 
 
-def _walk(tree: Tree, cover: _Cover, own: dict[Any, Frame]) -> Iterator[Uncovered]:
+def _walk(tree: Tree, cover: _Cover) -> Iterator[Uncovered]:
     """From the root downwards; a subtree that is covered whole is not entered. Each entry carries the node sets that may cover what is inside."""
     stack: list[tuple[Any, list[NodeSet]]] = [(tree.root, [])]
     yield from _beside(tree, cover)
     while stack:
         element, above = stack.pop()
         sets = above + cover.tops.get(element, [])
-        if element in own:
-            yield from _objects(own[element], cover, sets)
+        if element in cover.own:
+            yield from _strangers(cover.own[element])
+            stack.extend((o, sets) for o in _objects(cover.own[element]))
             continue
         live = [s for s in sets if _shows(s, element)]
-        if any(_whole(s) for s in live):
+        if any(cover.whole(s, element) for s in live) or _text_covered(cover, element):
             continue
-        if _text_covered(cover, element):
-            continue
+        children = [c for c in element if isinstance(c.tag, str) and not _qualifies(c)]
         if live:
             yield from _bare(element, live)
-        elif not _holds_any(element, cover, own):
+        elif element.tag == ds("Object") and children:
+            pass
+        elif element not in cover.holders:
             yield Uncovered(path(element), "no signature covers this element")
             continue
         else:
             yield from _wrapper(element)
-        stack.extend(
-            (child, sets) for child in reversed([c for c in element if isinstance(c.tag, str)]) if child.tag != ds("Signature") or child in own
-        )
+        stack.extend((child, sets) for child in reversed(children))
 
 
 def _shows(nodes: NodeSet, element: Any) -> bool:
@@ -97,13 +129,9 @@ def _shows(nodes: NodeSet, element: Any) -> bool:
     return nodes.shows(element)
 
 
-def _whole(nodes: NodeSet) -> bool:
-    return nodes.whole
-
-
 def _text_covered(cover: _Cover, element: Any) -> bool:
     """An element without children or attributes of meaning, whose text a base64 transform has taken."""
-    return any(s.apex is element for s in cover.shallow) and len(element) == 0 and not list(_attributes(element))
+    return element in cover.texts and len(element) == 0 and not list(_attributes(element))
 
 
 def _bare(element: Any, live: list[NodeSet]) -> Iterator[Uncovered]:
@@ -135,7 +163,7 @@ def _attributes(element: Any) -> Iterator[str]:
     """Attributes that could mean something: Ids, xml: and schema hints cannot."""
     for key in element.attrib:
         space, local = split(key)
-        if space in _HARMLESS or space == XML or local.lower() == "id":
+        if space in _HARMLESS or space == XML or local.lower() == "id" or element.tag == ds("Object"):
             continue
         yield key
 
@@ -149,56 +177,27 @@ def _wrapper(element: Any) -> Iterator[Uncovered]:
         yield Uncovered(path(element), "no signature covers text of this element")
 
 
-def _holds_any(element: Any, cover: _Cover, own: dict[Any, Frame]) -> bool:
-    """Whether a signature, or something that is covered, stands inside."""
-    inside = (*own, *cover.tops, *(s.apex for s in cover.shallow if s.apex is not None))
-    picked = [n for s in cover.sets if s.chosen is not None for n in s.chosen.nodes]
-    return any(element in i.iterancestors() for i in inside) or any(element in n.iterancestors() for n in picked)
-
-
 _PARTS: Final = frozenset(map(ds, ("SignedInfo", "SignatureValue", "KeyInfo", "Object")))
 
 
 def _qualifies(element: Any) -> bool:
-    """QualifyingProperties of any version: they say nothing about the document to a reader of it."""
+    """QualifyingProperties of any version (early DigiDoc left the namespace out): they say nothing about the document to a reader of it."""
     space, name = split(element.tag)
-    return name == "QualifyingProperties" and space.startswith("http://uri.etsi.org/01903/")
+    return name == "QualifyingProperties" and (space in ("", DS) or space.startswith("http://uri.etsi.org/01903/"))
 
 
-def _objects(frame: Frame, cover: _Cover, above: list[NodeSet]) -> Iterator[Uncovered]:
-    """A ds:Object that no reference leads to, neither itself nor what is inside it; and whatever else hides in a ds:Signature."""
+def _strangers(frame: Frame) -> Iterator[Uncovered]:
+    """What hides in a ds:Signature where nothing of the kind belongs."""
     for child in frame.element.iterchildren("*"):
         if child.tag not in _PARTS:
             yield Uncovered(path(child), "no signature covers this element inside the signature")
+
+
+def _objects(frame: Frame) -> Iterator[Any]:
+    """The ds:Objects that hold something for a reader."""
     for holder in frame.objects:
-        if frame.qualifying is not None and frame.qualifying.getparent() is holder:
-            yield from _beside_properties(frame, holder)
-            continue
-        if not len(holder) and not (holder.text or "").strip():
-            continue
-        # The enveloped-signature transform takes the whole signature out: then nothing above covers its objects.
-        sets = [s for s in above if s.chosen is None and _shows(s, holder)] + cover.tops.get(holder, [])
-        if any(_whole(s) or (s.chosen is None and not s.hidden) for s in sets) or any(s.apex is holder for s in cover.shallow):
-            continue
-        parts = [c for c in holder.iterchildren("*") if not _qualifies(c)]
-        if not parts and len(holder):
-            continue
-        loose = [c for c in parts if not cover.tops.get(c) and not any(s.apex is c for s in cover.shallow) and not _deep(c, cover)]
-        if loose or not parts:
-            yield Uncovered(path(loose[0] if loose else holder), "no signature covers this object inside the signature")
-
-
-def _deep(element: Any, cover: _Cover) -> bool:
-    """Whether a reference leads to something inside, or a filter picked it."""
-    if any(element in top.iterancestors() for top in cover.tops):
-        return True
-    return any(s.chosen is not None and element in s.chosen.nodes for s in cover.sets)
-
-
-def _beside_properties(frame: Frame, holder: Any) -> Iterator[Uncovered]:
-    for child in holder.iterchildren("*"):
-        if child is not frame.qualifying:
-            yield Uncovered(path(child), "no signature covers this element beside the qualifying properties")
+        if any(not _qualifies(c) for c in holder.iterchildren("*")) or (holder.text or "").strip():
+            yield holder
 
 
 def _beside(tree: Tree, cover: _Cover) -> Iterator[Uncovered]:

@@ -3,6 +3,7 @@
 Names are those of EU DSS. No judgement: a level says which properties stand there, not that they are worth anything.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,11 @@ class Shape:
     found: tuple[Found, ...]
     material: Material
     """Carried in properties, without that of tokens."""
+
+    @functools.cached_property
+    def by_id(self) -> dict[str, Resolved]:
+        """References and manifest entries, as a DataObjectFormat names them."""
+        return {r.id: r for top in self.references for r in (top, *top.entries) if r.id is not None}
 
 
 def level(shape: Shape) -> str:
@@ -85,14 +91,10 @@ def _epes(shape: Shape) -> bool:
     return len(policies) == 1 and (stores == 0 or (stores == 1 and any(split(e.tag)[1] == "SigPolicyHash" for e in policies[0].iter())))
 
 
-def _references(shape: Shape) -> dict[str, Resolved]:
-    return {r.id: r for top in shape.references for r in (top, *top.entries) if r.id is not None}
-
-
 def _named(shape: Shape, data_object_format: Any) -> Resolved | None:
     """The reference that a DataObjectFormat speaks of (EN 319 132-1 clause 5.2.4)."""
     target = data_object_format.get("ObjectReference") or ""
-    return _references(shape).get(target[1:]) if target.startswith("#") else None
+    return shape.by_id.get(target[1:]) if target.startswith("#") else None
 
 
 def _format_fits(shape: Shape, element: Any) -> bool:
