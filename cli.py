@@ -305,6 +305,10 @@ def _demonstrate(house: House, folder: Path) -> None:
     from verifier.report.text import render
     from verifier.terminal import style
 
+    lists = ""
+    for issuer in ("root", "ca"):
+        write_atomically(folder / f"{issuer}.crl", house.instance.authority.crl(issuer).crl.der)
+        lists += f" --crl {folder / issuer}.crl"
     for name, draw, asked in ((PDF_NAME, pdf, {"level": "B-LTA"}), (CSV_NAME, csv, {"level": "B-T", "packaging": "detached"})):
         path = folder / name
         if not path.exists():
@@ -318,7 +322,9 @@ def _demonstrate(house: House, folder: Path) -> None:
             options.written(options.pieces(made.document.open()), target, replace=False)
             click.echo(f"sealed {path} at {made.spec.level}: {target}")
         detached = (document,) if name == CSV_NAME else ()
-        click.echo(f"\n$ kakuin verify {target}{f' --detached {path}' if detached else ''}")
+        # Below B-LT a seal carries no status: the lists stand beside it.
+        given = f" --detached {path}{lists}" if detached else ""
+        click.echo(f"\n$ kakuin verify {target}{given} --trust {folder / 'instance' / 'anchors'}")
         click.echo(render(house.answer(house.verifier.question(document_of(target), detached)), style(sys.stdout)))
     key = folder / "api-key"
     if not key.exists():
