@@ -1,6 +1,7 @@
 """The door to the command line: `kakuin verify` and `kakuin inspect`. Imports stand inside, so that `kakuin --help` costs nothing."""
 
 import functools
+import io
 import sys
 import warnings
 from collections import Counter
@@ -103,7 +104,6 @@ def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json:
     from verifier import sources
     from verifier.read import read
     from verifier.report.inspection import inspection, outline
-    from verifier.report.json import dumps
     from verifier.terminal import Output, Progress
 
     _quiet()
@@ -111,7 +111,10 @@ def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json:
         progress.tell(f"reading {file}")
         document = _document(file)
         structure = inspection(read(document, sources.detached(detached)), document)
-        out.write(dumps(structure, indent=2) + "\n" if as_json else outline(structure))
+        if as_json:
+            out.write_json(structure, indent=2)
+        else:
+            out.write(outline(structure))
     return 0
 
 
@@ -125,6 +128,9 @@ def _document(file: str) -> "Document":
 
     if file == STDIN:
         return sources.streamed(sys.stdin.buffer)
+    if Path(file).is_fifo():  # `kakuin verify <(curl …)`
+        with Path(file).open("rb") as stream:
+            return sources.streamed(stream, file)
     return sources.document(Path(file))
 
 
@@ -141,20 +147,21 @@ def _anchors(trust: tuple[Path, ...], instance: Path | None) -> "tuple[Cert, ...
 
 
 def _one(question: "Question", out: "Output", *, as_json: bool) -> int:
-    from verifier.report.json import dumps
     from verifier.report.text import render
     from verifier.service import answer
     from verifier.verdict import EXIT_CODE, Conclusion
 
     made = answer(question)
-    out.write(dumps(made, indent=2) + "\n" if as_json else render(made, out.style()))
+    if as_json:
+        out.write_json(made, indent=2)
+    else:
+        out.write(render(made, out.style()))
     return EXIT_CODE[Conclusion(made["conclusion"])]
 
 
 def _many(files: Iterable[str], ask: "Callable[[Document], Question]", out: "Output", progress: "Progress", *, as_json: bool) -> int:
     """Each file's answer as soon as it is there, then how many of each."""
     from verifier import bulk
-    from verifier.report.json import dumps
     from verifier.report.text import in_short, summary
     from verifier.service import answer
 
@@ -162,7 +169,10 @@ def _many(files: Iterable[str], ask: "Callable[[Document], Question]", out: "Out
     for name, made in _answers(files, lambda document: answer(ask(document))):
         outcomes[bulk.outcome(made)] += 1
         progress.tell(f"{outcomes.total()} files verified, now after {name}")
-        out.write(dumps(made) + "\n" if as_json else in_short(made, name, out.style()))
+        if as_json:
+            out.write_json(made)
+        else:
+            out.write(in_short(made, name, out.style()))
     if as_json:
         click.echo(summary(outcomes, out.style()), nl=False, err=True)
     else:
@@ -191,15 +201,14 @@ def _batch(jobs: str, verifier: "Verifier", out: "Output", progress: "Progress")
     """The answers tell of each job; the exit code tells that all of them were answered."""
     from trust.errors import NotFound
     from verifier import bulk, sources
-    from verifier.report.json import dumps
     from verifier.service import answer
 
     try:
-        stream = sys.stdin if jobs == STDIN else Path(jobs).open(encoding="utf-8", errors="replace")  # noqa: SIM115  # closed below
+        source = sys.stdin.buffer if jobs == STDIN else Path(jobs).open("rb")  # noqa: SIM115  # closed below
     except OSError as error:
         raise NotFound(f"cannot read {sources.shown(Path(jobs))}: {(error.strerror or 'input/output error').lower()}") from error
-    with stream:
+    with io.TextIOWrapper(source, "utf-8", "replace") as stream:
         for count, made in enumerate(bulk.answers(stream, verifier, answer), start=1):
             progress.tell(f"{count} jobs answered")
-            out.write(dumps(made) + "\n")
+            out.write_json(made)
     return 0

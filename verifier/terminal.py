@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
+from verifier.report.json import dumps
 from verifier.report.locale import from_environment
 from verifier.report.plain import columns, printable
 from verifier.report.text import WIDTH, Style
@@ -111,6 +112,11 @@ class Output:
 
     def style(self) -> Style:
         return style(sys.stdout) if self._path is None else Style(from_environment(os.environ))
+
+    def write_json(self, value: Mapping[str, Any], *, indent: int | None = None) -> None:
+        """As UTF-8, or in ASCII where the terminal has another encoding: JSON knows its own escapes and no others."""
+        utf8 = self._path is not None or (self.stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+        self.write(dumps(value, indent=indent, only_ascii=not utf8) + "\n")
 
     def write(self, text: str) -> None:
         """At once, so that whoever reads the other end of a pipe gets each answer when it is there."""

@@ -230,6 +230,44 @@ def test_standard_input(capsys: pytest.CaptureFixture[str], judged: list[Questio
     assert judged[0].document.read(99) == b"%PDF-1.7"
 
 
+def test_a_pipe_is_read_like_standard_input(capsys: pytest.CaptureFixture[str], judged: list[Question], tmp_path: Path) -> None:
+    pipe = tmp_path / "passed"
+    os.mkfifo(pipe)
+    writer = subprocess.Popen([sys.executable, "-c", "import sys; open(sys.argv[1], 'wb').write(b'%PDF')", str(pipe)])
+    assert run(capsys, "verify", pipe)[0] == 0
+    assert writer.wait(10) == 0
+    assert judged[0].document.read(9) == b"%PDF"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "euc-jp"])
+def test_json_stays_json_in_every_encoding(judged: list[Question], files: Path, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    name = "é角\U0001f58b"
+    target = files / name / "passed.pdf"
+    target.parent.mkdir()
+    target.write_bytes(b"%PDF")
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, write_through=True))
+    assert cli.main(["verify", str(target), "--json", str(target)]) == 0
+    shown = [json.loads(line) for line in raw.getvalue().decode(encoding).splitlines()]
+    assert [s["file"]["name"] for s in shown] == [str(target)] * 2
+    raw.seek(0)
+    raw.truncate()
+    assert cli.main(["verify", str(target), str(target)]) == 0, "text in another encoding"
+
+
+def test_a_file_name_that_is_no_text_is_shown_and_reported(
+    capsysbinary: pytest.CaptureFixture[bytes], judged: list[Question], tmp_path: Path
+) -> None:
+    odd = os.fsdecode(bytes(tmp_path) + b"/\xff\x1b[31m/passed.pdf")
+    Path(odd).parent.mkdir()
+    Path(odd).write_bytes(b"%PDF")
+    for options in ((), ("--json",)):
+        assert cli.main(["verify", odd, odd, *options]) == 0
+        out, _ = capsysbinary.readouterr()
+        assert b"\x1b" not in out and b"\xff" not in out
+        assert b"dcff" in out
+
+
 def test_a_batch_answers_every_job(capsys: pytest.CaptureFixture[str], judged: list[Question], files: Path) -> None:
     jobs = files / "jobs.jsonl"
     lines: list[Any] = [{"id": n, "world": "w", "file": str(files / f"{n}.pdf")} for n in everything()]

@@ -75,10 +75,10 @@ def described(document: Document) -> Json:
 _HARMFUL = re.compile("[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff]")
 
 
-def dumps(value: Mapping[str, Any], *, indent: int | None = None) -> str:
+def dumps(value: Mapping[str, Any], *, indent: int | None = None, only_ascii: bool = False) -> str:
     """JSON text in which names stay readable and nothing can steer a terminal."""
     separators = (",", ":") if indent is None else None
-    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=only_ascii, indent=indent, separators=separators, allow_nan=False)
     return _HARMFUL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
