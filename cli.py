@@ -309,12 +309,12 @@ def _demonstrate(house: House, folder: Path) -> None:
     for issuer in ("root", "ca"):
         write_atomically(folder / f"{issuer}.crl", house.instance.authority.crl(issuer).crl.der)
         lists += f" --crl {folder / issuer}.crl"
-    for name, draw, asked in ((PDF_NAME, pdf, {"level": "B-LTA"}), (CSV_NAME, csv, {"level": "B-T", "packaging": "detached"})):
+    for name, draw, level, packaging in ((PDF_NAME, pdf, "B-LTA", "enveloped"), (CSV_NAME, csv, "B-T", "detached")):
         path = folder / name
         if not path.exists():
             write_atomically(path, draw())
         document = document_of(path)
-        spec = choose(document.head(4096), **asked)
+        spec = choose(document.head(4096), level=level, packaging=packaging)
         ending = ".sealed.pdf" if name == PDF_NAME else ".csv.p7s"
         target = path.with_suffix(ending)
         if not target.exists():

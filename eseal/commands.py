@@ -57,6 +57,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.pass_obj
 def seal(
     open_house: Open,
+    /,
     file: Path,
     instance: Path,
     passphrase_file: Path | None,
