@@ -6,7 +6,7 @@ byte for byte against libxml2 on whole documents and against libxmlsec1 on subse
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,6 +84,10 @@ def canonicalize(nodes: NodeSet, method: Method) -> bytes:
     return "".join(out.parts).encode()
 
 
+_Rendered = dict[str | None, str]
+"""Namespaces by prefix, None for the default."""
+
+
 class _Walk:
     """One pass in document order, without recursion."""
 
@@ -113,79 +117,94 @@ class _Walk:
 
     def subtree(self, top: Any) -> None:
         """`top` and all inside it: its tail is not."""
-        parts, chosen, hidden = self.parts, self.chosen, self.hidden
+        write, chosen, hidden = self.parts.append, self.chosen, self.hidden
         if top in hidden:
             return
-        # What output ancestors have rendered: None while there is no such ancestor.
-        rendered: dict[str | None, str] = {}
+        rendered: _Rendered = {}
         parent_shown = False
-        # (element, its rest, its end tag, what was rendered above it, whether its parent is shown, scope of the parent)
-        stack: list[tuple[Any, Any, str, dict[str | None, str], bool]] = []
+        # (element, its children to come, its end tag, what was rendered above it, whether its parent is shown)
+        stack: list[tuple[Any, Any, str, _Rendered, bool]] = []
         node = top
         while True:
             if isinstance(node.tag, str):
-                shown = chosen is None or node in chosen.nodes
-                end = ""
-                above, above_shown = rendered, parent_shown
-                if shown:
-                    start, end, rendered = self._element(node, rendered, parent_shown)
-                    parts.append(start)
-                parent_shown = shown
-                if node.text and (chosen is None or (node, False) in chosen.texts):
-                    parts.append(_text(node.text))
+                above, above_shown, end = rendered, parent_shown, ""
+                parent_shown = chosen is None or node in chosen.nodes
+                if parent_shown:
+                    start, end, rendered = self._element(node, rendered, parent_shown=above_shown)
+                    write(start)
+                text = node.text
+                if text and (chosen is None or (node, False) in chosen.texts):
+                    write(_text(text))
                 stack.append((node, iter(node), end, above, above_shown))
             else:
-                parts.append(self._aside(node))
+                write(self._aside(node))
                 if node is top:
                     return
                 self._tail(node)
             while True:
                 element, rest, end, above, above_shown = stack[-1]
-                following = next(rest, None)
-                if following is not None:
-                    if following in hidden:
-                        self._tail(following)
-                        continue
-                    node = following
+                node = next(rest, None)
+                if node is None:
+                    write(end)
+                    rendered, parent_shown = above, above_shown
+                    stack.pop()
+                    if not stack:
+                        return
+                    self._tail(element)
+                elif hidden and node in hidden:
+                    self._tail(node)
+                else:
                     break
-                parts.append(end)
-                rendered, parent_shown = above, above_shown
-                stack.pop()
-                if not stack:
-                    return
-                self._tail(element)
 
     def _tail(self, node: Any) -> None:
-        if node.tail and (self.chosen is None or (node, True) in self.chosen.texts):
-            self.parts.append(_text(node.tail))
+        tail = node.tail
+        if tail and (self.chosen is None or (node, True) in self.chosen.texts):
+            self.parts.append(_text(tail))
 
-    def _element(self, element: Any, rendered: dict[str | None, str], parent_shown: bool) -> tuple[str, str, dict[str | None, str]]:
+    def _element(self, element: Any, rendered: _Rendered, *, parent_shown: bool) -> tuple[str, str, _Rendered]:
         """Start tag, end tag, and the namespaces rendered from here on."""
         tag, prefix = element.tag, element.prefix
-        name = tag.rpartition("}")[2]
+        uri, name = "", tag
+        if tag[0] == "{":
+            uri, _, name = tag[1:].partition("}")
         if prefix:
             name = f"{prefix}:{name}"
+        items: list[tuple[str, str]] = element.items()
+        if self.chosen is None and (parent_shown or self.exclusive) and not any(key[0] == "{" for key, _ in items):
+            # Nearly every element there is: nothing to inherit, no prefixes but its own.
+            if self.exclusive and not self.method.prefixes:
+                new = [(prefix, uri)] if rendered.get(prefix, "") != uri else []
+                return self._tags(name, new, sorted(items), {**rendered, prefix: uri} if new else rendered)
+            if not self.exclusive and element.nsmap == rendered:
+                return self._tags(name, [], sorted(items), rendered)
+        return self._rare(element, name, rendered, parent_shown=parent_shown)
+
+    def _rare(self, element: Any, name: str, rendered: _Rendered, *, parent_shown: bool) -> tuple[str, str, _Rendered]:
+        """The same by the book."""
         scope = element.nsmap
-        items = self._attributes(element) if element.attrib else []
+        items = self._attributes(element)
         if not parent_shown and not self.exclusive and element.getparent() is not None:
             items = self._inherited(element, items)
         whole = self.chosen is None or element not in self.chosen.bare
         named = [(_qualified(element, key, scope), key, value) for key, value in items]
-        wanted = self._namespaces(element, prefix, [q for q, _, _ in named], scope, rendered, whole=whole)
-        new = [(p, uri) for p, uri in wanted if rendered.get(p, "") != uri]
-        start = "<" + name
+        wanted = self._namespaces(element, [q for q, _, _ in named], scope, rendered, whole=whole)
+        new = [(p, uri) for p, uri in wanted.items() if rendered.get(p, "") != uri]
         if not self.exclusive:
-            rendered = dict(wanted)
+            rendered = wanted
         elif new:
             rendered = {**rendered, **dict(new)}
-        if new:
-            for p, uri in sorted(new, key=_by_prefix):
-                if uri and not _SCHEME.match(uri):
-                    raise Malformed("namespace is a relative uri: it has no canonical form")
-                start += f' xmlns:{p}="{_value(uri)}"' if p else f' xmlns="{_value(uri)}"'
-        if named:
-            named.sort(key=_by_name)
-            start += "".join(f' {q}="{_value(value)}"' for q, _, value in named)
+        named.sort(key=_by_name)
+        return self._tags(name, new, [(q, value) for q, _, value in named], rendered)
+
+    @staticmethod
+    def _tags(name: str, new: list[tuple[str | None, str]], attributes: list[tuple[str, str]], rendered: _Rendered) -> tuple[str, str, _Rendered]:
+        start = f"<{name}"
+        for p, uri in sorted(new, key=_by_prefix) if len(new) > 1 else new:
+            if uri and not _SCHEME.match(uri):
+                raise Malformed("namespace is a relative uri: it has no canonical form")
+            start += f' xmlns:{p}="{_value(uri)}"' if p else f' xmlns="{_value(uri)}"'
+        for key, value in attributes:
+            start += f' {key}="{_value(value)}"'
         return start + ">", f"</{name}>", rendered
 
     def _attributes(self, element: Any) -> list[tuple[str, str]]:
@@ -195,14 +214,11 @@ class _Walk:
             items = [(key, value) for key, value in items if (element, key) in chosen.attributes]
         return items
 
-    def _namespaces(
-        self, element: Any, prefix: str | None, names: Iterable[str], scope: dict[str | None, str], rendered: dict[str | None, str], *, whole: bool
-    ) -> list[tuple[str | None, str]]:
+    def _namespaces(self, element: Any, names: list[str], scope: _Rendered, rendered: _Rendered, *, whole: bool) -> _Rendered:
         """The namespace nodes to render unless an output ancestor has: all in scope, or those visibly utilised (Exclusive C14N clause 3)."""
         if self.exclusive:
-            used: set[str | None] = {prefix}
+            used: set[str | None] = {element.prefix}
             used.update(n.partition(":")[0] for n in names if ":" in n)
-            used.discard("xml")
             wanted = {p: scope.get(p) or "" for p in used if p is None or p in scope}
             for p in self.method.prefixes:
                 if p in scope or (p is None and rendered.get(None)):
@@ -219,7 +235,7 @@ class _Walk:
                         wanted[p] = ""
                     else:
                         del wanted[p]
-        return list(wanted.items())
+        return wanted
 
     def _inherited(self, element: Any, items: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """C14N 1.0 and 1.1 clause 2.4: what an element takes over in the xml namespace when its parent is not in the node set."""
@@ -264,7 +280,7 @@ def _breaks(text: str | None) -> str:
     return text.replace("\r", "&#xD;") if text else ""
 
 
-def _qualified(element: Any, key: str, scope: dict[str | None, str]) -> str:
+def _qualified(element: Any, key: str, scope: _Rendered) -> str:
     """The name of an attribute as written: lxml tells the namespace, and the prefix only when asked through XPath."""
     if key[0] != "{":
         return key
