@@ -403,6 +403,29 @@ def test_a_migration_happens_whole_or_not_at_all(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_several_processes_may_bring_it_up_at_once(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        engine = connect(sqlite_url(tmp_path / "x.db"))
+        try:
+            bring_up(engine)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    engine = connect(sqlite_url(tmp_path / "x.db"))
+    assert revision(engine) == newest_revision()
+    engine.dispose()
+
+
 def test_a_newer_schema_is_not_touched(folder: Path) -> None:
     with sqlite3.connect(folder / "kakuin.db") as newer:
         newer.execute("update alembic_version set version_num = '9999'")
@@ -416,6 +439,10 @@ def test_addresses_of_databases_that_are_none() -> None:
         connect("nonsense")
     with pytest.raises(Misconfigured, match=r"database\.url"):
         connect("mysql://x/y")
+    try:
+        assert connect("postgresql://u:swordfish@h/d").dialect.name == "postgresql"
+    except Misconfigured as error:
+        assert str(error) == "database.url needs the Python package psycopg, which is not installed"  # noqa: PT017
 
 
 def test_what_the_database_refuses_is_one_line_without_its_password(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 # --- what the children do -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stranger:
+    """A dataclass that is not the house's."""
 
 
 def echo(*values: object) -> object:
@@ -202,6 +208,8 @@ def counted(tag: bytes, data: bytes) -> bytes:
         counted(b"o", b"subprocess:Popen") + struct.pack(">Q", 0),
         counted(b"o", b"trust.edge.sandbox:subprocess") + struct.pack(">Q", 0),
         counted(b"o", b"trust.edge.sandbox:Sandbox") + struct.pack(">Q", 0),
+        counted(b"o", b"tests.unit.test_sandbox:Stranger") + struct.pack(">Q", 0),
+        counted(b"o", b"trust.edge.wire:Digest") + struct.pack(">Q", 2) + wire.encode("algorithm") * 2 + wire.encode("value") * 2,
         counted(b"o", b"trust.model:utc") + struct.pack(">Q", 0),
         counted(b"o", b"trust.nothing:Here") + struct.pack(">Q", 0),
         counted(b"o", b"trust.model:Digest") + struct.pack(">Q", 0),
@@ -298,6 +306,37 @@ def test_a_job_that_only_waits_is_ended_too() -> None:
         with pytest.raises(TooLarge, match=r"over 0\.4 seconds"):
             hasty.run(f"{HERE}:sleep")
         assert time.monotonic() - begun < 5
+        assert gone(children(hasty))
+
+
+def children(sandbox: Sandbox) -> list[str]:
+    assert sandbox._process is not None
+    pid = sandbox._process.pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def gone(pids: list[str]) -> bool:
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_job_sees_nothing_of_the_jobs_beside_it() -> None:
+    with Sandbox([HERE], seconds=0.2, jobs=2) as both:
+        both.start()
+
+        def one() -> None:
+            with pytest.raises(TooLarge):
+                both.run(f"{HERE}:sleep")
+
+        thread = threading.Thread(target=one)
+        thread.start()
+        while not children(both):
+            time.sleep(0.01)
+        _, files = both.run(f"{HERE}:surroundings")
+        thread.join()
+    assert not [name for name in files if name.startswith("pipe:")]
 
 
 def test_a_fault_is_logged_by_place_and_not_by_input(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
@@ -383,9 +422,6 @@ def test_a_killed_server_is_started_again() -> None:
 def test_the_children_die_with_the_sandbox() -> None:
     fresh = Sandbox([HERE])
     fresh.start()
-    server = fresh._process
-    assert server is not None
-    pid = server.pid
     ends: list[KakuinError] = []
 
     def one() -> None:
@@ -397,15 +433,12 @@ def test_the_children_die_with_the_sandbox() -> None:
     thread = threading.Thread(target=one)
     thread.start()
     time.sleep(0.2)
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    there = children(fresh)
     fresh.close()
     thread.join()
-    assert children
+    assert there
     assert [type(end) for end in ends] == [Unavailable]
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    assert gone(there)
 
 
 def test_imports_that_fail_are_told_once() -> None:

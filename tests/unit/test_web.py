@@ -140,6 +140,17 @@ def test_a_body_over_the_limit_is_refused_by_its_length(call: Client) -> None:
     assert answer.headers["connection"] == "close"
 
 
+def test_a_body_that_says_it_is_too_long_is_never_read(call: Client) -> None:
+    read: list[bool] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        read.append(True)
+        yield b"x" * 101
+
+    is_problem(call("POST", "/body", content=parts(), headers={"Content-Length": "101"}), 413, "too-large")
+    assert not read
+
+
 @pytest.mark.parametrize("path", ["/body", "/json"])
 def test_a_body_without_length_is_counted_as_it_streams(call: Client, path: str) -> None:
     sent = 0
