@@ -14,6 +14,8 @@ _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, format and direction characters, halves of pairs, private and unassigned ones, line and paragraph separators."""
 _NOT_FIRST = frozenset("、。，．・：；？！）］｝」』】〕〉》’”ーぁぃぅぇぉっゃゅょァィゥェォッャュョ,.:;?!)]}")
 """Never at the beginning of a line (JIS X 4051, 行頭禁則)."""
+_NOT_LAST = frozenset("（［｛「『【〔〈《“‘([{")
+"""Never at the end of one (行末禁則)."""
 
 
 def printable(text: str, limit: int = LIMIT) -> str:
@@ -60,7 +62,7 @@ def folded(text: str, width: int) -> list[str]:
     used = 0
     for piece in _pieces(text):
         size = columns(piece)
-        if used + size <= width or (piece[0] in _NOT_FIRST and size <= 2 and line):
+        if used + size <= width:
             line += piece
             used += size
             continue
@@ -79,19 +81,17 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """What a line may break between: blanks, wide characters, and runs of everything else."""
+    """What a line may break between: blanks, wide characters with what must not be parted from them, and runs of everything else."""
     pieces: list[str] = []
-    run = ""
+    joined = False
     for character in text:
-        if character == " " or unicodedata.east_asian_width(character) in ("W", "F"):
-            if run:
-                pieces.append(run)
-                run = ""
-            pieces.append(character)
+        wide = unicodedata.east_asian_width(character) in ("W", "F")
+        last = pieces[-1][-1] if pieces and pieces[-1] != " " else ""
+        if last and character != " " and (character in _NOT_FIRST or last in _NOT_LAST or (joined and not wide)):
+            pieces[-1] += character
         else:
-            run += character
-    if run:
-        pieces.append(run)
+            pieces.append(character)
+        joined = character != " " and not wide
     return pieces
 
 
