@@ -8,6 +8,7 @@ from typing import Any
 
 from asn1crypto import algos, cms, tsp
 from asn1crypto import core as asn1_core
+from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -113,6 +114,18 @@ def _hash(private: Any, digest: str) -> Any:
     return None if isinstance(private, ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey) else DIGESTS[digest].hash()  # type: ignore[misc]
 
 
+def _with_sha1(signed: Any, signing: Any) -> bytes:
+    """The same certificate or list, signed with SHA-1 as of old: the library refuses to."""
+    algorithm = usual_algorithm(signing, "sha1")
+    identifier = algos.SignedDigestAlgorithm({"algorithm": OID_BY_SIGNATURE[algorithm]})
+    tbs = signed["tbs_certificate" if isinstance(signed, asn1_x509.Certificate) else "tbs_cert_list"]
+    tbs["signature"] = identifier
+    signed["signature_algorithm"] = identifier
+    value = Party(Cert(b""), (), algorithm, signing).sign(tbs.dump(force=True))
+    signed["signature_value" if isinstance(signed, asn1_x509.Certificate) else "signature"] = value
+    return signed.dump()
+
+
 _serials = iter(range(1_000_001, 1 << 40))
 
 
@@ -190,7 +203,8 @@ def certify(
         )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    made = Cert(builder.sign(signing, _hash(signing, digest)).public_bytes(serialization.Encoding.DER))
+    signed = builder.sign(signing, _hash(signing, "sha256" if digest == "sha1" else digest)).public_bytes(serialization.Encoding.DER)
+    made = Cert(_with_sha1(asn1_x509.Certificate.load(signed), signing) if digest == "sha1" else signed)
     chain = (issuer.certificate, *issuer.chain) if issuer else ()
     return Party(made, chain, usual_algorithm(private, digest), private)
 
@@ -267,7 +281,8 @@ def crl(
         for extension, critical in entry_extensions:
             entry = entry.add_extension(extension, critical)
         builder = builder.add_revoked_certificate(entry.build())
-    return Crl(builder.sign(signing, _hash(signing, digest)).public_bytes(serialization.Encoding.DER))
+    signed = builder.sign(signing, _hash(signing, "sha256" if digest == "sha1" else digest)).public_bytes(serialization.Encoding.DER)
+    return Crl(_with_sha1(asn1_crl.CertificateList.load(signed), signing) if digest == "sha1" else signed)
 
 
 def ocsp_response(

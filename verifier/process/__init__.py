@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from trust.model import Evidence, StampKind, utc
 from verifier.poe import Proofs
-from verifier.process.archive import Progress, newest_first, validate_record, validate_signature, validate_stamp
+from verifier.process.archive import Progress, extract_proofs, newest_first, validate_record, validate_signature, validate_stamp
 from verifier.process.context import Case, Context, Purpose
 from verifier.verdict import RecordVerdict, SignatureVerdict, StampVerdict
 
@@ -40,9 +40,9 @@ def validate(evidence: Evidence, context: Context) -> Verdicts:
     order = sorted(evidence.records, key=lambda r: max((times.get(t, context.time) for t in r.tokens), default=context.time), reverse=True)
     records = {record.id: validate_record(case, record, progress) for record in order}
     places = range(len(evidence.stamps))
-    rest = [p for p in places if p not in progress.stamps and evidence.stamps[p].kind is not StampKind.EVIDENCE_RECORD]
-    orphans = [p for p in places if p not in progress.stamps and evidence.stamps[p].kind is StampKind.EVIDENCE_RECORD]
-    for place in newest_first(evidence.stamps, [*rest, *orphans]):
+    for place in newest_first(evidence.stamps, [p for p in places if p not in progress.stamps]):
         validate_stamp(case, place, progress)
+        if evidence.stamps[place].kind is not StampKind.EVIDENCE_RECORD:  # a token of a record proves what its record proves, or nothing
+            extract_proofs(case, place, progress)
     signatures = tuple(validate_signature(case, s, progress) for s in evidence.signatures)
     return Verdicts(signatures, tuple(progress.stamps[p] for p in places), tuple(records[r.id] for r in evidence.records))

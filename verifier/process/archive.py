@@ -8,7 +8,7 @@ from verifier.chains import facts
 from verifier.poe import Proofs
 from verifier.process.basic import Basic, reliable_at, validate_basic
 from verifier.process.context import Case, Purpose
-from verifier.process.longterm import GOES_ON, carried, has_archive, signature_stamps, validate_with_time
+from verifier.process.longterm import GOES_ON, accept_at, has_archive, signature_stamps, validate_with_time
 from verifier.process.past import Past, validate_past
 from verifier.process.trace import PASSED, Concluded, Status, Trace, run
 from verifier.verdict import Indication, RecordVerdict, SignatureVerdict, StampVerdict, SubIndication
@@ -33,14 +33,18 @@ class Progress:
 
     def valid_now(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
         """The stamps that pass clause 5.4 at the current time."""
-        return tuple(s for place, s in enumerate(stamps) if place in self.basics and self.basics[place].status.passed and self._stands(place))
+        return tuple(s for place, s in enumerate(stamps) if self._stands(place) and self.basics[place].status.passed)
+
+    def passed(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
+        """The stamps that pass, now or by proofs of newer ones."""
+        return tuple(s for place, s in enumerate(stamps) if self._stands(place))
 
     def _stands(self, place: int) -> bool:
-        return self.stamps[place].indication is Indication.PASSED
+        return place in self.stamps and self.stamps[place].indication is Indication.PASSED
 
 
 def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
-    """Clauses 5.4 and 5.6.3.4 step 5: the stamp at the current time, and by the proofs of newer stamps. Where it passes it adds its own."""
+    """Clauses 5.4 and 5.6.3.4 step 5: the stamp at the current time, and by the proofs of newer stamps."""
     stamp = case.evidence.stamps[place]
     token = stamp.token
     trace = Trace(f"time-stamp of {token.gen_time:%Y-%m-%dT%H:%M:%SZ}")
@@ -52,11 +56,16 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
         status = validate_past(case, subject, progress.proofs, trace)
     if status.passed:
         status = _useful(case, basic, progress.proofs, token.id, trace)
-    if status.passed:
-        progress.proofs = progress.proofs.extended(case.covered(stamp) if stamp.intact else (), token.gen_time)
     verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links(), tuple(trace.steps))
     progress.stamps[place] = verdict
     return verdict
+
+
+def extract_proofs(case: Case, place: int, progress: Progress) -> None:
+    """Clause 5.6.2.3: what a stamp that passes covers existed at its time."""
+    stamp = case.evidence.stamps[place]
+    if progress.stamps[place].indication is Indication.PASSED and stamp.intact:
+        progress.proofs = progress.proofs.extended(case.covered(stamp), stamp.token.gen_time)
 
 
 def _consistent(stamp: Stamp, basic: Basic, trace: Trace) -> Status:
@@ -97,6 +106,7 @@ def validate_record(case: Case, record: Record, progress: Progress) -> RecordVer
             progress.proofs = progress.proofs.extended((case.evidence.stamps[place].token.id,), time)
         if place not in progress.stamps:
             validate_stamp(case, place, progress)
+        extract_proofs(case, place, progress)
     try:
         _record_holds(record, own, progress, trace)
         status = PASSED
@@ -140,9 +150,8 @@ def validate_signature(case: Case, signature: Signature, progress: Progress) -> 
         status = validate_past(case, Past(signature, signature.id, purpose, basic, status), proofs, trace)
         best = proofs.of(signature.id)
         if status.passed:
-            status = run(lambda: carried(case, signature, basic, best, trace))
-        if status.passed:
-            status = basic.acceptance
+            proved = progress.passed(stamps)
+            status = run(lambda: accept_at(case, signature, basic, proved, best, trace))
         trace.conclude("5.6.3.4", "signature with archival data", status)
     else:
         best = min(best, progress.proofs.of(signature.id))

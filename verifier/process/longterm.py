@@ -55,17 +55,22 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
     trace.about = ""
     try:
         _compare(case, basic, best, trace)
-        _coherent(case, signature, valid, trace)
-        _delay(case, signature, best, trace, proved=proved)
         _freshness(case, basic, best, trace)
-        carried(case, signature, basic, best, trace)
-        reliable_at(case, basic.algorithms, best, trace, "5.5.4 step 8")
-        if not basic.acceptance.passed:
-            raise Concluded(basic.acceptance)
+        accept_at(case, signature, basic, valid, best, trace)
     except Concluded as done:
         return Timed(done.status, best, proved)
     trace.conclude("5.5.4", "signature with time and long-term validation material", PASSED)
     return Timed(PASSED, best, proved)
+
+
+def accept_at(case: Case, signature: Signature, basic: Basic, valid: Sequence[Stamp], best: datetime, trace: Trace) -> None:
+    """What is asked of the signature itself once its best signature time is known (clause 5.5.4 steps 4 e), 5, 8 and 9; 5.6.3.4 steps 8 and 9)."""
+    _coherent(case, signature, valid, trace)
+    _delay(case, signature, best, trace)
+    _carried(case, signature, basic, best, trace)
+    reliable_at(case, basic.algorithms, best, trace, "5.5.4 step 8")
+    if not basic.acceptance.passed:
+        raise Concluded(basic.acceptance)
 
 
 def _compare(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
@@ -122,10 +127,10 @@ def _surely_after(one: Stamp, other: Stamp, *, use_accuracy: bool) -> bool:
     return one.token.gen_time - slack > other.token.gen_time
 
 
-def _delay(case: Case, signature: Signature, best: datetime, trace: Trace, *, proved: bool) -> None:
+def _delay(case: Case, signature: Signature, best: datetime, trace: Trace) -> None:
     """Step 5."""
     hours = case.policy.time.delay_hours
-    if hours is None or not proved:
+    if hours is None or best >= case.now:
         return
     claimed, sub = signature.claims.time, SubIndication.SIG_CONSTRAINTS_FAILURE
     trace.require(claimed is not None and claimed + timedelta(hours=hours) > best, "5.5.4 step 5", sub, "the time-stamp came in time")
@@ -138,7 +143,7 @@ def _freshness(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
         trace.require(is_fresh(case, answer, best), "5.5.4 step 6", problem.sub_indication, "the status is fresh at the best signature time")
 
 
-def carried(case: Case, signature: Signature, basic: Basic, best: datetime, trace: Trace) -> None:
+def _carried(case: Case, signature: Signature, basic: Basic, best: datetime, trace: Trace) -> None:
     """What a level promises: the status that the signature carries is itself enough (EN 319 122-1, 132-1, 142-1: the levels with long-term data)."""
     level = case.policy.status.embedded
     if level is Level.IGNORE or not signature.level.endswith(_CARRIES_STATUS):

@@ -170,10 +170,10 @@ def _within_validity(subject: Past, best: datetime, trace: Trace) -> None:
     for index, cert in enumerate(chain.below_anchor):
         known = facts(cert)
         first = chain.problems[0].sub_indication
-        outside = first if first in _OUT_OF_BOUNDS else SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
+        outside = first if first in _OUT_OF_BOUNDS else _OUT_OF_BOUNDS[index > 0]
         whose = "authority's" if index else "signing"
         ok = known.not_before <= best <= known.not_after
         trace.require(ok, "5.6.2.4 step 3", outside, f"the signature is proved from within the validity of the {whose} certificate", Level.FAIL)
 
 
-_OUT_OF_BOUNDS = (SubIndication.OUT_OF_BOUNDS_NO_POE, SubIndication.OUT_OF_BOUNDS_NOT_REVOKED)
+_OUT_OF_BOUNDS = (SubIndication.OUT_OF_BOUNDS_NOT_REVOKED, SubIndication.OUT_OF_BOUNDS_NO_POE)

@@ -1,0 +1,533 @@
+"""Stories: how a signed file came to be, the world around it, and the verdict with the clause that demands it.
+
+A story is data. `FORMATS` turns it into evidence; a new format costs one helper there and gets all stories. The helper `plain` builds the
+evidence directly, as a reader would: it tests the process alone.
+
+The timeline, unless the story says otherwise: signed and stamped on SIGNED, status of CHECKED carried along, stamped again for the archive,
+judged a day later under the strict policy.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+
+from tests import pki
+from tests.pki import CHECKED, DAY, ENDED, ISSUED, SIGNED, Party, Revoked
+from trust.algorithms import Algorithm
+from trust.model import (
+    Cert,
+    Claims,
+    Crl,
+    Defect,
+    Digest,
+    Evidence,
+    Form,
+    Id,
+    Ocsp,
+    Record,
+    Reference,
+    Signature,
+    SignerReference,
+    Stamp,
+    StampKind,
+    Token,
+    identify,
+)
+from verifier.verdict import SubIndication as Sub
+
+STAMPED = SIGNED + timedelta(minutes=1)
+ARCHIVED = CHECKED + timedelta(hours=6)
+LATER = datetime(2028, 1, 1, tzinfo=UTC)
+"""The signer's certificate has expired, the unit's has not."""
+RENEWED = datetime(2029, 6, 1, tzinfo=UTC)
+"""A second unit stamps everything again, with fresh status beside it."""
+DECADES = datetime(2032, 1, 1, tzinfo=UTC)
+"""The first unit's certificate has expired too."""
+HOUR = timedelta(hours=1)
+COMPROMISED = x509.ReasonFlags.key_compromise
+HELD = x509.ReasonFlags.certificate_hold
+UNKNOWN_CRITICAL = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5.6"), b"\x05\x00"), True)
+
+Told = datetime | tuple[datetime, x509.ReasonFlags]
+Defects = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Story:
+    name: str
+    clause: str
+    verdict: Sub | None
+    """None: the signature passes."""
+    at: datetime = CHECKED + DAY
+    policy: str = "strict"
+    signer: Defects = field(default_factory=dict)
+    authority: Defects = field(default_factory=dict)
+    root: Defects = field(default_factory=dict)
+    unit_authority: Defects = field(default_factory=dict)
+    unit: Defects = field(default_factory=dict)
+    """Defects of their certificates: keyword arguments of tests.pki."""
+    signature: Defects = field(default_factory=dict)
+    """Fields of the Signature that are otherwise."""
+    stamp: Defects = field(default_factory=dict)
+    """Fields of the signature's Stamp that are otherwise."""
+    claimed: datetime | None = SIGNED
+    stamped: tuple[datetime, ...] = (STAMPED,)
+    content_stamped: tuple[datetime, ...] = ()
+    archived: tuple[datetime, ...] = (ARCHIVED,)
+    renewed: tuple[datetime, ...] = ()
+    """Archive stamps of the second unit."""
+    recorded: tuple[datetime, ...] = ()
+    """Tokens of an evidence record over everything."""
+    record: Defects = field(default_factory=dict)
+    status: tuple[datetime, ...] = (CHECKED,)
+    """Lists of the root and of the issuing authority from these times, carried along."""
+    given: tuple[datetime, ...] = ()
+    """... and given beside the file."""
+    revoked: Mapping[str, Told] = field(default_factory=dict)
+    """`signer`, `ca`, `unit`, `responder`: on every list from then on, unless `dropped`."""
+    dropped: datetime | None = None
+    """From then on lists leave out what has expired."""
+    lists: Defects = field(default_factory=dict)
+    """Defects of the issuing authority's lists."""
+    list_authority: bool = True
+    list_signer: bool = True
+    list_unit: bool = True
+    ocsp: str | None = None
+    """`sound`, or how the signer's status came by OCSP instead of by list."""
+    ocsp_answer: Defects = field(default_factory=dict)
+    stranger: bool = False
+    """The anchor is another root."""
+    stamp_stranger: bool = False
+    """The unit is of another root."""
+    evidence: Defects = field(default_factory=dict)
+    formats: tuple[str, ...] = ("plain",)
+
+
+@dataclass(frozen=True)
+class World:
+    """A story come true."""
+
+    story: Story
+    top: Party
+    ca: Party
+    signer: Party
+    unit: Party
+    second: Party
+    anchors: frozenset[Cert]
+    carried: tuple[Crl | Ocsp, ...]
+    given: tuple[Crl | Ocsp, ...]
+
+    @property
+    def certs(self) -> frozenset[Cert]:
+        chains = (p for who in (self.signer, self.unit, self.second) for p in (who.certificate, *who.chain))
+        return frozenset(chains)
+
+
+def come_true(story: Story) -> World:
+    top = pki.root(**story.root)
+    ca = pki.authority(top, **story.authority)
+    signer = pki.signer(ca, **story.signer)
+    unit_ca = pki.authority(top, "Example Timestamp CA", **story.unit_authority)
+    other = pki.authority(pki.root("Other Root"), "Other CA")
+    unit = pki.unit(other if story.stamp_stranger else unit_ca, **story.unit)
+    second = pki.unit(unit_ca, "Example TSU 2", not_before=LATER, not_after=datetime(2042, 1, 1, tzinfo=UTC))
+    responder = pki.responder(ca, **({"no_check": False} if story.ocsp == "checked-responder" else {}))
+    names = {"signer": signer, "ca": ca, "unit": unit, "responder": responder}
+
+    def listed(by: Party, time: datetime) -> Revoked:
+        found: dict[int, Told] = {}
+        for name, told in story.revoked.items():
+            who, since = names[name], told[0] if isinstance(told, tuple) else told
+            expired = story.dropped is not None and time >= story.dropped and who.certificate.not_after < time
+            if who.chain and who.chain[0] == by.certificate and since <= time and not expired:
+                found[who.serial] = told
+        return found
+
+    def lists(times: Sequence[datetime]) -> list[Crl | Ocsp]:
+        made: list[Crl | Ocsp] = []
+        for time in times:
+            made += [pki.crl(top, listed(top, time), this_update=time)] if story.list_authority else []
+            made += [pki.crl(ca, listed(ca, time), **{"this_update": time, **story.lists})] if story.list_signer else []
+            made += [pki.crl(unit_ca, listed(unit_ca, time), this_update=time)] if story.list_unit else []
+        return made
+
+    carried = lists(story.status)
+    if story.ocsp:
+        carried += _answers(story, signer, ca, responder, other)
+    anchor = other.chain[0] if story.stranger else top.certificate
+    return World(story, top, ca, signer, unit, second, frozenset({anchor}), tuple(carried), tuple(lists(story.given)))
+
+
+def _answers(story: Story, signer: Party, ca: Party, responder: Party, other: Party) -> list[Crl | Ocsp]:
+    by: dict[str, Party | None] = {
+        "issuer": None,
+        "sound": responder,
+        "checked-responder": responder,
+        "stranger": pki.responder(other),
+        "unpurposed": pki.signer(ca, "No Responder"),
+        "expired-responder": pki.responder(ca, not_after=CHECKED - DAY),
+    }
+    return [pki.ocsp(signer, ca, by[story.ocsp or ""], **{"this_update": t, **story.ocsp_answer}) for t in story.status]
+
+
+# Evidence, as a reader makes it.
+
+DOCUMENT = b"what was signed"
+
+
+def plain(world: World) -> Evidence:
+    """The evidence of a format that does not exist."""
+    story = world.story
+    signed = b"signed attributes, among them the digest of: " + DOCUMENT
+    value = world.signer.sign(signed)
+    made: dict[str, Any] = {
+        "id": identify(value),
+        "form": Form.CADES,
+        "level": _level(story),
+        "value": value,
+        "signed": signed,
+        "algorithm": world.signer.algorithm,
+        "signer": world.signer.certificate,
+        "signer_reference": SignerReference(1, digest_matches=True, issuer_serial_matches=True, digest_algorithm="sha256"),
+        "references": (Reference("document", found=True, intact=True, digest=Digest.of("sha256", DOCUMENT)),),
+        "claims": Claims(time=story.claimed),
+    }
+    signature = Signature(**{**made, **story.signature})
+    stamps = [_stamp(world.unit, t, StampKind.CONTENT, [identify(DOCUMENT)], of=signature.id) for t in story.content_stamped]
+    stamps += [replace(_stamp(world.unit, t, StampKind.SIGNATURE, [signature.id], of=signature.id), **story.stamp) for t in story.stamped]
+    material: list[Id] = [signature.id, *(c.id for c in world.certs), *(x.id for x in world.carried)]
+    for unit, times in ((world.unit, story.archived), (world.second, story.renewed)):
+        for time in times:
+            covers = [*material, *(s.token.id for s in stamps)]
+            stamps.append(_stamp(unit, time, StampKind.ARCHIVE, covers, of=signature.id))
+    records: tuple[Record, ...] = ()
+    if story.recorded:
+        covers = [*material, *(s.token.id for s in stamps)]
+        tokens = [_stamp(world.unit if t < LATER else world.second, t, StampKind.EVIDENCE_RECORD, covers) for t in story.recorded]
+        stamps += tokens
+        sound = Record(
+            identify(b"record"),
+            "RFC4998",
+            intact=True,
+            references=(Reference("document", found=True, intact=True),),
+            tokens=tuple(s.token.id for s in tokens),
+            covers=frozenset(covers),
+        )
+        records = (replace(sound, **story.record),)
+    evidence = Evidence(
+        "CMS",
+        (signature,),
+        tuple(stamps),
+        records,
+        world.certs,
+        frozenset(x for x in world.carried if isinstance(x, Crl)),
+        frozenset(x for x in world.carried if isinstance(x, Ocsp)),
+    )
+    return replace(evidence, **story.evidence)
+
+
+def _level(story: Story) -> str:
+    if not story.stamped:
+        return "CAdES-BASELINE-B"
+    if not (story.status and story.list_signer) and not story.ocsp:
+        return "CAdES-BASELINE-T"
+    return "CAdES-BASELINE-LTA" if story.archived or story.renewed else "CAdES-BASELINE-LT"
+
+
+def _stamp(unit: Party, when: datetime, kind: StampKind, covers: Sequence[Id], of: Id | None = None) -> Stamp:
+    signed = f"TSTInfo of {when.isoformat()} {kind} {len(covers)}".encode()
+    value = unit.sign(signed)
+    imprint = Digest.of("sha256", b"".join(sorted(covers)))
+    signature = Signature(
+        identify(value),
+        Form.TOKEN,
+        "RFC3161",
+        value,
+        signed,
+        unit.algorithm,
+        unit.certificate,
+        SignerReference(1, digest_matches=True, digest_algorithm="sha256"),
+        (Reference("TSTInfo", found=True, intact=True, digest=Digest.of("sha256", signed)),),
+    )
+    token = Token(value, identify(value), when, 1_000_000, False, pki.TSA_POLICY, 1, None, imprint, signature, (unit.certificate, *unit.chain))
+    return Stamp(token, kind, True, frozenset(covers), of)
+
+
+FORMATS: dict[str, Callable[[World], Evidence]] = {"plain": plain}
+
+
+def fatal(why: str) -> tuple[Defect, ...]:
+    return (Defect("the format's clause", why),)
+
+
+def _weak(digest: str) -> dict[str, Any]:
+    return {"digest": digest}
+
+
+_REFERENCE = Reference("document", found=True, intact=True, digest=Digest.of("sha256", DOCUMENT))
+_RENEWAL: dict[str, Any] = {"renewed": (RENEWED,), "status": (CHECKED, RENEWED - HOUR), "at": DECADES}
+_B: dict[str, Any] = {"stamped": (), "archived": ()}
+_T: dict[str, Any] = {"archived": ()}
+
+STORIES: tuple[Story, ...] = (
+    # What is sound.
+    Story("sound", "5.6.3", None),
+    Story("sound -B, status given", "5.3", None, **_B, status=(), given=(CHECKED,)),
+    Story("sound -T, status given", "5.5", None, **_T, status=(), given=(CHECKED,)),
+    Story("sound -LT", "5.5", None, **_T),
+    Story("sound -LT, signer expired since", "5.5.4 step 4 d)", None, **_T, at=LATER),
+    Story("sound -LTA, signer expired since", "5.5.4 step 4 d)", None, at=LATER),
+    Story("renewed before the first unit expired", "5.6.3.4 step 5", None, **_RENEWAL),
+    Story("not renewed", "5.6.3.4 step 7", Sub.OUT_OF_BOUNDS_NOT_REVOKED, at=DECADES),
+    Story("-LT after its unit expired", "5.5.4 step 4 d)", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=DECADES),
+    Story("status by OCSP of the issuer", "RFC 6960 4.2.2.2", None, ocsp="issuer", list_signer=True),
+    Story("status by OCSP of a delegate", "RFC 6960 4.2.2.2", None, **_B, ocsp="sound", at=CHECKED + HOUR),
+    Story("with an evidence record", "5.6.3.4 step 1", None, archived=(), recorded=(ARCHIVED,)),
+    Story(
+        "an evidence record outlives everything",
+        "5.6.3.4 step 1",
+        None,
+        archived=(),
+        recorded=(ARCHIVED, RENEWED),
+        **{k: v for k, v in _RENEWAL.items() if k != "renewed"},
+    ),
+    # 5.2.2 and 5.2.3
+    Story("format defect", "5.2.2", Sub.FORMAT_FAILURE, signature={"defects": fatal("two contents")}),
+    Story("format defect of the file", "5.2.2", Sub.FORMAT_FAILURE, evidence={"defects": fatal("two mimetypes")}),
+    Story("format oddity", "5.2.2", None, signature={"defects": (Defect("clause", "odd", fatal=False),)}),
+    Story("no signer", "5.2.3", Sub.NO_SIGNING_CERTIFICATE_FOUND, signature={"signer": None}),
+    Story(
+        "the reference is to another certificate",
+        "5.2.3",
+        Sub.NO_SIGNING_CERTIFICATE_FOUND,
+        signature={"signer_reference": SignerReference(1, digest_matches=False)},
+    ),
+    Story("a reference that is none", "5.2.3", Sub.NO_SIGNING_CERTIFICATE_FOUND, signature={"signer_reference": SignerReference(1)}),
+    Story(
+        "issuer and serial of another",
+        "5.2.3 step 3",
+        None,
+        signature={"signer_reference": SignerReference(1, digest_matches=True, issuer_serial_matches=False)},
+    ),
+    # 5.2.6: the chain
+    Story("no anchor", "5.2.6", Sub.NO_CERTIFICATE_CHAIN_FOUND, stranger=True),
+    Story("the issuer is no authority", "RFC 5280 6.1.4 (k)", Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, authority={"ca": False}),
+    Story("the issuer is no authority, long ago", "RFC 5280 6.1.4 (k)", Sub.OUT_OF_BOUNDS_NOT_REVOKED, authority={"ca": False}, **_RENEWAL),
+    Story(
+        "the issuer may not sign certificates", "RFC 5280 6.1.4 (n)", Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, authority={"key_usage": ("crl_sign",)}
+    ),
+    Story("the root allows no authority below it", "RFC 5280 6.1.4 (m)", Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, root={"path_length": 0}),
+    Story("unknown critical extension", "RFC 5280 6.1.5 (f)", Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE, signer={"extensions": (UNKNOWN_CRITICAL,)}),
+    Story(
+        "unknown critical extension, eu",
+        "RFC 5280 6.1.5 (f)",
+        Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE,
+        policy="eu",
+        signer={"extensions": (UNKNOWN_CRITICAL,)},
+    ),
+    Story(
+        "unknown critical extension of the issuer",
+        "RFC 5280 6.1.5 (f)",
+        Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE,
+        authority={"extensions": (UNKNOWN_CRITICAL,)},
+    ),
+    Story(
+        "a name outside its authority's",
+        "RFC 5280 4.2.1.10",
+        Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE,
+        authority={"extensions": ((x509.NameConstraints([x509.DirectoryName(pki.name_of("x", "Somebody Else"))], None), True),)},
+    ),
+    Story("a key for encipherment", "RFC 5280 4.2.1.3", Sub.CHAIN_CONSTRAINTS_FAILURE, signer={"key_usage": ("key_encipherment",)}),
+    Story("a key for encipherment, eu", "RFC 5280 4.2.1.3", None, policy="eu", signer={"key_usage": ("key_encipherment",)}),
+    Story(
+        "a signer with a responder's no-check",
+        "RFC 6960 4.2.2.2.1",
+        Sub.CERTIFICATE_CHAIN_GENERAL_FAILURE,
+        signer={"extensions": ((x509.OCSPNoCheck(), False),)},
+    ),
+    Story(
+        "signed before the certificate began",
+        "5.5.4 step 4",
+        Sub.NOT_YET_VALID,
+        claimed=SIGNED + 20 * DAY,
+        signer={"not_before": SIGNED + 10 * DAY},
+        status=(SIGNED + 20 * DAY,),
+        archived=(),
+        at=SIGNED + 21 * DAY,
+    ),
+    Story(
+        "stamped after the certificate ended",
+        "5.5.4 step 4 d)",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        claimed=SIGNED - 20 * DAY,
+        signer={"not_after": SIGNED - 10 * DAY},
+        status=(SIGNED - 15 * DAY,),
+        archived=(),
+    ),
+    Story(
+        "stamped after the certificate ended, archived",
+        "5.6.2.4 step 3",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        claimed=SIGNED - 20 * DAY,
+        signer={"not_after": SIGNED - 10 * DAY},
+        status=(SIGNED - 15 * DAY,),
+        policy="eu",
+    ),
+    Story(
+        "the authority expired before signing",
+        "RFC 5280 6.1.3 (a) (2)",
+        Sub.OUT_OF_BOUNDS_NO_POE,
+        authority={"not_after": SIGNED - DAY},
+        policy="eu",
+        status=(SIGNED - 2 * DAY,),
+    ),
+    Story("the authority expired since, archived in time", "5.6.2.1", None, authority={"not_after": LATER - DAY}, at=LATER),
+    Story(
+        "the authority expired since, not archived", "5.5.4 step 4 b)", Sub.OUT_OF_BOUNDS_NO_POE, **_T, authority={"not_after": LATER - DAY}, at=LATER
+    ),
+    # 5.2.6: status
+    Story("no status of the signer", "5.2.6", Sub.TRY_LATER, list_signer=False, unit={}),
+    Story("no status of the authority", "5.2.6", Sub.TRY_LATER, list_authority=False),
+    Story("no status of the authority, eu", "5.2.6", Sub.TRY_LATER, list_authority=False, policy="eu"),
+    Story("status older than the signature", "5.2.5", Sub.TRY_LATER, status=(SIGNED - 60 * DAY,)),
+    Story("status older than the signature, eu", "5.2.5", None, status=(SIGNED - 60 * DAY,), policy="eu"),
+    Story("status older than the signature, fresh status given", "5.2.5", Sub.SIG_CONSTRAINTS_FAILURE, status=(SIGNED - 60 * DAY,), given=(CHECKED,)),
+    Story("status older than the certificate", "5.2.6", Sub.TRY_LATER, status=(ISSUED - DAY,), policy="eu"),
+    Story("revoked before signing", "5.5.4 step 4 a)", Sub.REVOKED_NO_POE, revoked={"signer": SIGNED - DAY}),
+    Story("revoked before signing, archived and renewed", "5.6.2.2", Sub.REVOKED_NO_POE, revoked={"signer": SIGNED - DAY}, **_RENEWAL),
+    Story("revoked between signing and stamping", "5.5.4 step 4 a)", Sub.REVOKED_NO_POE, revoked={"signer": SIGNED + timedelta(seconds=30)}),
+    Story("revoked after stamping", "5.5.4 step 4 a)", None, revoked={"signer": STAMPED + HOUR}),
+    Story("revoked after stamping, expired since", "5.5.4 step 4 a)", None, revoked={"signer": STAMPED + HOUR}, at=LATER),
+    Story("revoked after stamping, renewed", "5.6.2.4 step 3", None, revoked={"signer": STAMPED + HOUR}, **_RENEWAL),
+    Story("revoked, never stamped", "5.2.6", Sub.REVOKED_NO_POE, **_B, revoked={"signer": STAMPED + HOUR}),
+    Story("suspended before signing", "5.5.4 step 7", Sub.TRY_LATER, revoked={"signer": (SIGNED - DAY, HELD)}),
+    Story("suspended after stamping", "5.5.4 step 7", None, revoked={"signer": (STAMPED + HOUR, HELD)}),
+    Story("the authority revoked before signing", "5.2.6", Sub.REVOKED_CA_NO_POE, revoked={"ca": SIGNED - DAY}, stamp_stranger=True),
+    Story(
+        "revoked, and the entry dropped after expiry",
+        "5.2.6",
+        Sub.TRY_LATER,
+        revoked={"signer": SIGNED - DAY},
+        dropped=ENDED,
+        at=LATER,
+        status=(LATER - DAY,),
+        list_authority=True,
+    ),
+    Story("a content stamp after the revocation", "5.3.4 step 4", Sub.REVOKED, content_stamped=(SIGNED,), revoked={"signer": SIGNED - DAY}),
+    Story(
+        "a content stamp after the end",
+        "5.3.4 step 4",
+        Sub.EXPIRED,
+        content_stamped=(SIGNED,),
+        claimed=SIGNED - 20 * DAY,
+        signer={"not_after": SIGNED - 10 * DAY},
+        status=(SIGNED - 15 * DAY, CHECKED),
+        policy="eu",
+    ),
+    Story("OCSP by a stranger", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="stranger"),
+    Story("OCSP by somebody whom nobody made a responder", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="unpurposed", policy="eu"),
+    Story("OCSP by a responder whose certificate had ended", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="expired-responder", policy="eu"),
+    Story(
+        "OCSP: unknown",
+        "RFC 6960 2.2",
+        Sub.TRY_LATER,
+        list_signer=False,
+        ocsp="issuer",
+        policy="eu",
+        ocsp_answer={"status": pki.x509_ocsp.OCSPCertStatus.UNKNOWN},
+    ),
+    Story("OCSP: revoked, though the list says nothing yet", "5.2.6", Sub.REVOKED_NO_POE, ocsp="issuer", ocsp_answer={"revoked_at": SIGNED - DAY}),
+    Story("OCSP by a responder whose own status nobody tells", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="checked-responder", policy="eu"),
+    # 5.2.7
+    Story(
+        "the document is not there", "5.2.7", Sub.SIGNED_DATA_NOT_FOUND, signature={"references": (replace(_REFERENCE, found=False, intact=False),)}
+    ),
+    Story("the document was changed", "5.2.7", Sub.HASH_FAILURE, signature={"references": (replace(_REFERENCE, intact=False),)}),
+    Story("nothing is signed by the signature", "5.2.7", Sub.SIGNED_DATA_NOT_FOUND, signature={"references": ()}),
+    Story("the value is another's", "5.2.7", Sub.SIG_CRYPTO_FAILURE, signature={"value": b"0" * 70}),
+    Story("the algorithm is unknown", "5.2.7", Sub.SIG_CRYPTO_FAILURE, signature={"algorithm": None}),
+    Story("the algorithm is not the key's", "5.2.7", Sub.SIG_CRYPTO_FAILURE, signature={"algorithm": Algorithm("rsa-pkcs1", "sha256")}),
+    Story("changed, and no anchor", "5.3.4 step 5", Sub.HASH_FAILURE, stranger=True, signature={"references": (replace(_REFERENCE, intact=False),)}),
+    # 5.2.8
+    Story("no reference to the certificate", "5.2.8", Sub.SIG_CONSTRAINTS_FAILURE, signature={"signer_reference": SignerReference(0)}),
+    Story("no reference to the certificate, eu", "5.2.8", None, policy="eu", signature={"signer_reference": SignerReference(0)}),
+    Story(
+        "two references to the certificate",
+        "RFC 5035 3",
+        Sub.SIG_CONSTRAINTS_FAILURE,
+        policy="eu",
+        signature={"signer_reference": SignerReference(2, digest_matches=True)},
+    ),
+    Story("no signing time", "5.2.8", Sub.SIG_CONSTRAINTS_FAILURE, claimed=None),
+    Story("a signing time outside of the certificate", "5.2.8", Sub.SIG_CONSTRAINTS_FAILURE, claimed=ISSUED - DAY),
+    Story("a signing time outside of the certificate, signer expired", "5.5.4 step 9", Sub.SIG_CONSTRAINTS_FAILURE, claimed=ISSUED - DAY, at=LATER),
+    Story("the same, archived and renewed", "5.6.3.4 step 9", Sub.SIG_CONSTRAINTS_FAILURE, claimed=ISSUED - DAY, **_RENEWAL),
+    Story("no signed attributes", "5.2.8", Sub.SIG_CRYPTO_FAILURE, signature={"signed": Digest.of("sha256", b"something else")}),
+    Story("SHA-1 in the signature", "TS 119 312", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, signature={"mechanisms": ("sha1",)}),
+    Story("SHA-1 in the signer's certificate", "TS 119 312", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, signature={}, signer={"digest": "sha1"}),
+    Story("SHA-1 in the status", "TS 119 312", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, lists=_weak("sha1")),
+    Story("RSA of 1024 bits", "TS 119 312", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, signer={"key": "rsa1024"}),
+    Story("Ed25519", "policy", None, signer={"key": "ed25519"}),
+    Story("ML-DSA-65", "policy", None, signer={"key": "ml-dsa-65"}),
+    Story("Ed25519 is not in the catalogue of TS 119 312", "policy", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, policy="eu", signer={"key": "ed25519"}),
+    # 5.4: stamps
+    Story(
+        "the stamp's imprint does not match",
+        "5.5.4 step 3 a)",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        **_T,
+        at=LATER,
+        stamp={"intact": False, "covers": frozenset()},
+    ),
+    Story("the unit is of another root", "5.4", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, stamp_stranger=True),
+    Story("the unit is no unit", "RFC 3161 2.3", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, unit={"purposes": ()}),
+    Story("the unit's purpose is not critical", "RFC 3161 2.3", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, unit={"purposes_critical": False}),
+    Story("the unit is an authority", "RFC 3161 2.3", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, unit={"ca": True}),
+    Story("the unit revoked for compromise", "5.4", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, revoked={"unit": (STAMPED + HOUR, COMPROMISED)}),
+    Story(
+        "the unit was not valid when it stamped", "RFC 3161 2.2", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, unit={"not_before": CHECKED - HOUR}
+    ),
+    Story("a stamp that is not valid takes nothing away", "5.5.4 step 3", None, **_T, stamp_stranger=True, at=CHECKED + HOUR),
+    Story(
+        "the unit revoked after the archive was renewed",
+        "5.6.2.4 step 3",
+        None,
+        **_RENEWAL,
+        given=(RENEWED + 3 * DAY,),
+        revoked={"unit": (RENEWED + DAY, COMPROMISED)},
+    ),
+    Story(
+        "the unit revoked before the archive was renewed",
+        "5.6.2.2 step 2 b)",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        **_RENEWAL,
+        given=(RENEWED + 3 * DAY,),
+        revoked={"unit": (RENEWED - DAY, COMPROMISED)},
+    ),
+    # 5.5.4 step 4 e), 5
+    Story("a content stamp younger than the signature's", "5.5.4 step 4 e)", Sub.TIMESTAMP_ORDER_FAILURE, content_stamped=(STAMPED + HOUR,)),
+    Story("a content stamp younger by less than the accuracies", "RFC 3161 2.4.2", None, content_stamped=(STAMPED + timedelta(seconds=1),)),
+    # 5.6: evidence records
+    Story(
+        "the record's data was changed",
+        "5.6.3.4 step 1",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        archived=(),
+        recorded=(ARCHIVED, RENEWED),
+        record={"intact": False},
+        **{k: v for k, v in _RENEWAL.items() if k != "renewed"},
+    ),
+    Story(
+        "a token of the record is missing",
+        "RFC 4998 5",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        archived=(),
+        recorded=(ARCHIVED, RENEWED),
+        record={"tokens": (identify(b"missing"),)},
+        **{k: v for k, v in _RENEWAL.items() if k != "renewed"},
+    ),
+    Story("the record was not renewed", "5.6.3.4 step 1", Sub.OUT_OF_BOUNDS_NOT_REVOKED, archived=(), recorded=(ARCHIVED,), at=DECADES),
+)
