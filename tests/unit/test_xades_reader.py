@@ -635,14 +635,25 @@ def test_ten_thousand_signatures() -> None:
 
 
 def test_the_same_data_asked_for_over_and_over() -> None:
-    """Two hundred references to a large document: time must not grow with their product."""
-    rows = f'<ds:Reference URI="#big"><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>{b64(bytes(32))}</ds:DigestValue></ds:Reference>'
+    """References to each of many elements around the same large text: time must not grow with their product."""
+    digest = f'<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>{b64(bytes(32))}</ds:DigestValue>'
+    rows = "".join(f'<ds:Reference URI="#n{i}">{digest}</ds:Reference>' for i in range(150))
+    nested = "".join(f'<b Id="n{i}">' for i in range(150)) + "x" * 1_000_000 + "</b>" * 150
     data = (
-        f'<a xmlns:ds="{DS}"><b Id="big">{"x" * 1_000_000}</b><ds:Signature><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{EXC}"/>'
-        f'<ds:SignatureMethod Algorithm="urn:x"/>{rows * 1000}</ds:SignedInfo><ds:SignatureValue/></ds:Signature></a>'
+        f'<a xmlns:ds="{DS}">{nested}<ds:Signature><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{EXC}"/>'
+        f'<ds:SignatureMethod Algorithm="urn:x"/>{rows}</ds:SignedInfo><ds:SignatureValue/></ds:Signature></a>'
     )
     with pytest.raises(Malformed, match="over and over"):
         read(data.encode())
+
+
+def test_many_filters_share_one_budget() -> None:
+    """A thousand references, each with a filter that is lawful alone: they end together."""
+    paper = b"<N>" + b"<T>x</T>" * 200 + b"</N>"
+    slow = transform(XPATH, "<ds:XPath>count(//*) &gt; 0 and not(ancestor-or-self::*[local-name() = 'Signature'])</ds:XPath>") + EXCLUSIVE
+    made = signature(world().signer, [Made("", b"", slow)] * 100)
+    (one,) = read(inserted(paper, made)).signatures
+    assert any("steps" in d.why for d in one.defects)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

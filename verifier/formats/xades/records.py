@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from trust.algorithms import hasher
-from trust.codecs.xml import METHODS, Method, NodeSet, canonicalize
+from trust.codecs.xml import METHODS, Method, NodeSet
 from trust.codecs.xml.names import XADES_ER, octets_of, split
 from trust.errors import Malformed, Unacceptable
 from trust.model import Defect, Document, Evidence, Id
@@ -47,9 +47,7 @@ def sealing(
 def _octets(frame: Frame, element: Any, work: Work) -> bytes:
     if split(element.tag)[1] == "ASN1EvidenceRecord":
         return octets_of(element)
-    made = canonicalize(NodeSet(frame.tree, element), _AS_IT_STANDS)
-    work.spend(len(made))
-    return made
+    return work.canonical(NodeSet(frame.tree, element), _AS_IT_STANDS)
 
 
 def _group(frame: Frame, references: tuple[Resolved, ...], holder: Any, work: Work) -> Callable[[str, Method | None], bytes | None]:
@@ -84,9 +82,7 @@ def _objects(frame: Frame, references: tuple[Resolved, ...], holder: Any, work: 
         raise Unacceptable("canonicalization of ds:SignedInfo is not one that is applied here")
 
     def canonical(nodes: NodeSet) -> bytes:
-        done = canonicalize(nodes, method)
-        work.spend(len(done))
-        return done
+        return work.canonical(nodes, method)
 
     for r in references:
         yield iter(r.bytes_under(canonical))

@@ -11,9 +11,10 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from trust.codecs import asn1
-from trust.codecs.xml import NodeSet, Tree, id_of
+from trust.codecs.xml import Method, NodeSet, Tree, canonicalize, id_of
 from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, ENVELOPED, FILTER2, MANIFEST_TYPE, OBJECT_TYPE, XPATH, digest_name, ds, octets_of
-from trust.codecs.xml.transforms import MAX_TRANSFORMS, Data, apply, octets
+from trust.codecs.xml.transforms import MAX_TRANSFORMS, Bench, Data, apply, octets
+from trust.codecs.xml.xpath import Budget
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Defect, Digest, Document, Reference, Scope
 from verifier.formats.xades.structure import MAX_REFERENCES, SIGNED_PROPERTIES_TYPE, Frame
@@ -35,14 +36,38 @@ class _Absent(Malformed):
     """The companion was not given: nothing is wrong with the signature, and nothing is checked."""
 
 
-class Work:
+class Work(Bench):
     """How much one document may ask for: what bounds the time, because every reference and every stamp may canonicalise it anew."""
 
     FLOOR: Final = 96 << 20
     FACTOR: Final = 24
+    ELEMENT: Final = 100
+    """An element costs as much time as so many octets."""
+    STEPS: Final = 1_000_000
+    """Of XPath."""
+    KEPT: Final = 16 << 20
+    """Octets of canonical forms that are kept for the next who asks."""
+    HASHING: Final = 8
+    """How much faster octets are hashed than made."""
 
     def __init__(self, size: int) -> None:
+        super().__init__()
+        self.budget = Budget(self.STEPS)
         self.left = self.FLOOR + self.FACTOR * size
+        self.kept: dict[tuple[Any, ...], bytes] = {}
+        self.room = self.KEPT
+
+    def canonical(self, nodes: NodeSet, method: Method) -> bytes:
+        key = (nodes.tree, nodes.apex, nodes.comments, nodes.hidden, method)
+        if nodes.chosen is None and key in self.kept:
+            self.spend(len(self.kept[key]) // self.HASHING)
+            return self.kept[key]
+        made = canonicalize(nodes, method)
+        self.spend(len(made) + self.ELEMENT * made.count(b"</"))
+        if nodes.chosen is None and len(made) <= self.room:
+            self.room -= len(made)
+            self.kept[key] = made
+        return made
 
     def spend(self, size: int) -> None:
         self.left -= size
@@ -188,8 +213,7 @@ def _made_digest(found: Resolved, signed: Digest | None, work: Work) -> Digest |
     try:
         if found.data is None:
             return found.document.digest(signed.algorithm) if found.document is not None else None
-        made = octets(found.data)
-        work.spend(len(made))
+        made = octets(found.data, work)
         if not made and found.nodes is not None:
             return None
         return Digest.of(signed.algorithm, made)
@@ -223,9 +247,8 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
         algorithm = transform.get("Algorithm")
         if isinstance(data, bytes) and algorithm in _NARROWING:
             covered = None
-        data = apply((transform,), data)
+        data = apply((transform,), data, work)
         if isinstance(data, bytes):
-            work.spend(len(data))
             text_only = text_only or algorithm == BASE64
         elif data.tree is tree:
             covered = data
@@ -302,7 +325,7 @@ def _outside(asked: _Asked, digest: Digest | None, reach: Reach, *, alone: bool)
     if document.size is not None and document.size > MAX_COMPANION:
         raise Malformed(f"companion that is to be transformed is larger than {MAX_COMPANION} bytes")
     with document.open() as stream:
-        data = apply(asked.transforms, stream.read(MAX_COMPANION + 1))
+        data = apply(asked.transforms, stream.read(MAX_COMPANION + 1), reach.work)
     if any(t.get("Algorithm") in (XPATH, FILTER2) for t in asked.transforms):
         found = replace(found, scope=Scope.PARTIAL)
     return Resolved(asked.element, found, asked.kind, document=document, data=data)

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from trust.algorithms import hasher
 from trust.codecs.cms import token
-from trust.codecs.xml import DEFAULT, Method, NodeSet, canonicalize, id_of, method_of
+from trust.codecs.xml import DEFAULT, Method, NodeSet, id_of, method_of
 from trust.codecs.xml.names import XADES_132, XADES_141, ds, octets_of, split
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Defect, Digest, Id, Reference, Stamp, StampKind, Token
 from verifier.formats.xades.material import Material, encapsulated, of_token, referenced, token_ids
-from verifier.formats.xades.references import Resolved, Work
+from verifier.formats.xades.references import Exhausted, Resolved, Work
 from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame
 
 MAX_STAMPS: Final = 500
@@ -127,9 +127,9 @@ def _stamp(place: Place, one: Found, held: Token, others: tuple[Found, ...]) -> 
     else:
         try:
             intact = _digest(held.imprint.algorithm, _pieces(place, one)) == held.imprint
+        except Exhausted:
+            raise
         except (Malformed, Unacceptable) as error:
-            if isinstance(error, Malformed) and "more than the limit" in str(error):
-                raise
             there = False
             defects.append(Defect("EN 319 132-1 clause 5.5.2.2", str(error), fatal=False))
     covers = _covers(place, one, others) if intact else frozenset()
@@ -148,9 +148,7 @@ def _pieces(place: Place, one: Found) -> Iterator[bytes]:
     method = one.method or DEFAULT
 
     def canonical(nodes: NodeSet) -> bytes:
-        made = canonicalize(nodes, method)
-        place.work.spend(len(made))
-        return made
+        return place.work.canonical(nodes, method)
 
     def element(x: Any) -> bytes:
         return canonical(NodeSet(place.frame.tree, x))
