@@ -224,6 +224,11 @@ def fits(algorithm: Algorithm, key: PublicKeyTypes) -> bool:
     return family == _FAMILY.get(algorithm.scheme, algorithm.scheme)
 
 
+def is_available(algorithm: Algorithm) -> bool:
+    """Whether this installation can compute it: RIPEMD-160 has a name here and no implementation."""
+    return all(name is None or DIGESTS[name].hash is not None for name in (algorithm.digest, algorithm.mgf_digest))
+
+
 def _without_null(key: rsa.RSAPublicKey, digest: str, value: bytes, signed: bytes, *, prehashed: bool) -> bool:
     """RFC 8017 section 9.2 note 1: DigestInfo with its NULL parameters left out, as some signers write it. Compared whole, never parsed."""
     try:

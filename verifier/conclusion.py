@@ -3,7 +3,8 @@
 One rule for all formats, from the worst down:
 
 - failed: a signature failed; or a stamp or evidence record that stands for the document itself failed; or something is shown or enclosed today that
-  nothing signed covers, or that was changed after the last signature; or the file breaks its format in a way that makes its reading ambiguous.
+  nothing signed covers, or that was changed after the last signature; or the file breaks its format in a way that makes its reading ambiguous; or a
+  certificate in it is not what its issuer signed.
 - indeterminate: a signature is not confirmed; or, where nothing is signed, a stamp or record is not.
 - passed: every signature passes; where nothing is signed, every stamp and record does.
 - nothing signed: neither signature, nor stamp, nor evidence record.
@@ -11,19 +12,28 @@ One rule for all formats, from the worst down:
 A stamp inside a signature that is not valid takes nothing from a signature that passes without it: that is a remark.
 """
 
-from trust.model import Evidence, StampKind
+from trust.algorithms import is_available
+from trust.errors import Malformed
+from trust.model import Cert, Evidence, StampKind
+from verifier.chains import facts, readable, signed_by
 from verifier.process import Verdicts
 from verifier.process.basic import FOR_ITSELF
 from verifier.process.context import Context
 from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, SignatureVerdict, StampVerdict, Verdict
 
+MOST_CERTIFICATES = 200
+"""Certificates of a file that are held against their issuers; the largest lawful files have some fifty."""
+
+UNREADABLE = "unreadable"
+"""Kind of a file that was signed, and breaks its format so that no signature in it can be read."""
+
 
 def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdict:
     """The verdict, with a reason for everything that kept it from passing and a remark for what a careful reader would want to know."""
-    failing = [*_malformed(evidence, verdicts), *_failed(verdicts), *_grave(evidence)]
+    failing = [*_malformed(evidence, verdicts), *_failed(verdicts), *_grave(evidence), *_damaged(evidence, context)]
     wavering = _indeterminate(verdicts)
     remarks = [*_remarks(verdicts), *(Reason("permitted-change", u.name, u.why) for u in evidence.uncovered if not u.grave)]
-    if not (verdicts.signatures or verdicts.stamps or verdicts.records):
+    if not (verdicts.signatures or verdicts.stamps or verdicts.records or evidence.kind == UNREADABLE):
         conclusion, reasons = Conclusion.NOTHING_SIGNED, [Reason("nothing-signed"), *failing]
     elif failing:
         conclusion, reasons = Conclusion.FAILED, [*failing, *wavering, *remarks]
@@ -85,6 +95,31 @@ def _malformed(evidence: Evidence, verdicts: Verdicts) -> list[Reason]:
     if verdicts.signatures or verdicts.stamps:
         return []
     return [Reason("malformed", d.clause, d.why) for d in evidence.defects if d.fatal]
+
+
+def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
+    """Certificates that name a key which is at hand, and are not signed by it: bytes were changed, even where another copy serves."""
+    carried = {*evidence.certs, *(c for s in evidence.stamps for c in s.token.certs)}
+    known = readable(sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES])
+    issuers = readable((*known, *context.certs, *context.anchors))
+    named: dict[tuple[bytes, bytes | None], list[Cert]] = {}
+    for issuer in issuers:
+        named.setdefault((facts(issuer).subject_key, facts(issuer).key_identifier), []).append(issuer)
+    found = []
+    for cert in known:
+        own = facts(cert)
+        at_hand = named.get((own.issuer_key, own.authority_key_identifier), ()) if own.authority_key_identifier is not None else ()
+        if at_hand and own.algorithm is not None and is_available(own.algorithm) and not any(signed_by(cert, issuer) for issuer in at_hand):
+            found.append(Reason("damaged-certificate", _name(cert)))
+    return found
+
+
+def _name(cert: Cert) -> str:
+    """What is left of it to name it by."""
+    try:
+        return cert.name
+    except Malformed:
+        return f"serial number {int.from_bytes(facts(cert).serial, 'big'):x}"
 
 
 def _of_signature(code: str, verdict: SignatureVerdict) -> Reason:

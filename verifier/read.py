@@ -1,13 +1,15 @@
 """One door for all formats: bytes to Evidence. The format is recognised from the bytes, never from the name.
 
 The readers stand in the order of READERS; the first that claims the first bytes reads the whole. A new format is one more line there.
-Errors: Malformed (and TooLarge, which says the limit), nothing else.
+What is no signature at all is Evidence without one. A signature that breaks its format is Evidence of that. Errors: Malformed for a file that
+cannot be read and holds no sign of a signature, TooLarge (which says the limit), nothing else.
 """
 
 from collections.abc import Iterable, Sequence
 
 from trust.errors import KakuinError, Malformed, TooLarge
-from trust.model import Cert, Document, Evidence
+from trust.model import Cert, Defect, Document, Evidence
+from verifier.conclusion import UNREADABLE
 from verifier.formats import Reader, asic, cades, cose, ers, jades, pades, tst, xades
 
 HEAD = 4096
@@ -15,6 +17,17 @@ HEAD = 4096
 
 READERS: tuple[Reader, ...] = (pades, ers, tst, cades, xades, asic, jades, cose)
 """In the order of asking: an evidence record holds a time-stamp token near its beginning, a token is also a CMS, an XML record is also XML."""
+
+WHOLLY_SIGNATURES: tuple[Reader, ...] = (ers, tst, cades, cose)
+"""Readers that claim nothing but signatures, stamps and records."""
+
+MARKS: tuple[tuple[Reader, bytes], ...] = (
+    (pades, b"/ByteRange"),
+    (xades, b"http://www.w3.org/2000/09/xmldsig#"),
+    (asic, b"META-INF/"),
+    (cades, bytes.fromhex("06092a864886f70d010702a0")),
+)
+"""Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, the namespace, the folder, the type of SignedData."""
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
@@ -29,10 +42,35 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     if not head:
         raise Malformed("file is empty")
     given = tuple(certs)
-    for reader in READERS:
-        if reader.claims(head):
-            return _guarded(reader, document, detached, given)
-    return Evidence("unsigned")
+    reader = next((r for r in READERS if r.claims(head)), None) or _marked(document)
+    if reader is None:
+        return Evidence("unsigned")
+    try:
+        return _guarded(reader, document, detached, given)
+    except Malformed as error:
+        if not _is_signature(reader, document):
+            raise
+        return Evidence(UNREADABLE, defects=(Defect("EN 319 102-1 5.2.2", str(error)),))
+
+
+def _marked(document: Document) -> Reader | None:
+    """The reader of what a damaged beginning hides: a file whose first bytes were changed was signed all the same."""
+    return next((reader for reader, mark in MARKS if _holds(document, mark)), None)
+
+
+def _is_signature(reader: Reader, document: Document) -> bool:
+    """Whether what cannot be read is a signature, or holds one: then its format failed, and that is a verdict and no error."""
+    marks = [mark for marked, mark in MARKS if marked is reader]
+    return reader in WHOLLY_SIGNATURES or any(_holds(document, mark) for mark in marks)
+
+
+def _holds(document: Document, mark: bytes) -> bool:
+    before = b""
+    for chunk in document.chunks():
+        if mark in before + chunk:
+            return True
+        before = chunk[-len(mark) :]
+    return False
 
 
 def _guarded(reader: Reader, document: Document, detached: Sequence[Document], certs: tuple[Cert, ...]) -> Evidence:

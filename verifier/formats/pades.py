@@ -32,13 +32,14 @@ from trust.model import (
     SignerReference,
     Stamp,
     StampKind,
+    Uncovered,
     identify,
 )
 from verifier.formats.cms_signers import Signed, signers
 from verifier.formats.cms_stamps import document_digest, document_id
 from verifier.formats.pades_levels import Around, Later, pades_level
 from verifier.formats.pdf.changes import changes
-from verifier.formats.pdf.file import Bytes, is_pdf, opened, reading
+from verifier.formats.pdf.file import Bytes, Revisions, is_pdf, reading
 from verifier.formats.pdf.signatures import SignatureDictionary, signature_dictionaries
 from verifier.formats.pdf.store import Store, store
 
@@ -77,13 +78,14 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     """The evidence in a PDF; one without signatures is Evidence that holds none. `detached` is not looked at: a PDF signs itself."""
     del detached
     data = Bytes(document)
-    pdf = opened(data)
+    revisions = Revisions(data)
+    pdf = revisions.at(data.size)
     dictionaries = signature_dictionaries(pdf, data)
     if not dictionaries:
         return Evidence("PDF")
     with reading("its validation data are broken"):
         last = store(pdf)
-    stores = {end: _store_at(data, end) for end in {d.end for d in dictionaries if 0 < d.end < data.size}}
+    stores = {end: _store_at(revisions, end) for end in {d.end for d in dictionaries if 0 < d.end < data.size}}
     everything = _all_data([last, *stores.values()])
     given = (*everything.certs, *certs)
     ends = _revision_ends(dictionaries, data)
@@ -95,14 +97,29 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
             items.append(item)
     vri = [s for one in [*stores.values(), last] for s in one.stamps]
     items = [_with_vri_stamps(item, vri, given) for item in items]
-    return replace(_evidence(data, items, everything, stores, last), uncovered=changes(data, pdf, dictionaries))
+    uncovered = (*changes(data, revisions, dictionaries), *_hidden(dictionaries))
+    return replace(_evidence(data, items, everything, stores, last), uncovered=uncovered)
 
 
-def _store_at(data: Bytes, end: int) -> Store:
+def _hidden(dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
+    """What stands in the one place of a PDF that its signature leaves out, beside the signature itself."""
+    return tuple(
+        Uncovered(", ".join(d.fields) or "/Contents", "the room for the signature holds something beside it") for d in dictionaries if _is_stuffed(d)
+    )
+
+
+def _is_stuffed(dictionary: SignatureDictionary) -> bool:
+    try:
+        return bool(_padded(dictionary.contents)[1])
+    except Malformed:
+        return False
+
+
+def _store_at(revisions: Revisions, end: int) -> Store:
     """The validation store of an earlier revision; empty where that revision is no PDF of its own."""
     try:
         with reading("an earlier revision is broken"):
-            return store(opened(data, end))
+            return store(revisions.at(end))
     except Malformed:
         return Store()
 

@@ -71,6 +71,10 @@ REASONS = {
         "An evidence record does not count, and nothing depends on it", "有効でないエビデンスレコードがありますが、判定には影響しません"
     ),
     "not-covered": Words("Something is shown or enclosed that no signature covers", "署名の対象になっていない内容が表示または同封されています"),
+    "damaged-certificate": Words(
+        "A certificate in the file was changed: it is not what its issuer signed",
+        "ファイル内の証明書が改変されています（発行者が署名した内容と一致しません）",
+    ),
     "permitted-change": Words("Changed after signing, as the signer permits", "署名者が許可した変更があります"),
     "malformed": Words("The file breaks the rules of its format", "ファイルが形式の規則に反しています"),
 }
