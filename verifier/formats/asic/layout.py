@@ -72,7 +72,7 @@ def layout(container: Container, name: str | None = None) -> Layout:
     used = {*manifests, *xades, *cades, *tokens, *records}
     other = tuple(n for n in meta if n not in used)
     declared, defects, mistaken = _declared(container)
-    kind = _kind(declared, used - set(manifests), data, name or "")
+    kind = _kind(declared, used - set(manifests), data, manifests, name or "")
     parts = Layout(container, kind, xades, cades, tokens, records, manifests, data, other)
     if kind == PLAIN:
         return parts
@@ -82,7 +82,7 @@ def layout(container: Container, name: str | None = None) -> Layout:
     return replace(parts, defects=(*_faults(container), *defects, *_shape(parts)), mistaken=tuple(mistaken))
 
 
-def _kind(declared: str, signed: set[str], data: tuple[str, ...], name: str) -> str:
+def _kind(declared: str, signed: set[str], data: tuple[str, ...], manifests: tuple[str, ...], name: str) -> str:
     if declared in _TYPES:
         return _TYPES[declared]
     if declared.startswith(_OPEN_DOCUMENT):
@@ -92,6 +92,8 @@ def _kind(declared: str, signed: set[str], data: tuple[str, ...], name: str) -> 
     hinted = next((kind for extension, kind in _EXTENSIONS.items() if name.lower().endswith(extension)), None)
     if hinted is not None and not declared:
         return hinted
+    if any("ASiCManifest" in manifest for manifest in manifests):
+        return EXTENDED
     return EXTENDED if sum("/" not in name for name in data) > 1 else SIMPLE
 
 

@@ -78,8 +78,10 @@ def _uncovered(
 
 
 def _whole(parts: Layout, references: Iterable[Reference]) -> Iterable[str]:
-    """Names of entries that these references cover as they are."""
+    """Names of entries that these references cover as they are. What follows a list that was changed is nobody's."""
     for reference in references:
+        if reference.scope is Scope.MANIFEST and not reference.intact:
+            return
         if reference.found and reference.intact and reference.scope in (Scope.FULL, Scope.MANIFEST):
             for asked in (reference.name, reference.uri):
                 document = None if asked is None else parts.find(asked)

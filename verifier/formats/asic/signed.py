@@ -79,9 +79,9 @@ def _cades(parts: Layout, manifests: Sequence[Manifest], name: str, data: bytes,
 
 
 def _content(parts: Layout, manifests: Sequence[Manifest], name: str) -> tuple[tuple[Document, ...], dict[int, Manifest]]:
-    """What a signature may sign: the one file of ASiC-S, or the manifest that names it; and the manifests by their documents."""
+    """What a signature may sign: the file of ASiC-S, or the manifest that names it; and the manifests by their documents."""
     if parts.kind == SIMPLE:
-        return ((parts.only,) if parts.only is not None else ()), {}
+        return tuple(parts.container.documents[n] for n in parts.data), {}
     usual = [m for m in manifests if not m.archive and not m.for_record]
     named = linked(usual, name) or (tuple(usual) if len(usual) == 1 else ())
     documents = {m.name: parts.container.documents[m.name] for m in named}
