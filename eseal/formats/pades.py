@@ -5,7 +5,6 @@ tokens and the status are what the caller's ports give: nothing here opens a con
 """
 
 import contextlib
-import hashlib
 import io
 import itertools
 import logging
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO
 
-import pikepdf
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.crypt.permissions import StandardPermissions
@@ -29,6 +27,7 @@ from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData,
 
 from eseal.draft import Appended, Draft, Span, assembled
 from eseal.formats import cms
+from eseal.formats.unchanged import require_unchanged
 from eseal.levels import NEEDS, Means, digest_for, material, signing_time, stamped, token_chain
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, hasher
@@ -63,13 +62,12 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
         raise Malformed("only digests of this document are known")
     with _plainly():
         try:
-            return _sealed(document, spec, means, Reading.STRICT)
+            made = _sealed(document, spec, means, Reading.STRICT)
         except PdfStrictReadError:
-            # Real files of real makers break the format in small ways. They are read leniently, and an independent reader must then find
-            # every page as it was.
+            # Real files of real makers break the format in small ways; an independent reader has the last word.
             made = _sealed(document, spec, means, Reading.LENIENT)
-            _unchanged(document, assembled(document, made.pieces, None, None), spec.password)
-            return made
+        require_unchanged(document, assembled(document, made.pieces, None, None), spec.password)
+        return made
 
 
 class Reading(Enum):
@@ -102,31 +100,6 @@ def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft
                     _hold(writer, found)
                     writer.write_in_place()
         return Draft((Span(0, size), bytes(paper.tail)), value, tuple(t.der for t in stamps), warnings)
-
-
-def _unchanged(before: Document, after: Document, password: str | None) -> None:
-    """Malformed unless qpdf, which shares no code with the writer, finds in both the same pages, contents and catalog entries."""
-    try:
-        with (
-            before.open() as one,
-            after.open() as two,
-            pikepdf.open(one, password=password or "") as old,
-            pikepdf.open(two, password=password or "") as new,
-        ):
-            same = _pages(old) == _pages(new) and set(old.Root.keys()) <= set(new.Root.keys())
-    except pikepdf.PdfError as error:
-        raise Malformed("the PDF cannot be updated: it breaks its format, and readers differ about what it says") from error
-    if not same:
-        raise Malformed("the PDF cannot be updated: it breaks its format, and an update would change what it shows")
-
-
-def _pages(paper: pikepdf.Pdf) -> list[bytes]:
-    found = []
-    for page in paper.pages:
-        content = page.obj.get("/Contents")
-        streams = list(content) if isinstance(content, pikepdf.Array) else [content]
-        found.append(hashlib.sha256(b"".join(s.read_raw_bytes() for s in streams if isinstance(s, pikepdf.Stream))).digest())
-    return found
 
 
 @contextlib.contextmanager
