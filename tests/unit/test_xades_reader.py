@@ -443,11 +443,20 @@ def test_properties_reached_without_its_type_still_count() -> None:
     assert one.claims.time == infrastructure.SIGNED
 
 
-@pytest.mark.parametrize("target", ["#other", "sig-sp", "#"])
+@pytest.mark.parametrize("target", ["#other", "sig-sp", "#", "#sig-sp", "#Sig "])
 def test_wrong_target(target: str) -> None:
     """EN 319 132-1 clause 4.3.1; EU DSS lets it pass."""
     (one,) = read(enveloped(world().signer, Shape(target=target))).signatures
     assert any(d.fatal and "Target" in d.why for d in one.defects)
+
+
+@pytest.mark.parametrize("target", ["sig", "#SIG"])
+def test_target_that_can_mean_no_other(target: str) -> None:
+    (one,) = read(enveloped(world().signer, Shape(target=target))).signatures
+    assert [d.fatal for d in one.defects] == [False]
+    root = etree.fromstring(enveloped(world().signer, Shape(target="#SIG")))
+    etree.SubElement(root, "Other").set("Id", "SIG")
+    assert any(d.fatal for d in read(etree.tostring(root)).signatures[0].defects)
 
 
 def test_second_qualifying_properties() -> None:
@@ -544,7 +553,7 @@ def test_base64_covers_text_and_no_structure() -> None:
 )
 def test_transforms_that_are_not_applied(algorithm: str) -> None:
     (one,) = with_transforms(transform(algorithm), c14n(etree.fromstring(PAPER))).signatures
-    assert not one.references[0].found
+    assert (one.references[0].found, one.references[0].intact) == (True, False)
     assert any("transform" in d.why for d in one.defects)
 
 

@@ -180,7 +180,7 @@ def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Refe
             r for r in references if r.target is not None and r.target is one.master.signature_value and r.nodes is not None and r.nodes.whole
         ]
         if not to_value:
-            facts.append(Reference("countersigned signature value", found=False, intact=False, scope=Scope.COUNTERSIGNED))
+            facts.append(Reference("countersigned signature value", found=True, intact=False, scope=Scope.COUNTERSIGNED))
     return tuple(facts)
 
 

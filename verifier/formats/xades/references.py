@@ -36,6 +36,14 @@ class _Absent(Malformed):
     """The companion was not given: nothing is wrong with the signature, and nothing is checked."""
 
 
+class _Spoilt(Malformed):
+    """What the reference leads to is there, and its transforms cannot be applied to it."""
+
+
+class Missing(Unacceptable):
+    """The data of a reference are not there."""
+
+
 class Work(Bench):
     """How much one document may ask for: what bounds the time, because every reference and every stamp may canonicalise it anew."""
 
@@ -132,7 +140,7 @@ class Resolved:
         elif self.document is not None and self.document.readable:
             yield from self.document.chunks()
         else:
-            raise Unacceptable("data of a reference are not there")
+            raise Missing("data of a reference are not there")
 
     @property
     def available(self) -> bool:
@@ -178,12 +186,14 @@ def _resolved(frame: Frame, element: Any, reach: Reach, *, alone: bool, entry: b
     except Exhausted:
         raise
     except (Malformed, Unacceptable) as error:
-        # Not fatal: that the reference was not found says it already (EN 319 102-1 clause 5.2.7, SIGNED_DATA_NOT_FOUND).
-        lost = Reference(name, found=False, intact=False, digest=digest, uri=uri)
+        # Not fatal: found and intact say it already (EN 319 102-1 clause 5.2.7: SIGNED_DATA_NOT_FOUND, HASH_FAILURE).
+        lost = Reference(name, found=isinstance(error, _Spoilt), intact=False, digest=digest, uri=uri)
         why = Defect("XML Signature clause 4.4.3", str(error), fatal=False)
         return Resolved(element, lost, kind, defects=(*flaws, why), absent=isinstance(error, _Absent), entry=entry)
     made = _made_digest(found, digest, reach.work)
-    reference = replace(found.reference, intact=digest is not None and made == digest, digest=digest, uri=uri)
+    # Of a companion known by other digests than the signed one nothing can be said.
+    unknown = digest is not None and made is None and found.data is None
+    reference = replace(found.reference, found=not unknown, intact=digest is not None and made == digest, digest=digest, uri=uri)
     return replace(found, reference=reference, defects=flaws)
 
 
@@ -247,7 +257,12 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
         algorithm = transform.get("Algorithm")
         if isinstance(data, bytes) and algorithm in _NARROWING:
             covered = None
-        data = apply((transform,), data, work)
+        try:
+            data = apply((transform,), data, work)
+        except Exhausted:
+            raise
+        except (Malformed, Unacceptable) as error:
+            raise _Spoilt(str(error)) from error
         if isinstance(data, bytes):
             text_only = text_only or algorithm == BASE64
         elif data.tree is tree:
@@ -325,7 +340,13 @@ def _outside(asked: _Asked, digest: Digest | None, reach: Reach, *, alone: bool)
     if document.size is not None and document.size > MAX_COMPANION:
         raise Malformed(f"companion that is to be transformed is larger than {MAX_COMPANION} bytes")
     with document.open() as stream:
-        data = apply(asked.transforms, stream.read(MAX_COMPANION + 1), reach.work)
+        octets_there = stream.read(MAX_COMPANION + 1)
+    try:
+        data = apply(asked.transforms, octets_there, reach.work)
+    except Exhausted:
+        raise
+    except (Malformed, Unacceptable) as error:
+        raise _Spoilt(str(error)) from error
     if any(t.get("Algorithm") in (XPATH, FILTER2) for t in asked.transforms):
         found = replace(found, scope=Scope.PARTIAL)
     return Resolved(asked.element, found, asked.kind, document=document, data=data)

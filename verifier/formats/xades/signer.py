@@ -149,7 +149,7 @@ def _reference(element: Any) -> CertReference:
             issuer, serial = issuer_serial(asn1.parse(octets_of(v2), Rules.BER))
             return CertReference(digest, issuer, serial)
         except Malformed:
-            return CertReference(digest, None, None)
+            return _Named(digest, None, None)
     v1 = _child(element, "IssuerSerial")
     if v1 is None:
         return CertReference(digest, None, None)

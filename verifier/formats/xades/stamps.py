@@ -15,7 +15,7 @@ from trust.codecs.xml.names import XADES_132, XADES_141, ds, octets_of, split
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Defect, Digest, Id, Reference, Stamp, StampKind, Token
 from verifier.formats.xades.material import Material, encapsulated, of_token, referenced, token_ids
-from verifier.formats.xades.references import Exhausted, Resolved, Work
+from verifier.formats.xades.references import Exhausted, Missing, Resolved, Work
 from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame
 
 MAX_STAMPS: Final = 500
@@ -130,7 +130,7 @@ def _stamp(place: Place, one: Found, held: Token, others: tuple[Found, ...]) -> 
         except Exhausted:
             raise
         except (Malformed, Unacceptable) as error:
-            there = False
+            there = not isinstance(error, Missing)
             defects.append(Defect("EN 319 132-1 clause 5.5.2.2", str(error), fatal=False))
     covers = _covers(place, one, others) if intact else frozenset()
     return Stamp(held, kind, intact, covers, place.frame.id, there, _words(place, one), tuple(defects))
@@ -163,7 +163,7 @@ _Canonical = Callable[[NodeSet], bytes]
 def _of_references(references: Iterable[Resolved], canonical: _Canonical) -> Iterator[bytes]:
     for r in references:
         if not r.available:
-            raise Unacceptable("data of a reference are not there")
+            raise Missing("data of a reference are not there")
         yield from r.bytes_under(canonical)
 
 

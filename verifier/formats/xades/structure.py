@@ -213,8 +213,13 @@ def _qualified(bare: Frame, parts: _Parts) -> Frame:
     if target is None:
         parts.add("EN 319 132-1 clause 4.3.1", "QualifyingProperties has no Target", fatal=namespace == XADES_132)
     elif own is None or target != f"#{own}":
-        known_oddity = own is not None and target == own
-        parts.add("EN 319 132-1 clause 4.3.1", "Target of QualifyingProperties is not this signature's Id", fatal=not known_oddity)
+        # deviates: makers have left the # out or mistaken capitals; harmless where no other element bears that name.
+        meant = (
+            own is not None
+            and target.removeprefix("#").lower() == own.lower()
+            and not set(bare.tree.by_id(target.removeprefix("#"))) - {bare.element}
+        )
+        parts.add("EN 319 132-1 clause 4.3.1", "Target of QualifyingProperties is not this signature's Id", fatal=not meant)
     elif len(bare.tree.by_id(own)) > 1:
         parts.add("EN 319 132-1 clause 4.3.1", "Id of the signature is borne by more than one element")
     signed = _children(qualifying, f"{{{namespace}}}SignedProperties")
