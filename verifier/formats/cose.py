@@ -177,7 +177,7 @@ def _signature(of: Message, one: CoseSignature, content: _Content, number: int, 
         identify(of.protected + one.protected + one.field),
         Form.COSE,
         "COSE-B",
-        one.value if value is None else value,
+        b"" if value is None else value,  # no DER that somebody put there verifies
         _signed(of, one, content, algorithm),
         algorithm,
         signer,

@@ -129,7 +129,7 @@ def _drafted(jws: Jws, context: _Context, of: Content, pool: Sequence[Cert]) -> 
         identify(f"{jws.encoded_header}.{jws.encoded_signature}".encode()),
         Form.JADES,
         "JSON-NOT-ETSI",
-        jose.der_value(name, jws.signature) or jws.signature,
+        jose.der_value(name, jws.signature) or b"",  # no DER that somebody put there verifies
         _signed(jws, of, algorithm),
         algorithm,
         signer,
