@@ -42,7 +42,6 @@ BASE = changed(field)
     "change",
     [
         lambda _: None,
-        field,
         lambda p: setattr(p.Root, "DSS", Dictionary(Certs=Array([]))),
         lambda p: setattr(p.Root, "Version", Name("/2.0")),
         lambda p: setattr(p.pages[0].obj, "MediaBox", Array([0, 0, Decimal("595.0"), 842])),
