@@ -10,7 +10,7 @@ from datetime import datetime
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, context
-from trust.codecs.ess import signer_of
+from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Claims, Defect, Digest, Form, Id, Reference, Signature, Token, identify
@@ -52,6 +52,8 @@ def signature(
 ) -> Signature:
     """A SignerInfo as the noun. `content` is what the key signed where there are no signed attributes: a digest, or bytes for EdDSA and ML-DSA."""
     signer, reference = signer_of(info, candidates)
+    if signer is not None and not identifies(info, signer):
+        defects = (*defects, Defect("RFC 5652 section 5.3", "the signer identifier names another certificate than the one that signed"))
     signed: bytes | Digest = info.signed_der if info.signed_der is not None else (content if content is not None else b"")
     digests = [info.digest, reference.digest_algorithm, *(r.digest.algorithm for r in references if r.digest)]
     return Signature(
