@@ -30,6 +30,7 @@ from tests.xades_maker import (
     Shape,
     add_signature_stamp,
     add_stamp,
+    add_values,
     archive_octets,
     b64,
     c14n,
@@ -43,7 +44,7 @@ from tests.xades_maker import (
     transform,
     unsigned_properties,
 )
-from trust.algorithms import verify
+from trust.algorithms import DIGESTS, verify
 from trust.errors import Malformed, Unacceptable
 from trust.model import Crl, Digest, Document, Evidence, Form, Scope, Signature, StampKind
 from verifier.formats import xades
@@ -178,7 +179,9 @@ def test_detached_file_missing_or_changed(files: list[bytes]) -> None:
 def test_enveloping_object_in_base64() -> None:
     holder = f'<ds:Object xmlns:ds="{DS}" Id="o" Encoding="{DS}base64">{b64(b"plain text")}</ds:Object>'
     made = signature(world().signer, [Made("#o", b"plain text", transform(DS + "base64"), type=DS + "Object")], Shape(objects=holder))
-    assert sound(read(etree.tostring(made)))
+    evidence = read(etree.tostring(made))
+    assert sound(evidence)
+    assert [d.read(100) for d in evidence.documents] == [b"plain text"]
     changed = etree.tostring(made).replace(b64(b"plain text").encode(), b64(b"plain texT").encode())
     assert not intact(read(changed).signatures[0])
 
@@ -293,6 +296,78 @@ def test_renewal_covers_the_archive_stamp_before() -> None:
     assert renewed.intact
     assert before.token.id in renewed.covers
     assert renewed.token.id not in before.covers
+
+
+def with_references(digest: str = "sha256") -> tuple[bytes, Any]:
+    """A signature of type X: references to the issuer's certificate and its list, and stamps over them."""
+    crl = world().crls()[0]
+    root = etree.fromstring(enveloped(world().signer))
+    made = root[-1]
+    add_values(made, [world().ca.certificate], [crl])
+    values = list(unsigned_properties(made))
+    method = f'<ds:DigestMethod xmlns:ds="{DS}" Algorithm="{DIGESTS[digest].xml}"/>'
+
+    def reference(data: bytes) -> str:
+        value = Digest.of(digest, data).value if digest != "ripemd160" else bytes(20)
+        return f'{method}<ds:DigestValue xmlns:ds="{DS}">{b64(value)}</ds:DigestValue>'
+
+    certs = (
+        f'<y:CompleteCertificateRefsV2 xmlns:y="{X141}"><y:CertRefs xmlns:x="{X132}"><x:Cert><x:CertDigest>{reference(world().ca.certificate.der)}'
+        "</x:CertDigest></x:Cert></y:CertRefs></y:CompleteCertificateRefsV2>"
+    )
+    lists = (
+        f'<x:CompleteRevocationRefs xmlns:x="{X132}"><x:CRLRefs><x:CRLRef><x:DigestAlgAndValue>{reference(crl.der)}</x:DigestAlgAndValue>'
+        "</x:CRLRef></x:CRLRefs></x:CompleteRevocationRefs>"
+    )
+    holder = unsigned_properties(made)
+    add_signature_stamp(made, infrastructure.stamper(world().tsu))
+    for text in (certs, lists):
+        holder.append(etree.fromstring(text))
+    stamp, *refs = [p for p in holder if p not in values]
+    over = b"".join(map(c14n, refs))
+    stamper = infrastructure.stamper(world().tsu, infrastructure.CHECKED)
+    add_stamp(made, "RefsOnlyTimeStampV2", over, stamper, space=X141)
+    add_stamp(made, "SigAndRefsTimeStampV2", c14n(made.find(f"{{{DS}}}SignatureValue")) + c14n(stamp) + over, stamper, space=X141)
+    return etree.tostring(root), crl
+
+
+def test_stamps_over_references_cover_what_the_digests_name() -> None:
+    data, crl = with_references()
+    evidence = read(data)
+    (one,) = evidence.signatures
+    signed, refs, both = evidence.stamps
+    assert [s.kind for s in evidence.stamps] == [StampKind.SIGNATURE, StampKind.REFERENCES, StampKind.VALIDATION_DATA]
+    assert all(s.intact for s in evidence.stamps)
+    assert refs.covers == {world().ca.certificate.id, crl.id}
+    assert both.covers >= {one.id, signed.token.id, *refs.covers}
+    assert one.level in ("XAdES-X", "XAdES-XL")
+
+
+def test_references_by_a_digest_that_is_not_available_name_nothing() -> None:
+    data, _ = with_references("ripemd160")
+    assert read(data).stamps[1].covers == frozenset()
+
+
+def test_properties_of_which_a_filter_takes_a_part_are_not_signed() -> None:
+    """The digest matches, and the time is nobody's."""
+
+    def filtered(element: Any) -> None:
+        reference = element.find(f"{{{DS}}}SignedInfo")[-1]
+        inside = transform(XPATH, "<ds:XPath>not(ancestor-or-self::xades:SigningTime)</ds:XPath>")
+        reference.replace(reference[0], etree.fromstring(f'<ds:Transforms xmlns:ds="{DS}">{inside}{EXCLUSIVE}</ds:Transforms>'))
+
+    def redo(element: Any) -> None:
+        properties = copy.deepcopy(element.find(f".//{{{X132}}}SignedProperties"))
+        group = properties[0]
+        group.remove(group.find(f"{{{X132}}}SigningTime"))
+        element.find(f"{{{DS}}}SignedInfo")[-1].find(f"{{{DS}}}DigestValue").text = b64(Digest.of("sha256", c14n(properties)).value)
+        finish(element, world().signer)
+
+    (one,) = read(enveloped(world().signer, Shape(edit=filtered, late=redo))).signatures
+    assert intact(one)
+    assert one.claims.time is None
+    assert one.signer_reference.count == 0
+    assert any(d.fatal for d in one.defects)
 
 
 def test_a_stamp_with_unreadable_token_is_a_remark() -> None:

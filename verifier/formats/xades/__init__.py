@@ -3,7 +3,7 @@
 `claims` and `read` are the reader; `signatures` is the same for containers, whose references lead to their entries.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -160,9 +160,11 @@ def _complete(reading: _Reading, reach: Reach) -> None:
 
 
 def _properties_defects(one: Frame, references: tuple[Resolved, ...], *, bound: bool) -> tuple[Defect, ...]:
-    if one.signed_properties is not None and not bound and all(r.type != SIGNED_PROPERTIES_TYPE[one.namespace] for r in references):
-        return (Defect("EN 319 132-1 clause 4.4.2", "no reference covers the SignedProperties of this signature"),)
-    return ()
+    """Properties that nothing signs. Where the reference to them was not found or does not match, that says it already."""
+    told = any(r.type == SIGNED_PROPERTIES_TYPE[one.namespace] and not r.sound for r in references)
+    if one.signed_properties is None or bound or told:
+        return ()
+    return (Defect("EN 319 132-1 clause 4.4.2", "no reference covers the SignedProperties of this signature"),)
 
 
 def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Reference, ...]:
@@ -210,10 +212,18 @@ def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
         crls=frozenset(material.crls),
         ocsps=frozenset(material.ocsps),
         uncovered=uncovered(tree, [r.frame for r in every], [x for r in every for x in r.references]),
+        documents=tuple(d for r in every for d in _enveloped_data(r)),
     )
     for r in every:
         made |= r.records
     return made
+
+
+def _enveloped_data(reading: _Reading) -> Iterator[Document]:
+    """What a ds:Object of the signature holds, decoded or canonical, as it was signed."""
+    for r in reading.references:
+        if r.sound and r.target is not None and r.target in reading.frame.objects and isinstance(r.data, bytes):
+            yield Document.of(r.data, r.reference.name.removeprefix("#"), r.target.get("MimeType"))
 
 
 def _countersigning(reading: _Reading, by_value: dict[Any, Id]) -> Signature:

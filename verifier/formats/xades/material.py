@@ -7,7 +7,7 @@ from typing import Any, Final
 from trust.codecs.ess import certificate_identity
 from trust.codecs.signed_data import cert, ocsp_response
 from trust.codecs.xml.names import octets_of, split
-from trust.errors import Malformed
+from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Crl, Digest, Id, Ocsp, Token
 from verifier.formats.xades.signer import digest_of
 
@@ -92,4 +92,11 @@ def referenced(element: Any, pool: Material) -> frozenset[Id]:
             wanted.setdefault(digest.algorithm, set()).add(digest.value)
     objects: list[tuple[bytes, Id]] = [(x.der, x.id) for x in (*pool.certs, *pool.crls, *pool.ocsps)]
     objects += [(der, ocsp.id) for der, ocsp in pool.responses]
-    return frozenset(found for der, found in objects for algorithm, values in wanted.items() if Digest.of(algorithm, der).value in values)
+    return frozenset(found for der, found in objects for algorithm, values in wanted.items() if _digest(algorithm, der) in values)
+
+
+def _digest(algorithm: str, der: bytes) -> bytes | None:
+    try:
+        return Digest.of(algorithm, der).value
+    except Unacceptable:
+        return None
