@@ -18,7 +18,7 @@ HEAD = 4096
 READERS: tuple[Reader, ...] = (pades, ers, tst, cades, xades, asic, jades, cose)
 """In the order of asking: an evidence record holds a time-stamp token near its beginning, a token is also a CMS, an XML record is also XML."""
 
-WHOLLY_SIGNATURES: tuple[Reader, ...] = (ers, tst, cades, cose)
+WHOLLY_SIGNATURES: tuple[Reader, ...] = (ers, cades, cose)
 """Readers that claim nothing but signatures, stamps and records."""
 
 MARKS: tuple[tuple[Reader, bytes], ...] = (
@@ -26,8 +26,9 @@ MARKS: tuple[tuple[Reader, bytes], ...] = (
     (xades, b"http://www.w3.org/2000/09/xmldsig#"),
     (asic, b"META-INF/"),
     (cades, bytes.fromhex("06092a864886f70d010702a0")),
+    (tst, bytes.fromhex("060b2a864886f70d0109100104")),
 )
-"""Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, the namespace, the folder, the type of SignedData."""
+"""Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, the namespace, the folder, the types of SignedData and TSTInfo."""
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
