@@ -102,7 +102,7 @@ def _require_timestamping(name: str, certificate: x509.Certificate) -> None:
 
 
 def _period(certificate: x509.Certificate) -> tuple[datetime, datetime]:
-    """When the unit may sign. EN 319 421 clause 7.6.2: within the private key's usage period, where the certificate states one."""
+    """When the unit may sign. EN 319 421 TIS-7.6.7-06, TIS-7.7.1-09: within the private key's usage period, where the certificate states one."""
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     try:
         usage = certificate.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
