@@ -28,7 +28,7 @@ MARKS: tuple[tuple[Reader, bytes], ...] = (
     (cades, bytes.fromhex("06092a864886f70d010702a0")),
     (tst, bytes.fromhex("060b2a864886f70d0109100104")),
 )
-"""Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, the namespace, the folder, the types of SignedData and TSTInfo."""
+"""Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, a namespace, a folder, types of content."""
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:

@@ -38,6 +38,8 @@ from trust.ports import Stamper, Status
 
 TOKEN_ROOM = 6 << 10
 """Bytes kept free for a token before it is known: several times a P-256 token with its chain. One that is larger costs a second round."""
+SLACK = 64
+"""Bytes by which the next token of a unit may be longer than the last. What nothing signs (the padding of /Contents) stays short."""
 BUFFER = 1 << 16
 MAX_FIELDS = 10_000
 _BASIC_OCSP = "1.3.6.1.5.5.7.48.1.1"
@@ -90,7 +92,7 @@ def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft
             known = (*key.chain, *token.certs)
             found = material([(key.certificate, *key.chain), token_chain(token, known)], means.status)
             if needs.archive:
-                archive = _archive(paper, found, means.stamp)
+                archive = _archive(paper, found, means.stamp, len(token.der) + SLACK)
                 stamps.append(archive)
                 late = token_chain(archive, (*known, *archive.certs))
                 # Nearly always the same unit stamped both times, and what it needs is there already.
@@ -259,7 +261,7 @@ def _sign(paper: _Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None]
     return made[-1]
 
 
-def _archive(paper: _Paper, found: Status, stamp: Stamper) -> Token:
+def _archive(paper: _Paper, found: Status, stamp: Stamper, room: int) -> Token:
     """EN 319 142-1 clause 5.4: the validation data and, over them and all before, a document time-stamp, in one update."""
     made: list[Token] = []
 
@@ -267,7 +269,7 @@ def _archive(paper: _Paper, found: Status, stamp: Stamper) -> Token:
         made.append(stamped(stamp, imprint))
         return made[-1].der
 
-    _revise(paper, _Field("Timestamp", lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, TOKEN_ROOM), found)
+    _revise(paper, _Field("Timestamp", lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
     return made[-1]
 
 
