@@ -98,18 +98,20 @@ def _malformed(evidence: Evidence, verdicts: Verdicts) -> list[Reason]:
 
 
 def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
-    """Certificates that name a key which is at hand, and are not signed by it: bytes were changed, even where another copy serves."""
+    """Certificates of which bytes were changed, even where another copy serves: they name a key that is at hand, and are not signed by it; or they
+    are signed by nobody, and another with their serial number and key is."""
     carried = {*evidence.certs, *(c for s in evidence.stamps for c in s.token.certs)}
     known = readable(sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES])
-    issuers = readable((*known, *context.certs, *context.anchors))
-    named: dict[tuple[bytes, bytes | None], list[Cert]] = {}
-    for issuer in issuers:
-        named.setdefault((facts(issuer).subject_key, facts(issuer).key_identifier), []).append(issuer)
+    pool = tuple(dict.fromkeys((*known, *readable((*context.certs, *context.anchors)))))
+    confirmed = {cert for cert in pool if any(signed_by(cert, issuer) for issuer in pool if facts(issuer).subject_key == facts(cert).issuer_key)}
+    twins = {(facts(cert).serial, facts(cert).spki) for cert in confirmed}
+    keys = {facts(cert).key_identifier for cert in pool} - {None}
     found = []
     for cert in known:
         own = facts(cert)
-        at_hand = named.get((own.issuer_key, own.authority_key_identifier), ()) if own.authority_key_identifier is not None else ()
-        if at_hand and own.algorithm is not None and is_available(own.algorithm) and not any(signed_by(cert, issuer) for issuer in at_hand):
+        if cert in confirmed or own.algorithm is None or not is_available(own.algorithm):
+            continue
+        if own.authority_key_identifier in keys or (own.serial, own.spki) in twins:
             found.append(Reason("damaged-certificate", _name(cert)))
     return found
 
