@@ -267,7 +267,7 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
             text_only = text_only or algorithm == BASE64
         elif data.tree is tree:
             covered = data
-    whole = target is None or target is tree.root
+    whole = (target is None or target is tree.root) and covered is not None and _but_signatures(covered)
     scope = (
         Scope.MANIFEST
         if asked.kind == MANIFEST_TYPE
@@ -279,6 +279,11 @@ def _inside(asked: _Asked, frame: Frame, work: Work) -> Resolved:
     )
     found = Reference(asked.name, found=True, intact=False, scope=scope)
     return Resolved(asked.element, found, asked.kind, covered, tree.root if target is None else target, data=data, text_only=text_only)
+
+
+def _but_signatures(nodes: NodeSet) -> bool:
+    """Whether nothing but signatures is left out: more signatures may stand beside."""
+    return nodes.chosen is None and all(h.tag == ds("Signature") for h in nodes.hidden)
 
 
 _NARROWING: Final = frozenset((XPATH, FILTER2, ENVELOPED, BASE64))
