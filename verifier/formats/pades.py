@@ -43,6 +43,8 @@ from verifier.formats.pdf.file import Bytes, Revisions, is_pdf, reading
 from verifier.formats.pdf.signatures import SignatureDictionary, signature_dictionaries
 from verifier.formats.pdf.store import Store, store
 
+_END_WITHIN = 4096
+"""Bytes from the end in which `%%EOF` is looked for."""
 _PADES = "EN 319 142-1 clause 4"
 
 
@@ -82,6 +84,8 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     pdf = revisions.at(data.size)
     dictionaries = signature_dictionaries(pdf, data)
     if not dictionaries:
+        if data.rfind(b"%%EOF", max(0, data.size - _END_WITHIN), data.size) < 0:
+            raise Malformed("PDF is cut off: it has no end-of-file marker, and no signature that is whole")
         return Evidence("PDF")
     with reading("its validation data are broken"):
         last = store(pdf)

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import pikepdf
-
 from trust.codecs.asn1 import printable
 from trust.errors import Malformed
 from trust.model import Uncovered
 from verifier.formats.pdf.annotations import Annotations
 from verifier.formats.pdf.comparison import Comparison, Permission, dictionary_of
-from verifier.formats.pdf.file import Bytes, opened, reading
+from verifier.formats.pdf.file import Bytes, Revisions, reading
 from verifier.formats.pdf.forms import Forms
-from verifier.formats.pdf.graph import Entry, Key, Revision, affected, written
+from verifier.formats.pdf.graph import Revision, affected, written
 from verifier.formats.pdf.pages import Pages, nodes_of
 from verifier.formats.pdf.signatures import SignatureDictionary
 
@@ -40,7 +38,7 @@ _OBJECT = re.compile(rb"(?<![0-9])\d{1,10}[ \t\r\n]+\d{1,5}[ \t\r\n]+obj(?![A-Za
 WINDOW = 1 << 20
 
 
-def changes(data: Bytes, pdf: pikepdf.Pdf, dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
+def changes(data: Bytes, revisions: Revisions, dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
     """Everything that no signature covers and every change that an earlier signer did not permit; remarks (not grave) for what was permitted."""
     sound = [d for d in dictionaries if d.sound]
     ends = sorted({d.end for d in sound})
@@ -48,13 +46,13 @@ def changes(data: Bytes, pdf: pikepdf.Pdf, dictionaries: Sequence[SignatureDicti
         return ()
     tail = data.slice(ends[-1], min(data.size, ends[-1] + WINDOW)).strip(b"\0\t\n\f\r ")
     steps = [*ends, data.size] if tail else ends
-    known: dict[tuple[Key, Entry], tuple[Key, ...]] = {}
     found: list[Uncovered] = []
+    last = Revision(revisions.at(data.size))
     earlier: Revision | None = None
     for number, (start, end) in enumerate(pairwise(steps), 1):
         try:
-            old = earlier or Revision(opened(data, start), known)
-            new = Revision(pdf if end == steps[-1] else opened(data, end), known)
+            old = earlier or Revision(revisions.at(start), last)
+            new = last if end == steps[-1] else Revision(revisions.at(end), last)
         except Malformed:
             found.append(Uncovered(f"revision {number}", "it is not a PDF of its own, so that nobody can tell what changed after it was signed"))
             earlier = None
@@ -83,13 +81,10 @@ class _Step:
     permission: Permission
 
     def compare(self, old: Revision, new: Revision) -> list[Uncovered]:
-        changed = affected(old, new)
-        if not changed:
-            return self._stray()
-        comparison = Comparison(old, new, changed, self.permission, self.when)
+        comparison = Comparison(old, new, affected(old, new), self.permission, self.when)
         self._trailer(comparison)
         self._catalogue(comparison)
-        return comparison.conclude()
+        return comparison.conclude() + (self._stray() if old.entries == new.entries else [])
 
     def _stray(self) -> list[Uncovered]:
         """Objects appended that no cross-reference section lists: readers that rebuild the table show them."""

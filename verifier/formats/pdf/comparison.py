@@ -1,6 +1,5 @@
 """Two revisions being compared: what is judged by rules, what must be equal, what was found."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,23 +72,31 @@ class Comparison:
         if isinstance(before, pikepdf.Stream) or isinstance(after, pikepdf.Stream):
             return False
         one, other = (v.unparse(resolved=True) if isinstance(v, pikepdf.Object) else written(v) for v in (before, after))
-        return same_text(one, other) and not any(True for _ in Closure(self.new, self.changed, self._judged).hits(references(other)))
+        return same_text(one, other) and not any(True for _ in self._closure().hits(references(other)))
 
     def unchanged(self, value: Any) -> bool:
         """Whether a value, the same in both by its text, leads to no changed object."""
-        return not any(True for _ in Closure(self.new, self.changed, self._judged).hits(references(written(value))))
+        return not any(True for _ in self._closure().hits(references(written(value))))
 
     def same(self, before: Any, after: Any) -> bool:
         """Whether two values and everything below them are equal, judged at once."""
         return same_text(written(before), written(after)) and self.unchanged(after)
 
-    def follow(self, name: str, roots: Iterable[Key]) -> None:
-        """Everything below these objects must be the same."""
-        self._opaque.append((name, tuple(roots)))
+    def _closure(self) -> Closure:
+        return Closure(self.old, self.new, self.changed, self._judged)
+
+    def untouched(self, key: Key) -> bool:
+        """Whether an object and everything below it are what they were."""
+        closure = self._closure()
+        return key not in self.changed and next(closure.hits(closure.below(key)), None) is None
+
+    def follow(self, name: str, key: Key) -> None:
+        """Everything below this object must be the same."""
+        self._opaque.append((name, tuple(self._closure().below(key))))
 
     def conclude(self) -> list[Uncovered]:
-        closure = Closure(self.new, self.changed, self._judged)
-        for name, roots in self._opaque:
+        closure = self._closure()
+        for name, roots in self._opaque if self.changed else ():
             if list(closure.hits(roots)):
                 self.forbid(name, "changed")
         return self._found

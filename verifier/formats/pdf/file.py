@@ -158,3 +158,23 @@ def _open(data: Bytes, end: int) -> pikepdf.Pdf:
         raise
     except Exception as error:
         raise Malformed("PDF cannot be read: its structure is broken") from error
+
+
+class Revisions:
+    """The revisions of a file by where they end, each opened once."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        self._opened: dict[int, pikepdf.Pdf | Malformed] = {}
+
+    def at(self, end: int) -> pikepdf.Pdf:
+        """Malformed where the file up to there is no PDF of its own."""
+        if end not in self._opened:
+            try:
+                self._opened[end] = opened(self._data, end)
+            except Malformed as error:
+                self._opened[end] = error
+        found = self._opened[end]
+        if isinstance(found, Malformed):
+            raise found
+        return found

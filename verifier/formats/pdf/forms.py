@@ -121,6 +121,8 @@ class Forms:
 
     def _kept(self, old: Field, new: Field) -> None:
         comparison = self._comparison
+        if new.node.is_indirect and comparison.untouched(new.node.objgen):
+            return
         keys = (set(old.node.keys()) | set(new.node.keys())) - _HARMLESS_IN_FIELD
         different = {k for k in keys if not comparison.same(old.node.get(k), new.node.get(k))}
         if not different or (different <= {"/F"} and old.kind == "/Sig"):

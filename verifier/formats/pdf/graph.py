@@ -4,6 +4,7 @@ The later file begins with the bytes of the earlier one, so that an object whose
 others are compared as qpdf writes them. Errors: Malformed, nothing else.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -57,15 +58,25 @@ def references(text: bytes) -> tuple[Key, ...]:
 
 
 class Revision:
-    """One revision, opened: its objects by number, what they refer to, and whether two revisions have the same object."""
+    """One revision, opened: its objects by number, what they refer to, and whether two revisions have the same object.
 
-    def __init__(self, pdf: pikepdf.Pdf, known: "dict[tuple[Key, Entry], tuple[Key, ...]]") -> None:
+    `last` is the file as it is now. What an object refers to is read there where it stands there unchanged: once for all revisions, and with the
+    references that led nowhere when it was signed, which qpdf leaves out of what it writes ("dangling references", filled by a later revision).
+    """
+
+    def __init__(self, pdf: pikepdf.Pdf, last: "Revision | None" = None) -> None:
         self.pdf = pdf
-        self._known = known
+        self._last = last
         with reading("its cross-reference table is broken"):
             self.entries: dict[Key, Entry] = {key: _entry(entry) for key, entry in pdf.get_xref_table().items()}
         if len(self.entries) > MAX_OBJECTS:
             raise Malformed(f"PDF has more than {MAX_OBJECTS} objects")
+        self._references: dict[Key, tuple[Key, ...]] = {}
+
+    @functools.cached_property
+    def lost(self) -> bool:
+        """Whether an object of this revision is no longer there: then references to it are seen here only."""
+        return self._last is not None and not self.entries.keys() <= self._last.entries.keys()
 
     def object(self, key: Key) -> Any:
         return self.pdf.get_object(*key)
@@ -78,12 +89,18 @@ class Revision:
         return value.unparse(resolved=True) if isinstance(value, pikepdf.Object) else repr(value).encode()
 
     def references_of(self, key: Key) -> tuple[Key, ...]:
-        entry = self.entries.get(key)
-        if entry is None:
-            return ()
-        found = self._known.get((key, entry))
+        """What an object refers to, as far as it exists in this revision or in the last."""
+        found = self._references.get(key)
         if found is None:
-            found = self._known[key, entry] = references(self.text(key))
+            if key not in self.entries:
+                found = ()
+            elif self._last is not None and self.same_place(self._last, key):
+                found = self._last.references_of(key)
+                if self.lost:
+                    found = (*found, *references(self.text(key)))
+            else:
+                found = references(self.text(key))
+            self._references[key] = found
         return found
 
     def same_place(self, other: "Revision", key: Key) -> bool:
@@ -117,10 +134,11 @@ def affected(old: Revision, new: Revision) -> frozenset[Key]:
 
 
 class Closure:
-    """Everything reachable from opaque values of a revision, until it meets what is judged by rules of its own."""
+    """Everything reachable from opaque values in either of two revisions, until it meets what is judged by rules of its own."""
 
-    def __init__(self, revision: Revision, changed: frozenset[Key], judged: Iterable[Key]) -> None:
-        self._revision = revision
+    def __init__(self, old: Revision, new: Revision, changed: frozenset[Key], judged: Iterable[Key]) -> None:
+        self._old = old
+        self._new = new
         self._changed = changed
         self._seen: set[Key] = set(judged)
 
@@ -132,7 +150,11 @@ class Closure:
             key = stack.pop()
             if key in self._changed:
                 yield key
-            for below in self._revision.references_of(key):
+            for below in self.below(key):
                 if below not in self._seen:
                     self._seen.add(below)
                     stack.append(below)
+
+    def below(self, key: Key) -> Iterable[Key]:
+        found = self._new.references_of(key)
+        return (*found, *self._old.references_of(key)) if self._old.lost or key in self._changed else found

@@ -6,7 +6,7 @@ from typing import Any
 from trust.errors import Malformed
 from verifier.formats.pdf.annotations import Annotations
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of
-from verifier.formats.pdf.graph import Key, references
+from verifier.formats.pdf.graph import Key
 
 MAX_PAGES = 100_000
 MAX_DEPTH = 64
@@ -51,7 +51,7 @@ class Pages:
             return
         comparison.judge(old, new)
         if new.is_indirect and new.objgen not in comparison.changed and not self._annotations_changed(new):
-            comparison.follow(name, references(comparison.new.text(new.objgen)))
+            comparison.follow(name, new.objgen)
             return
         for key in sorted((set(old.keys()) | set(new.keys())) - _HARMLESS):
             comparison.equal(f"{name} {key}", old.get(key), new.get(key))
