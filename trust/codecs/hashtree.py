@@ -18,6 +18,8 @@ from trust.model import Cert, Crl, Digest, Ocsp
 
 MAX_STAMPS = 1000
 """Archive time-stamps of one record: renewed yearly, a thousand years."""
+MAX_CHAINS = 50
+"""Hash-tree renewals: one for each digest algorithm that went out of use."""
 MAX_HASHES = 1_000_000
 """Values of one reduced hash tree."""
 
@@ -126,13 +128,12 @@ def _renewed(stamp: ArchiveTimeStamp, before: ArchiveTimeStamp, digest: _Hash, i
     return Judged(_carries(imprint, tree, digest), value in tree[0])
 
 
-def _first_of(  # noqa: PLR0917  # one call, and each of them is needed
-    form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: Sequence[DataObject], at_first: Sequence[bool]
-) -> Judged:
+def _first_of(form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: Sequence[DataObject], at_first: Sequence[bool]) -> Judged:
     """The initial archive time-stamp, and hash-tree renewal (RFC 4998 section 5.2): the tree holds the data objects, and the chains before."""
     tree = chain.stamps[0].tree
-    values = [_leaf(form, chain, each, digest) for each in objects]
-    whole = digest(chain.earlier) if chain.earlier and form == RFC6283 else None
+    before = digest(chain.earlier) if chain.earlier else None
+    values = [_leaf(form, each(digest.algorithm, chain.canonical), before, digest) for each in objects]
+    whole = before if form == RFC6283 else None
     if not tree and whole is not None:
         tree = ((*(options[0] for options in values if options), whole),)
     elif not tree:
@@ -154,18 +155,16 @@ def _carries(imprint: Digest, tree: Sequence[Sequence[bytes]], digest: _Hash) ->
     return imprint.algorithm == digest.algorithm and imprint.value == _root(tree, digest)
 
 
-def _leaf(form: str, chain: Chain, each: DataObject, digest: _Hash) -> tuple[bytes, ...]:
-    """What stands for a data object among the leaves; several where makers differ.
+def _leaf(form: str, value: bytes | None, before: bytes | None, digest: _Hash) -> tuple[bytes, ...]:
+    """What stands for a data object among the leaves; several where makers differ. `before` is the hash of the chains before.
 
     RFC 4998 section 5.2, step 4: the hash of its hash and that of the chains before, in this order; figure 4 there has them sorted, and
     both bind the same two things. RFC 6283 section 4.2.2 lets the two stand side by side.
     """
-    value = each(digest.algorithm, chain.canonical)
     if value is None:
         return ()
-    if form == RFC6283 or not chain.earlier:
+    if form == RFC6283 or before is None:
         return (value,)
-    before = digest(chain.earlier)
     return (digest(value, before), digest(*sorted((value, before))))
 
 
@@ -194,17 +193,21 @@ def evidence_record(der: bytes) -> EvidenceRecord:
     sequence = fields.take(SEQUENCE)
     fields.done()
     chains: list[Chain] = []
-    count = 0
     for node in sequence.children:
         earlier = asn1.tlv(SEQUENCE, b"".join(n.raw for n in sequence.children[: len(chains)])) if chains else b""
         stamps = tuple(_archive_time_stamp(n) for n in node.expect(SEQUENCE).children)
-        count += len(stamps)
-        if not stamps or count > MAX_STAMPS:
-            raise Malformed(f"evidence record: 1 to {MAX_STAMPS} archive time-stamps in its chains expected, got {count}")
         chains.append(Chain(stamps, earlier))
+        within_caps(chains)
     if not chains:
         raise Malformed("evidence record without an archive time-stamp")
     return EvidenceRecord(RFC4998, tuple(chains), ValidationData() if infos is None else _crypto_infos(infos))
+
+
+def within_caps(chains: Sequence[Chain]) -> None:
+    """Malformed for an empty chain, and for more than any record has."""
+    count = sum(len(chain.stamps) for chain in chains)
+    if not chains[-1].stamps or count > MAX_STAMPS or len(chains) > MAX_CHAINS:
+        raise Malformed(f"evidence record: up to {MAX_CHAINS} chains of 1 to {MAX_STAMPS} archive time-stamps expected, got {len(chains)} of {count}")
 
 
 def _archive_time_stamp(node: Node) -> ArchiveTimeStamp:

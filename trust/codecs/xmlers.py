@@ -5,7 +5,7 @@ from typing import Any
 
 from trust.algorithms import DIGEST_BY_XML
 from trust.codecs.cades import ValidationData
-from trust.codecs.hashtree import MAX_HASHES, MAX_STAMPS, RFC6283, ArchiveTimeStamp, Chain, EvidenceRecord, validation_value
+from trust.codecs.hashtree import MAX_HASHES, RFC6283, ArchiveTimeStamp, Chain, EvidenceRecord, validation_value, within_caps
 from trust.codecs.xml import Method, NodeSet, Tree, canonicalize, method_of, parse
 from trust.codecs.xml.names import octets_of, split
 from trust.errors import Malformed
@@ -32,7 +32,6 @@ def record_of(tree: Tree) -> EvidenceRecord:
     elements = _ordered(_children(sequence, "ArchiveTimeStampChain"))
     data = ValidationData()
     chains: list[Chain] = []
-    count = 0
     for place, element in enumerate(elements):
         method = method_of(_one(element, "CanonicalizationMethod"))
         if method is None:
@@ -42,12 +41,10 @@ def record_of(tree: Tree) -> EvidenceRecord:
         for inner in _ordered(_children(element, "ArchiveTimeStamp")):
             stamps.append(_stamp(tree, inner, method, None if known is None else known.name))
             data |= _information(inner)
-        count += len(stamps)
-        if not stamps or count > MAX_STAMPS:
-            raise Malformed(f"evidence record: 1 to {MAX_STAMPS} archive time-stamps in its chains expected, got {count}")
         # Section 4.2.2: the sequence with the chains before this one, and none after.
         earlier = canonicalize(NodeSet(tree, sequence).without(*elements[place:]), method) if place else b""
         chains.append(Chain(tuple(stamps), earlier, method))
+        within_caps(chains)
     if not chains:
         raise Malformed("evidence record without an archive time-stamp")
     return EvidenceRecord(RFC6283, tuple(chains), data)

@@ -37,6 +37,8 @@ MAX_COSE = 64 << 20
 MAX_SIGNED = 16 << 20
 """Bytes of a signed structure that is kept; a longer one is kept as its digest where the algorithm has one."""
 MAX_WHOLE = 256 << 20
+MAX_WORK = 256 << 20
+"""Bytes of content over all signatures: each hashes the whole."""
 
 UNDERSTOOD = frozenset(
     (
@@ -75,6 +77,8 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     of = cose.message(document.read(MAX_COSE))
     given, pool = tuple(detached), tuple(certs)
     content = _content(of, given)
+    if content.size * len(of.signatures) > max(MAX_WORK, content.size):
+        raise TooLarge(f"COSE message has more than {MAX_WORK} bytes of content over all its signatures")
     found = [_signature(of, one, content, number, pool) for number, one in enumerate(of.signatures, start=1)]
     ids = frozenset(i for signature, carried in found for i in (signature.id, *(c.id for c in carried)))
     whole = _body_stamps(of, ids, pool) if of.context == "Signature" else _Stamps()
@@ -196,7 +200,7 @@ def _signed(of: Message, one: CoseSignature, content: _Content, algorithm: Algor
     if content.pieces is None:
         return b""
     pieces = cose.signed_structure(of, one, content.size, content.pieces())
-    if content.size > MAX_SIGNED and algorithm is not None and algorithm.digest is not None:
+    if content.size > MAX_SIGNED // len(of.signatures) and algorithm is not None and algorithm.digest is not None:
         return cms.digest_of(pieces, algorithm.digest) or b""
     if content.size > MAX_WHOLE:
         raise TooLarge(f"content is over {MAX_WHOLE} bytes, and its signature's algorithm cannot be checked in pieces")

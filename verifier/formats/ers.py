@@ -1,5 +1,6 @@
 """Evidence records (RFC 4998, RFC 6283): standalone with the documents they prove, and beside a signed file."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,6 +51,7 @@ class Subject:
 def subject(document: Document) -> Subject:
     """A document as a data object; XML is canonicalised first where the record says how (RFC 6283 section 3.1.1)."""
 
+    @functools.cache
     def digest(algorithm: str, method: Method | None) -> bytes | None:
         if method is not None and document.readable and (document.size or 0) <= MAX_BYTES and looks_like_xml(document.head(_HEAD)):
             try:

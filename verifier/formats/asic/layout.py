@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from trust.codecs.container import STORED, Container
+from trust.errors import TooLarge
 from trust.model import Defect, Document, Uncovered
 
 SIMPLE, EXTENDED, OPEN_DOCUMENT, PLAIN = "ASiC-S", "ASiC-E", "ODF", "ZIP"
@@ -16,6 +17,7 @@ _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 _COMMENT = re.compile(rb"mimetype=([!-~]{1,200})")
 _META = "META-INF/"
 MANIFEST = "META-INF/manifest.xml"
+MAX_SIGNATURE_FILES, MAX_TOKENS, MAX_RECORDS, MAX_MANIFESTS = 1000, 1000, 100, 2000
 _MAX_TYPE = 512
 """Bytes of the mimetype entry."""
 
@@ -69,6 +71,8 @@ def layout(container: Container, name: str | None = None) -> Layout:
     cades = tuple(n for n in signatures if n.endswith((".p7s", ".p7m")))
     tokens = tuple(n for n in meta if "timestamp" in n and n.endswith(".tst"))
     records = tuple(n for n in meta if "evidencerecord" in n and n.endswith((".xml", ".ers")) and n not in manifests)
+    if len(xades) + len(cades) > MAX_SIGNATURE_FILES or len(tokens) > MAX_TOKENS or len(records) > MAX_RECORDS or len(manifests) > MAX_MANIFESTS:
+        raise TooLarge(f"container has more than {MAX_SIGNATURE_FILES} signature files, {MAX_TOKENS} time-stamps or {MAX_RECORDS} records")
     used = {*manifests, *xades, *cades, *tokens, *records}
     other = tuple(n for n in meta if n not in used)
     declared, defects, mistaken = _declared(container)

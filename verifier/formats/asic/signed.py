@@ -45,10 +45,11 @@ def signature_files(parts: Layout, manifests: Sequence[Manifest], certs: Iterabl
     found: list[SignatureFile] = []
     defects: list[Defect] = []
     given = tuple(certs)
-    for name in (n for n in parts.container.documents if n in parts.cades or n in parts.xades):
+    binary, all_files = frozenset(parts.cades), frozenset((*parts.cades, *parts.xades))
+    for name in (n for n in parts.container.documents if n in all_files):
         try:
             data = parts.container.read(name, MAX_SIGNATURE)
-            found.append(_cades(parts, manifests, name, data, given) if name in parts.cades else _xades(parts, name, data, given))
+            found.append(_cades(parts, manifests, name, data, given) if name in binary else _xades(parts, name, data, given))
         except Malformed as error:
             defects.append(Defect(_CLAUSE + "4.2.2", f"signature file cannot be read: {error}"))
     return tuple(found), tuple(defects)

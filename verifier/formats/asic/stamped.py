@@ -40,7 +40,7 @@ class Placed:
     """A time-stamp over files of the container, with the names of those that it covers."""
 
     stamp: Stamp
-    names: tuple[str, ...]
+    names: frozenset[str]
     manifest: str | None = None
 
 
@@ -62,7 +62,7 @@ def placed(parts: Layout, manifests: Sequence[Manifest], file: TokenFile, of: In
     if not named:
         stamp = tst.standing(file.token, () if parts.only is None else (parts.only,), StampKind.CONTAINER)
         name = parts.data[0] if parts.only is not None else ""
-        return Placed(replace(stamp, covers=of(name) if stamp.intact else frozenset()), (name,) if stamp.found else ())
+        return Placed(replace(stamp, covers=of(name) if stamp.intact else frozenset()), frozenset((name,) if stamp.found else ()))
     chosen = next((m for m in named if _imprinted(parts, file.token, m.name)), named[0])
     if not _imprinted(parts, file.token, chosen.name) and (chained := _chained(parts, file.token, of)) is not None:
         return replace(chained, manifest=chosen.name)
@@ -73,10 +73,16 @@ def placed(parts: Layout, manifests: Sequence[Manifest], file: TokenFile, of: In
     covers = frozenset[Id]().union(of(chosen.name), *(of(r.name) for r in entries)) if intact else frozenset[Id]()
     found = not imprinted or all(r.found for r in entries)
     # One over signatures and time-stamps prolongs them; one over files states something of them.
-    prolongs = any(r.name.removeprefix("/") in (*parts.cades, *parts.xades, *parts.tokens, *parts.records) for r in entries)
+    names = _names(parts, entries)
+    prolongs = not names.isdisjoint((*parts.cades, *parts.xades, *parts.tokens, *parts.records))
     kind = StampKind.ARCHIVE if prolongs else StampKind.CONTAINER
     stamp = Stamp(file.token, kind, intact, covers, None, found, (top, *entries), chosen.defects)
-    return Placed(stamp, tuple(r.name for r in entries), chosen.name)
+    return Placed(stamp, names, chosen.name)
+
+
+def _names(parts: Layout, entries: Sequence[Reference]) -> frozenset[str]:
+    documents = (parts.find(r.name) for r in entries)
+    return frozenset(d.name for d in documents if d is not None and d.name is not None)
 
 
 def _imprinted(parts: Layout, token: Token, name: str) -> bool:
@@ -93,7 +99,7 @@ def _chained(parts: Layout, token: Token, of: Inside) -> Placed | None:
     covers = frozenset[Id]().union(of(hashchain.STAMPED_RESULT), *(of(r.name) for r in entries)) if intact else frozenset[Id]()
     odd = Defect("EN 319 162-1 annex A.4", "time-stamp over a hash chain's result, not over the manifest that names it", fatal=False)
     stamp = Stamp(token, StampKind.CONTAINER, intact, covers, None, intact, (top, *entries), (odd,))
-    return Placed(stamp, tuple(r.name for r in entries))
+    return Placed(stamp, _names(parts, entries))
 
 
 def of_tokens(files: Sequence[TokenFile]) -> dict[str, frozenset[Id]]:

@@ -54,9 +54,10 @@ def content(jws: Jws, given: Sequence[Document]) -> Content:
     inside = jws.payload()
     if inside is not None:
         octets = (jws.encoded_payload or "").encode("utf-8")
-        document = Document.of(inside, media_type=_media_type(jws.header.get("cty")))
-        defects = (Defect(_CLAUSE, "sigD stands beside a payload"),) if mechanism is not None else ()
-        return Content(_once(octets), _once(octets), len(octets), (Reference("payload", True, True),), (document,), defects)
+        document = Document.of(inside.data, media_type=_media_type(jws.header.get("cty")))
+        defects = [Defect(_CLAUSE, "sigD stands beside a payload")] if mechanism is not None else []
+        defects += [Defect("RFC 7515 section 2", f"payload: {inside.fault}")] if inside.fault else []
+        return Content(_once(octets), _once(octets), len(octets), (Reference("payload", True, True),), (document,), tuple(defects))
     if mechanism is None:
         return _plain(jws, given)
     entries = mechanism if isinstance(mechanism, dict) else {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from trust.algorithms import Algorithm
 from trust.codecs import cms, jose
 from trust.codecs.cades import ValidationData
-from trust.codecs.jose import Jws, Serialization
+from trust.codecs.jose import MAX_SIGNATURES, Jws, Serialization
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature, Uncovered, identify
 from verifier.formats.contents import of_evidence
@@ -16,10 +16,14 @@ from verifier.formats.jades.detached import Content, content
 from verifier.formats.jades.level import Signed, level
 from verifier.formats.jades.unsigned import Component
 
-MAX_JWS = 256 << 20
+MAX_JWS = 128 << 20
 """Bytes: a JWS is read whole, as every JSON text must be."""
 MAX_SIGNED = 16 << 20
-"""Bytes of a signing input that is kept; a longer one is kept as its digest where the algorithm has one."""
+"""Bytes of all signing inputs that are kept; longer ones are kept as digests where the algorithm has one."""
+MAX_WORK = 256 << 20
+"""Bytes that all signatures and time-stamps together hash: each its content, the later ones all before them."""
+MAX_STAMPS = 1000
+"""Of one file."""
 MAX_WHOLE = 256 << 20
 """Bytes of a signing input for an algorithm that hashes for itself."""
 MAX_NESTING = 6
@@ -48,8 +52,11 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     Malformed for what is no JWS, TooLarge above MAX_JWS; a JSON object without a signature has none to show.
     """
     found = jose.serialization(document.read(MAX_JWS))
-    given = tuple(certs)
-    signed = [_signature(jws, _Context(tuple(detached), f"signature {number}", given)) for number, jws in enumerate(found.signatures, start=1)]
+    count = len(found.signatures)
+    given, budget = tuple(certs), _Budget(MAX_SIGNED // max(1, count))
+    signed = [
+        _signature(jws, _Context(tuple(detached), f"signature {number}", budget, given)) for number, jws in enumerate(found.signatures, start=1)
+    ]
     evidence = Evidence("JWS", defects=tuple(Defect("RFC 7515 section 7.2", fault) for fault in found.faults))
     for one, _ in signed:
         evidence |= one
@@ -72,12 +79,31 @@ def _shown(name: str) -> str:
     return name[:40] if name.isprintable() else "a member with an unprintable name"
 
 
+@dataclass
+class _Budget:
+    """What one file may cost."""
+
+    kept: int
+    """Bytes of one signing input."""
+    signatures: int = MAX_SIGNATURES
+    stamps: int = MAX_STAMPS
+    octets: int = MAX_WORK
+
+    def spend(self, *, signatures: int = 0, stamps: int = 0, octets: int = 0) -> None:
+        self.signatures -= signatures
+        self.stamps -= stamps
+        self.octets -= octets
+        if min(self.signatures, self.stamps, self.octets) < 0:
+            raise TooLarge(f"JWS has more than {MAX_SIGNATURES} signatures or {MAX_STAMPS} time-stamps, or these hash more than {MAX_WORK} bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class _Context:
     """Where a signature stands."""
 
     given: tuple[Document, ...]
     field: str
+    budget: _Budget
     certs: tuple[Cert, ...] = ()
     """Given beside the file."""
     master: Id | None = None
@@ -97,6 +123,7 @@ class _Counters:
 
 def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
     """One signature with its stamps, its validation data and its counter-signatures."""
+    context.budget.spend(signatures=1, octets=len(jws.encoded_payload or ""))
     of = content(jws, context.given)
     components, odd = unsigned.components(jws)
     data = ValidationData(header.certificates(jws))
@@ -107,6 +134,8 @@ def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
     counters = _countersignatures(components, draft, jws.signature, context)
     inside = {at: of_evidence(evidence) for at, evidence in counters.found.items()}
     carried = frozenset(c.id for c in (*header.certificates(jws), *((draft.signer,) if draft.signer else ())))
+    tokens, octets = stamps.cost(jws, components)
+    context.budget.spend(stamps=tokens, octets=octets)
     found = stamps.stamps(stamps.Place(jws, of, draft.id, carried, components, inside, pool))
     shape = header.shape(jws, countersignature=context.master is not None)
     named = level(Signed(shape, components, found, draft.signer, data, tuple(counters.found.values())))
@@ -130,7 +159,7 @@ def _drafted(jws: Jws, context: _Context, of: Content, pool: Sequence[Cert]) -> 
         Form.JADES,
         "JSON-NOT-ETSI",
         jose.der_value(name, jws.signature) or b"",  # no DER that somebody put there verifies
-        _signed(jws, of, algorithm),
+        _signed(jws, of, algorithm, context.budget.kept),
         algorithm,
         signer,
         reference,
@@ -143,12 +172,12 @@ def _drafted(jws: Jws, context: _Context, of: Content, pool: Sequence[Cert]) -> 
     )
 
 
-def _signed(jws: Jws, of: Content, algorithm: Algorithm | None) -> bytes | Digest:
+def _signed(jws: Jws, of: Content, algorithm: Algorithm | None, kept: int) -> bytes | Digest:
     """RFC 7515 section 5.1: the signing input; of a long one its digest, where the algorithm has one."""
     if of.payload is None:
         return b""
     pieces = jose.signing_input(jws, of.payload())
-    if of.size > MAX_SIGNED and algorithm is not None and algorithm.digest is not None:
+    if of.size > kept and algorithm is not None and algorithm.digest is not None:
         return cms.digest_of(pieces, algorithm.digest) or b""
     if of.size > MAX_WHOLE:
         raise TooLarge(f"content is over {MAX_WHOLE} bytes, and its signature's algorithm cannot be checked in pieces")
@@ -173,7 +202,9 @@ def _countersignatures(components: Sequence[Component], master: Signature, value
         if len(inner.signatures) != 1:
             defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"one counter-signature expected, got {len(inner.signatures)}", fatal=False))
             continue
-        place = _Context((Document.of(value),), f"counter-signature of {context.field}", context.certs, master.id, value, context.depth + 1)
+        place = _Context(
+            (Document.of(value),), f"counter-signature of {context.field}", context.budget, context.certs, master.id, value, context.depth + 1
+        )
         found[at], _ = _signature(inner.signatures[0], place)
     return _Counters(found, tuple(defects))
 

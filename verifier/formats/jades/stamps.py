@@ -14,8 +14,6 @@ from verifier.formats.contents import of_data, of_token
 from verifier.formats.jades.detached import Content
 from verifier.formats.jades.unsigned import REFERENCES, Component, pki_object
 
-MAX_STAMPS = 500
-"""Tokens of one signature."""
 _JCS = ("http://www.rfc-editor.org/rfc/rfc8785", "https://www.rfc-editor.org/rfc/rfc8785", "urn:ietf:rfc:8785")
 
 
@@ -45,6 +43,23 @@ class Found:
     """Each `sigTst` holds exactly one token (clause 6.3, requirement c)."""
 
 
+def cost(jws: Jws, components: Iterable[Component]) -> tuple[int, int]:
+    """How many time-stamps stand in a signature, and how many bytes of the file they hash, before any is read."""
+    tokens = _listed(jws.header.get("adoTst"))
+    octets, before = tokens * len(jws.encoded_payload or ""), len(jws.encoded_payload or "")
+    for component in components:
+        if component.name in _KINDS:
+            tokens += (own := _listed(component.value))
+            octets += own * before
+        before += len(component.encoded or "")
+    return tokens, octets
+
+
+def _listed(container: object) -> int:
+    entries = container.get("tstTokens") if isinstance(container, dict) else None
+    return len(entries) if isinstance(entries, list) else 0
+
+
 def stamps(place: Place) -> Found:
     """All stamps, in the order of the header."""
     made: list[Stamp] = []
@@ -63,10 +78,7 @@ def stamps(place: Place) -> Found:
             canonical = component.value.get("canonAlg") if isinstance(component.value, dict) else None
             tokens = _tokens(component.name, component.value, place, defects)
             single = single and (component.name != "sigTst" or len(tokens) == 1)
-            for token in tokens:
-                made.append(_stamp(place, token, kind[0], kind[1](place, at, canonical), kind[2](place, at, base, proved)))
-                if len(made) > MAX_STAMPS:
-                    raise Malformed(f"JAdES: more than {MAX_STAMPS} time-stamps in one signature")
+            made += [_stamp(place, token, kind[0], kind[1](place, at, canonical), kind[2](place, at, base, proved)) for token in tokens]
             proved = proved.union(*(of_token(token) for token in tokens))
         proved |= of_data(component.data) | place.countersignatures.get(at, frozenset())
     return Found(tuple(made), tuple(defects), single)
