@@ -159,7 +159,7 @@ BROKEN = {"head": b"%PDF-1.7", "eof": b"%PDF-1.7\n%%EOF", "truncated": SIGNED.da
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
 def test_broken_files_are_malformed(data: bytes) -> None:
-    with pytest.raises(Malformed, match="PDF (cannot be read|is cut off)"):
+    with pytest.raises(Malformed, match=r"PDF (cannot be read|is cut off)"):
         evidence(data)
 
 
