@@ -46,7 +46,11 @@ COMMANDS = {
 
 USAGE_EXIT, INTERRUPTED_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141
 
-CONFINED = ("verifier.service", "verifier.read", "eseal.drafting", "eseal.formats.pades", "eseal.formats.cades")
+CONFINED = (
+    "verifier.service",
+    *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
+    *("eseal.drafting", "eseal.formats.pades", "eseal.formats.cades"),
+)
 """What the confined process imports before the first stranger's file."""
 
 

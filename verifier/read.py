@@ -1,32 +1,40 @@
 """One door for all formats: bytes to Evidence. The format is recognised from the bytes, never from the name.
 
-The readers stand in the order of READERS; the first that claims the first bytes reads the whole. A new format is one more line there.
+The readers stand in the order of READERS; the first that claims the first bytes reads the whole. A new format is one more line there, and one in
+`cli.CONFINED`. A reader is imported when a file may be its own: whoever verifies one PDF does not wait for the libraries of XML.
 What is no signature at all is Evidence without one. A signature that breaks its format is Evidence of that. Errors: Malformed for a file that
 cannot be read and holds no sign of a signature, TooLarge (which says the limit), nothing else.
 """
 
+import importlib
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+from typing import cast
 
 from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import Cert, Defect, Document, Evidence
 from verifier.conclusion import UNREADABLE
-from verifier.formats import Reader, asic, cades, cose, ers, jades, pades, tst, xades
+from verifier.formats import Reader
 
 HEAD = 4096
 """Bytes that a reader may look at before it claims a document."""
 
-READERS: tuple[Reader, ...] = (pades, ers, tst, cades, xades, asic, jades, cose)
-"""In the order of asking: an evidence record holds a time-stamp token near its beginning, a token is also a CMS, an XML record is also XML."""
+READERS = ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")
+"""Modules of verifier.formats, in the order of asking: an evidence record holds a time-stamp token near its beginning, a token is also a CMS, an XML
+record is also XML."""
 
-WHOLLY_SIGNATURES: tuple[Reader, ...] = (ers, cades, cose)
+NEEDS = MappingProxyType({"pades": b"%PDF-", "xades": b"<", "asic": b"PK"})
+"""Readers whose libraries are large, and bytes without which they claim nothing: only then they are asked."""
+
+WHOLLY_SIGNATURES = ("ers", "cades", "cose")
 """Readers that claim nothing but signatures, stamps and records."""
 
-MARKS: tuple[tuple[Reader, bytes], ...] = (
-    (pades, b"/ByteRange"),
-    (xades, b"http://www.w3.org/2000/09/xmldsig#"),
-    (asic, b"META-INF/"),
-    (cades, bytes.fromhex("06092a864886f70d010702a0")),
-    (tst, bytes.fromhex("060b2a864886f70d0109100104")),
+MARKS: tuple[tuple[str, bytes], ...] = (
+    ("pades", b"/ByteRange"),
+    ("xades", b"http://www.w3.org/2000/09/xmldsig#"),
+    ("asic", b"META-INF/"),
+    ("cades", bytes.fromhex("06092a864886f70d010702a0")),
+    ("tst", bytes.fromhex("060b2a864886f70d0109100104")),
 )
 """Bytes that a signed file of the format holds, damaged or not: an entry of a PDF signature, a namespace, a folder, types of content."""
 
@@ -43,25 +51,30 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     if not head:
         raise Malformed("file is empty")
     given = tuple(certs)
-    reader = next((r for r in READERS if r.claims(head)), None) or _marked(document)
+    reader = next((r for r in READERS if NEEDS.get(r, b"") in head and reader_of(r).claims(head)), None) or _marked(document)
     if reader is None:
         return Evidence("unsigned")
     try:
-        return _guarded(reader, document, detached, given)
+        return _guarded(reader_of(reader), document, detached, given)
     except Malformed as error:
         if not _is_signature(reader, document):
             raise
         return Evidence(UNREADABLE, defects=(Defect("EN 319 102-1 5.2.2", str(error)),))
 
 
-def _marked(document: Document) -> Reader | None:
+def reader_of(name: str) -> Reader:
+    """The module of that name in READERS."""
+    return cast("Reader", importlib.import_module(f"verifier.formats.{name}"))
+
+
+def _marked(document: Document) -> str | None:
     """The reader of what a damaged beginning hides: a file whose first bytes were changed was signed all the same."""
     return next((reader for reader, mark in MARKS if _holds(document, mark)), None)
 
 
-def _is_signature(reader: Reader, document: Document) -> bool:
+def _is_signature(reader: str, document: Document) -> bool:
     """Whether what cannot be read is a signature, or holds one: then its format failed, and that is a verdict and no error."""
-    marks = [mark for marked, mark in MARKS if marked is reader]
+    marks = [mark for marked, mark in MARKS if marked == reader]
     return reader in WHOLLY_SIGNATURES or any(_holds(document, mark) for mark in marks)
 
 

@@ -11,7 +11,6 @@ from trust.errors import KakuinError
 from trust.model import Cert, Crl, Document, Evidence, Ocsp, utc
 from trust.ports import Clock
 from verifier.conclusion import conclude
-from verifier.formats import ers
 from verifier.policy import Policy, load
 from verifier.process import Context, validate
 from verifier.read import read
@@ -60,6 +59,8 @@ def gathered(question: Question) -> Evidence:
     evidence = read(question.document, question.detached, question.certificates)
     if not question.records:
         return evidence
+    from verifier.formats import ers
+
     try:
         return ers.beside(evidence, question.document, question.detached, question.records)
     except KakuinError as error:
