@@ -1,0 +1,34 @@
+"""Signatures that stand in the bytes of a PDF and that its structure does not lead to.
+
+A damaged cross-reference, or an update that takes a field away, makes a signature disappear; programs that repair files, or that show an earlier
+revision, may still find it. A reader who is told nothing would not know that the file says different things to different programs.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from trust.model import Uncovered
+from verifier.formats.pdf.file import Bytes
+from verifier.formats.pdf.signatures import SignatureDictionary
+
+_BYTE_RANGE = re.compile(rb"/ByteRange\s{0,20}\[\s{0,20}0\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{0,200}\]")
+_USAGE_RIGHTS = re.compile(rb"/TransformMethod\s{0,20}/UR3?\b")
+"""ISO 32000-2 clause 12.8.2.3: what a program may do with the file, signed by that program's maker; it is no field's value and proves nothing here."""
+NEAR = 2_000
+"""Bytes after the gap in which the rest of its dictionary is looked for."""
+MOST = 1_000
+"""Byte ranges that are looked at in one file."""
+
+
+def strays(data: Bytes, dictionaries: Sequence[SignatureDictionary]) -> Iterator[Uncovered]:
+    """Byte ranges whose gap really holds a value in this very file, and which no signature of its structure has."""
+    known = {dictionary.ranges[0][1] for dictionary in dictionaries if dictionary.ranges}
+    for count, found in enumerate(_BYTE_RANGE.finditer(data.view)):
+        if count >= MOST:
+            return
+        before, after, length = (int(number) for number in found.groups())
+        # An embedded PDF has byte ranges too: their offsets are its own, and do not meet a gap here.
+        placed = before < after <= data.size and data.slice(before, before + 1) == b"<" and data.slice(after - 1, after) == b">"
+        if placed and before not in known and after + length <= data.size and not _USAGE_RIGHTS.search(data.slice(after, after + NEAR)):
+            known.add(before)
+            yield Uncovered(f"bytes {before} to {after}", "a signature stands there that the structure of the file does not lead to")
