@@ -18,7 +18,8 @@ from verifier.report import findings, texts
 from verifier.report.findings import FINDINGS, Words
 from verifier.report.json import COMMITMENTS, error_report, report
 from verifier.report.plain import MARKS, columns, folded, printable
-from verifier.report.text import MOST, Style, render
+from verifier.report.text import Style, render
+from verifier.report.told import MOST, Voice
 from verifier.verdict import Conclusion, Indication, Reason, Step, SubIndication
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +120,7 @@ def test_how_long_a_signature_without_a_stamp_can_be_confirmed_is_said() -> None
     ],
 )
 def test_times_for_people(text: str, en: str, ja: str) -> None:
-    assert (Style("en").time(text), Style("ja").time(text)) == (en, ja)
+    assert (Voice("en").time(text), Voice("ja").time(text)) == (en, ja)
 
 
 def test_an_unconfirmed_name_is_never_told_as_a_fact() -> None:
@@ -131,8 +132,11 @@ def test_an_unconfirmed_name_is_never_told_as_a_fact() -> None:
 def test_requirements_that_were_not_met_are_told_as_such() -> None:
     shown = " ".join(render(report(everything()["failed"])).split())
     assert "not met: the signed digests are those of the data [notice.pdf] (5.2.7)" in shown
-    warned = ("there is one such reference (5.2.8)", "signed attributes are not DER encoded (5.2.2, RFC 5652 section 5.3)")
-    shown = " ".join(render(report(verdict(Conclusion.PASSED, signature_verdict(warnings=warned)))).split())
+    warned = (
+        Step("5.2.8", "there is one such reference", False),
+        Step("5.2.2, RFC 5652 section 5.3", "signed attributes are not DER encoded", False),
+    )
+    shown = " ".join(render(report(verdict(Conclusion.PASSED, signature_verdict(trace=warned)))).split())
     assert "not met: there is one such reference (5.2.8) signed attributes are not DER encoded" in shown
 
 
@@ -177,8 +181,8 @@ def test_of_very_many_signatures_those_that_fail_are_shown() -> None:
         ("good, CRL of 2025-03-02", "not revoked, revocation list of 2025-03-02", "失効なし（2025-03-02 の失効リスト）"),
         (
             "revoked 2025-04-01 (key_compromise), OCSP answer of 2025-05-01",
-            "REVOKED on 2025-04-01 (key_compromise), OCSP answer of 2025-05-01",
-            "2025-04-01 に失効（key_compromise、2025-05-01 のOCSP応答）",
+            "REVOKED on 2025-04-01 (key compromise), OCSP answer of 2025-05-01",
+            "2025-04-01 に失効（鍵の危殆化、2025-05-01 のOCSP応答）",
         ),
         ("not checked", "revocation not known", "失効の有無は不明"),
         ("not needed", "", ""),

@@ -6,6 +6,7 @@
 import re
 
 from verifier.report.findings import FINDINGS, Words
+from verifier.report.wording import CRL_REASONS
 
 LANGUAGES = Words._fields
 
@@ -100,6 +101,18 @@ LABELS = {
     "not-covered": Words("Unsigned", "対象外"),
     "checked": Words("Checked", "検証"),
     "of": Words("{n} of {total}", "{n}／{total}"),
+    "checks": Words("Every requirement that was looked at ({count})", "確認した要件の一覧（{count} 件）"),
+    "met": Words("met", "適合"),
+    "unmet": Words("not met", "不適合"),
+    "clause": Words("Clause", "規定"),
+    "requirement": Words("Requirement", "要件"),
+    "outcome": Words("Outcome", "結果"),
+    "report": Words("Verification report", "検証結果報告書"),
+    "page": Words("page {n} of {total}", "{n}／{total} ページ"),
+    "file": Words("File", "ファイル"),
+    "size": Words("Size", "大きさ"),
+    "format": Words("Format", "形式"),
+    "engine": Words("Verified with", "検証ソフトウェア"),
 }
 
 PHRASES = {
@@ -141,7 +154,13 @@ PHRASES = {
     "checked-at": Words(
         "as of {time}, policy {policy}, trusted certificates: {anchors}", "{time}時点、ポリシー {policy}、信頼する証明書 {anchors} 件"
     ),
-    "more": Words("and {count} more; --json lists all", "ほか {count} 件（--json ですべて表示）"),
+    "more": Words("and {count} more; the JSON report lists all", "ほか {count} 件（JSON形式の報告書にすべて記載）"),
+    "bytes": Words("{count} bytes", "{count} バイト"),
+    "nameless": Words("a file without a name", "名前のないファイル"),
+    "not-proof": Words(
+        "This page is a copy of the result for reading. It proves nothing by itself: verify the file again to be sure.",
+        "この報告書は検証結果を読むための写しで、それ自体は証明になりません。確認が必要な場合はファイルを再度検証してください。",
+    ),
     "permitted": Words("{name}: {why} (permitted)", "{name}：{why}（許可された変更）"),
     "grave": Words("{name}: {why}", "{name}：{why}"),
     "unmet": Words("not met: {what}", "満たされていない要件：{what}"),
@@ -211,5 +230,6 @@ def revocation_text(found: str, language: str) -> str:
         return say(PHRASES["good"], language).format(kind=say(PHRASES[good[1]], language), date=good[2])
     if revoked := _REVOKED.fullmatch(found):
         when, reason, kind, date = revoked.groups()
+        reason = CRL_REASONS.get(reason, reason) if language == "ja" else reason.replace("_", " ")
         return say(PHRASES["revoked"], language).format(when=when, reason=reason, kind=say(PHRASES[kind], language), date=date)
     return say(PHRASES["not checked"], language) if found == "not checked" else found
