@@ -6,6 +6,7 @@ is no JWS. What a single signature gets wrong is kept as a fact beside it, so th
 
 import base64
 import binascii
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,8 @@ def octets(text: str) -> Octets:
     if len(text) % 4 == 1:
         raise Malformed("base64url text ends inside a byte")
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if not fault and encoded(data) != text:
+    whole = len(text) - len(text) % 4
+    if not fault and encoded(data[whole // 4 * 3 :]) != text[whole:]:
         fault = "base64url text whose unused last bits are not zero"
     return Octets(data, fault)
 
@@ -108,7 +110,7 @@ def pki_octets(value: object) -> bytes:
 
 # JSON (RFC 8259), as strictly as I-JSON (RFC 7493).
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -164,6 +166,22 @@ def _integer(digits: str) -> int:
 # JWS.
 
 
+@dataclass(frozen=True)
+class Payload:
+    """The payload of one text: however many signatures it has, it is decoded once."""
+
+    text: str
+
+    @functools.cached_property
+    def decoded(self) -> Octets:
+        return octets(self.text)
+
+    @functools.cached_property
+    def octets(self) -> bytes:
+        """As it stands in the signing input."""
+        return self.text.encode("utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class Jws:
     """One signature of a JWS: header, payload as it stands in the text, value."""
@@ -172,8 +190,8 @@ class Jws:
     header: dict[str, Any]
     """The protected header."""
     unprotected: dict[str, Any]
-    encoded_payload: str | None
-    """As it stands; None where there is none."""
+    content: Payload | None
+    """None where there is none."""
     encoded_signature: str
     signature: bytes
     faults: tuple[str, ...] = ()
@@ -184,11 +202,16 @@ class Jws:
         """RFC 7797 section 3: whether the payload is base64url in the signing input."""
         return self.header.get("b64") is not False
 
+    @property
+    def encoded_payload(self) -> str:
+        """As it stands in the text; empty where it is detached."""
+        return "" if self.content is None else self.content.text
+
     def payload(self) -> Octets | None:
         """What is signed, decoded; None where it is detached."""
-        if not self.encoded_payload:
+        if self.content is None or not self.content.text:
             return None
-        return octets(self.encoded_payload) if self.b64 else Octets(self.encoded_payload.encode("utf-8"))
+        return self.content.decoded if self.b64 else Octets(self.content.octets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +246,7 @@ def compact(text: str) -> Serialization:
     if _COMPACT.fullmatch(text) is None:
         raise Malformed("not a compact JWS: three parts with dots between them expected")
     header, payload, signature = text.split(".")
-    return Serialization("compact", (_jws({"protected": header, "payload": payload, "signature": signature}, payload),))
+    return Serialization("compact", (_jws({"protected": header, "payload": payload, "signature": signature}, Payload(payload)),))
 
 
 def from_json(value: Any) -> Serialization:
@@ -235,11 +258,12 @@ def from_json(value: Any) -> Serialization:
     if payload is not None and not isinstance(payload, str):
         # What is no string was not signed as a payload: it is a member like any other that stands beside.
         payload, extra = None, {"payload"}
+    content = None if payload is None else Payload(payload)
     if "signatures" not in value:
         if "signature" not in value:
             return Serialization("none", ())
         known = {"payload", "protected", "header", "signature"}
-        return Serialization("flattened", (_jws(value, payload),), (), tuple(sorted(extra | value.keys() - known)))
+        return Serialization("flattened", (_jws(value, content),), (), tuple(sorted(extra | value.keys() - known)))
     entries = value["signatures"]
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise Malformed("`signatures` is an array of objects, got something else")
@@ -248,13 +272,13 @@ def from_json(value: Any) -> Serialization:
     # Section 7.2.2: the flattened syntax has no "signatures" member, and the general one no "signature".
     if value.keys() & {"signature", "protected", "header"}:
         faults.append("members of the flattened syntax beside `signatures`: two readings of one text")
-    signatures = tuple(_jws(entry, payload) for entry in entries if entry.get("signature") is not None)
+    signatures = tuple(_jws(entry, content) for entry in entries if entry.get("signature") is not None)
     if len({s.b64 for s in signatures}) > 1:
         faults.append("b64 differs between the signatures of one payload (RFC 7797 section 3)")
     return Serialization("general", signatures, tuple(faults), tuple(sorted(extra | value.keys() - {"payload", "signatures"})))
 
 
-def _jws(entry: dict[str, Any], payload: str | None) -> Jws:
+def _jws(entry: dict[str, Any], content: Payload | None) -> Jws:
     faults: list[str] = []
     protected, signature, unprotected = entry.get("protected", ""), entry.get("signature"), entry.get("header", {})
     if not isinstance(protected, str) or not isinstance(signature, str) or not isinstance(unprotected, dict):
@@ -270,7 +294,7 @@ def _jws(entry: dict[str, Any], payload: str | None) -> Jws:
         faults.append("a header parameter is both protected and unprotected (RFC 7515 section 4)")
     value = octets(signature)
     faults += [f"signature: {value.fault}"] if value.fault else []
-    return Jws(protected, header, unprotected, payload, signature, value.data, tuple(faults))
+    return Jws(protected, header, unprotected, content, signature, value.data, tuple(faults))
 
 
 def signing_input(jws: Jws, payload: Iterable[bytes]) -> Iterator[bytes]:

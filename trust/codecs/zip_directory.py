@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from trust.errors import Malformed, TooLarge
 
-MAX_ENTRIES = 100_000
+MAX_ENTRIES = 50_000
 MAX_DIRECTORY = 64 << 20
 """Bytes of the central directory."""
 MAX_TOTAL = 64 << 30

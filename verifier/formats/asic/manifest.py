@@ -7,15 +7,18 @@ from urllib.parse import unquote
 
 from trust.codecs.xml import parse
 from trust.codecs.xml.names import DS, digest_name, octets_of, split
-from trust.errors import Malformed, Unacceptable
+from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Defect, Digest, Document, Reference, Scope
 from verifier.formats.asic.layout import Layout
 
 MAX_MANIFEST = 32 << 20
-"""Bytes: a line of 300 for each of 100,000 files."""
+"""Bytes: 600 for each of 50,000 files."""
+MAX_LISTED = 100_000
+"""Entries of all manifests of a container: 10,000 files, archived nine times."""
 NAMESPACES = frozenset(("http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#", "http://uri.etsi.org/2918/v1.2.1#"))
 """The last is X-Road's."""
 _CLAUSE = "EN 319 162-1 annex A.4"
+_METHOD, _VALUE = f"{{{DS}}}DigestMethod", f"{{{DS}}}DigestValue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def manifests(parts: Layout) -> tuple[tuple[Manifest, ...], tuple[Defect, ...]]:
             found.append(manifest(name, parts.container.read(name, MAX_MANIFEST)))
         except Malformed as error:
             defects.append(Defect(_CLAUSE, f"manifest cannot be read: {error}"))
+        if sum(len(m.entries) for m in found) > MAX_LISTED:
+            raise TooLarge(f"manifests of the container name more than {MAX_LISTED} files")
     return tuple(found), tuple(defects)
 
 
@@ -66,18 +71,16 @@ def manifest(name: str, data: bytes) -> Manifest:
     namespace, local = split(root.tag)
     if local != "ASiCManifest" or namespace not in NAMESPACES:
         raise Malformed("element ASiCManifest expected")
-    children = [(split(child.tag), child) for child in root if isinstance(child.tag, str)]
-    targets = [unquote(child.get("URI", "")) for (space, tag), child in children if (space, tag) == (namespace, "SigReference")]
+    targets = [unquote(child.get("URI", "")) for child in root.iterchildren(f"{{{namespace}}}SigReference")]
     if len(targets) != 1:
         raise Malformed(f"one element SigReference expected, got {len(targets)}")
-    entries = tuple(_entry(child) for (space, tag), child in children if (space, tag) == (namespace, "DataObjectReference"))
+    entries = tuple(_entry(child) for child in root.iterchildren(f"{{{namespace}}}DataObjectReference"))
     return Manifest(name, targets[0].removeprefix("/"), entries, tuple(_critical(root)))
 
 
 def _entry(element: Any) -> Entry:
     uri = element.get("URI", "")
-    methods = [child for child in element if child.tag == f"{{{DS}}}DigestMethod"]
-    values = [child for child in element if child.tag == f"{{{DS}}}DigestValue"]
+    methods, values = element.findall(_METHOD), element.findall(_VALUE)
     algorithm = digest_name(methods[0]) if len(methods) == 1 else None
     try:
         digest = Digest(algorithm, octets_of(values[0])) if algorithm and len(values) == 1 else None

@@ -52,8 +52,8 @@ def content(jws: Jws, given: Sequence[Document]) -> Content:
     """Clause 5.2.8 and RFC 7515 appendix F: the payload of this signature, from itself or from the files that were given."""
     mechanism = jws.header.get("sigD")
     inside = jws.payload()
-    if inside is not None:
-        octets = (jws.encoded_payload or "").encode("utf-8")
+    if inside is not None and jws.content is not None:
+        octets = jws.content.octets
         document = Document.of(inside.data, media_type=_media_type(jws.header.get("cty")))
         defects = [Defect(_CLAUSE, "sigD stands beside a payload")] if mechanism is not None else []
         defects += [Defect("RFC 7515 section 2", f"payload: {inside.fault}")] if inside.fault else []

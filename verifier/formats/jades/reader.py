@@ -123,12 +123,14 @@ class _Counters:
 
 def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
     """One signature with its stamps, its validation data and its counter-signatures."""
-    context.budget.spend(signatures=1, octets=len(jws.encoded_payload or ""))
+    context.budget.spend(signatures=1, octets=len(jws.encoded_payload))
     of = content(jws, context.given)
     components, odd = unsigned.components(jws)
-    data = ValidationData(header.certificates(jws))
-    for component in components:
-        data |= component.data
+    data = ValidationData(
+        tuple(dict.fromkeys((*header.certificates(jws), *(cert for c in components for cert in c.data.certs)))),
+        tuple(dict.fromkeys(crl for c in components for crl in c.data.crls)),
+        tuple(dict.fromkeys(ocsp for c in components for ocsp in c.data.ocsps)),
+    )
     pool = (*data.certs, *context.certs)
     draft = _drafted(jws, context, of, pool)
     counters = _countersignatures(components, draft, jws.signature, context)

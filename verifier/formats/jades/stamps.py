@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from trust.codecs import cms
-from trust.codecs.cades import ValidationData
 from trust.codecs.jose import Jws
 from trust.errors import Malformed
 from trust.model import Cert, Defect, Id, Stamp, StampKind, Token
@@ -46,11 +45,12 @@ class Found:
 def cost(jws: Jws, components: Iterable[Component]) -> tuple[int, int]:
     """How many time-stamps stand in a signature, and how many bytes of the file they hash, before any is read."""
     tokens = _listed(jws.header.get("adoTst"))
-    octets, before = tokens * len(jws.encoded_payload or ""), len(jws.encoded_payload or "")
+    before = len(jws.encoded_payload)
+    octets = tokens * before
     for component in components:
         if component.name in _KINDS:
             tokens += (own := _listed(component.value))
-            octets += own * before
+            octets += own * before if component.name == "arcTst" else 0
         before += len(component.encoded or "")
     return tokens, octets
 
@@ -188,10 +188,8 @@ def _covers_everything(place: Place, at: int, base: frozenset[Id], proved: froze
 def _covers_references(place: Place, at: int, base: frozenset[Id], proved: frozenset[Id]) -> frozenset[Id]:  # noqa: ARG001
     """What the references name by digest, of all that the signature carries."""
     wanted = frozenset(digest for c in place.components for digest in c.digests)
-    data = ValidationData(place.candidates)
-    for component in place.components:
-        data |= component.data
-    items = {item.id: item.der for group in (data.certs, data.crls, data.ocsps) for item in group}
+    groups = [place.candidates, *(g for c in place.components for g in (c.data.certs, c.data.crls, c.data.ocsps))]
+    items = {item.id: item.der for group in groups for item in group}
     kinds = {digest.algorithm for digest in wanted}
     return frozenset(i for i, der in items.items() if any(cms.digest_of((der,), kind) in wanted for kind in kinds))
 

@@ -9,7 +9,7 @@ from trust.codecs import jose
 from trust.codecs.cades import ValidationData
 from trust.codecs.jose import Jws
 from trust.codecs.signed_data import ocsp_response
-from trust.errors import Malformed
+from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Crl, Defect, Digest, Ocsp
 from verifier.formats.jades.header import readable
 
@@ -55,8 +55,10 @@ class Component:
 def components(jws: Jws) -> tuple[tuple[Component, ...], tuple[Defect, ...]]:
     """Clause 5.3.1: `etsiU` is an array, all of base64url texts or all of objects in the clear."""
     listed = jws.unprotected.get("etsiU", [])
-    if not isinstance(listed, list) or len(listed) > MAX_COMPONENTS:
-        return (), (Defect(_CLAUSE, f"etsiU is an array of up to {MAX_COMPONENTS} elements, got something else", fatal=False),)
+    if not isinstance(listed, list):
+        return (), (Defect(_CLAUSE, "etsiU is an array, got something else", fatal=False),)
+    if len(listed) > MAX_COMPONENTS:
+        raise TooLarge(f"etsiU has more than {MAX_COMPONENTS} elements")
     found = tuple(component for entry in listed for component in _read(entry))
     defects = [Defect(_CLAUSE, f"element {number} of etsiU cannot be read", fatal=False) for number, c in enumerate(found, start=1) if not c.name]
     if len({c.encoded is None for c in found}) > 1:
