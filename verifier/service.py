@@ -4,15 +4,17 @@ Extract first, judge second; nothing is fetched, no file is opened.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from trust.errors import KakuinError
 from trust.model import Cert, Crl, Document, Evidence, Ocsp, utc
 from trust.ports import Clock
+from verifier.bundle import Bundle, ordered
 from verifier.conclusion import conclude
 from verifier.policy import Policy, load
 from verifier.process import Context, validate
+from verifier.question import Question
 from verifier.read import read
 from verifier.report.json import report
 from verifier.report.parties import Json
@@ -20,24 +22,7 @@ from verifier.verdict import Indication, Verdict
 
 DEFAULT_POLICY = "strict"
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Everything that a verdict depends on: the same question has the same answer, today and in twenty years."""
-
-    document: Document
-    at: datetime
-    """The validation time."""
-    policy: Policy
-    anchors: tuple[Cert, ...] = ()
-    detached: tuple[Document, ...] = ()
-    """Content that stands apart from its signature."""
-    certificates: tuple[Cert, ...] = ()
-    """Further certificates, not trusted for being here."""
-    crls: tuple[Crl, ...] = ()
-    ocsps: tuple[Ocsp, ...] = ()
-    records: tuple[Document, ...] = ()
-    """Evidence records that stand beside the document."""
+__all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "finding", "gathered", "judge"]
 
 
 def judge(question: Question) -> Verdict:
@@ -45,11 +30,11 @@ def judge(question: Question) -> Verdict:
     evidence = gathered(question)
     context = Context(
         question.at,
-        frozenset(question.anchors),
+        ordered(question.anchors),
         question.policy,
-        frozenset(question.certificates),
-        frozenset(question.crls),
-        frozenset(question.ocsps),
+        ordered(question.certificates),
+        ordered(question.crls),
+        ordered(question.ocsps),
     )
     return conclude(evidence, validate(evidence, context), context)
 
@@ -69,7 +54,14 @@ def gathered(question: Question) -> Evidence:
 
 def answer(question: Question) -> Json:
     """The verdict as the JSON report: what runs in the sandbox, where the file is a stranger's."""
-    return report(judge(question), document=question.document, anchors=len(question.anchors))
+    verdict = judge(question)
+    return report(
+        verdict,
+        document=question.document,
+        anchors=len(set(question.anchors)),
+        bundle=question.bundle or Bundle.of(question).digest,
+        unobtained=[asdict(u) for u in question.unobtained],
+    )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Finder:
         for anchor in self.anchors:
             self._anchor_names[facts(anchor).subject_key].append(anchor)
         self._by_subject: dict[bytes, list[Cert]] = defaultdict(list)
-        for cert in readable(pool):
+        for cert in sorted(readable(pool), key=lambda c: c.id):  # a pool is a set: its order may not decide which chain is found
             self._by_subject[facts(cert).subject_key].append(cert)
         self._found: dict[Cert, tuple[Path, ...]] = {}
         self._by_key_hash: dict[bytes, list[Cert]] | None = None

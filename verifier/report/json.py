@@ -31,8 +31,12 @@ COMMITMENTS = {
 """EN 319 122-1 clause 5.2.3 and EN 319 132-1 clause 5.2.3: what a signer may declare to mean."""
 
 
-def report(verdict: Verdict, *, document: Document | None = None, anchors: int = 0) -> Json:
-    """A verdict as JSON values. `anchors` is how many certificates were trusted; `document` is what was judged."""
+def report(
+    verdict: Verdict, *, document: Document | None = None, anchors: int = 0, bundle: str | None = None, unobtained: Sequence[Json] = ()
+) -> Json:
+    """A verdict as JSON values. `anchors` is how many certificates were trusted; `document` is what was judged; `bundle` is the digest of
+    everything else that the verdict depends on (verifier.bundle); `unobtained` is what was asked for and could not be had.
+    """
     stamps = {s.stamp.token.id: s for s in verdict.stamps}
     return {
         **heading(),
@@ -46,11 +50,13 @@ def report(verdict: Verdict, *, document: Document | None = None, anchors: int =
         "validation_time": instant(verdict.validation_time),
         "policy": verdict.policy,
         "anchors": anchors,
+        "bundle": bundle,
         "signatures": [_signature(s, verdict, stamps) for s in verdict.signatures],
         "timestamps": [_stamp(s) for s in verdict.stamps],
         "evidence_records": [_record(r) for r in verdict.records],
         "uncovered": [{"name": u.name, "why": u.why, "grave": u.grave} for u in verdict.evidence.uncovered],
         "defects": _defects(verdict.evidence.defects),
+        "unobtained": list(unobtained),
     }
 
 

@@ -186,7 +186,7 @@ class _Scoped:
 def _from_lists(cert: Cert, issuer: Cert, path: Path, sources: Sources, finder: Finder) -> list[Answer]:
     own = facts(cert)
     scoped: list[_Scoped] = []
-    for name in {own.issuer_key, *(point.issuer for point in _points(own) if point.issuer)}:
+    for name in dict.fromkeys((own.issuer_key, *(point.issuer for point in _points(own) if point.issuer))):
         for crl, known in sources.lists_of(name):
             try:
                 one = _scoped(cert, issuer, path, (crl, known), finder)
