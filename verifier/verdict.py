@@ -83,6 +83,11 @@ class ChainLink:
     trusted: bool
     revocation: str
     """For people: `good, CRL of 2026-05-01`, `revoked 2026-04-01 (keyCompromise)`, `not checked`, `not needed`."""
+    status: Id | None = None
+    """The list or OCSP answer that says so."""
+    revoked_at: datetime | None = None
+    reason: str | None = None
+    """Of the revocation: name of the CRLReason, as in RFC 5280 section 5.3.1 with underscores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,12 +81,13 @@ class Chain:
     def links(self) -> tuple[ChainLink, ...]:
         """For reports."""
         certs = self.path.certs if self.path else ((self.cert,) if self.cert else ())
-        return tuple(ChainLink(c, self.path is not None and i == len(certs) - 1, self._told(i)) for i, c in enumerate(certs))
+        return tuple(self._link(index, cert, trusted=self.path is not None and index == len(certs) - 1) for index, cert in enumerate(certs))
 
-    def _told(self, index: int) -> str:
-        if index in self.chosen:
-            return self.chosen[index].told()
-        return "not checked" if index in self.needed else "not needed"
+    def _link(self, index: int, cert: Cert, *, trusted: bool) -> ChainLink:
+        status = self.chosen.get(index)
+        if status is None:
+            return ChainLink(cert, trusted, "not checked" if index in self.needed else "not needed")
+        return ChainLink(cert, trusted, status.told(), status.id, status.revoked_at, status.reason if status.revoked else None)
 
 
 def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> Chain:
