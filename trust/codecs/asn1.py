@@ -6,6 +6,7 @@ streams, Microsoft). Nothing is parsed twice, nothing is ever re-encoded but by 
 asked for. Errors: Malformed, nothing else.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -70,7 +71,7 @@ class Node:
         first = self.tag
         while first > 0xFF:
             first >>= 8
-        return bool(first & _CONSTRUCTED)
+        return first & _CONSTRUCTED != 0
 
     @property
     def children(self) -> "list[Node]":
@@ -81,9 +82,18 @@ class Node:
                 raise Malformed("ASN.1: constructed value expected, got a primitive one")
             found, position, data, end, depth, rules = [], self.body, self.data, self.end, self.depth + 1, self.rules
             while position < end:
-                child = _read(data, position, end, depth, rules)
-                found.append(child)
-                position = child.stop
+                # The common case of `_read` in place: a one-octet tag, a one-octet length. Most of the time of reading a token is spent here.
+                if position + 2 <= end and (tag := data[position]) & 0x1F != 0x1F and (length := data[position + 1]) < 0x80 and depth <= MAX_DEPTH:
+                    body = position + 2
+                    stop = body + length
+                    if stop > end:
+                        raise Malformed("ASN.1: value is longer than the data")
+                    found.append(Node(data, tag, position, body, stop, stop, depth, rules))
+                    position = stop
+                else:
+                    child = _read(data, position, end, depth, rules)
+                    found.append(child)
+                    position = child.stop
                 if len(found) > MAX_CHILDREN:
                     raise Malformed(f"ASN.1: more than {MAX_CHILDREN} elements in one value")
             self._children = found
@@ -293,6 +303,8 @@ def length_octets(length: int) -> bytes:
 
 def tlv(tag: int, content: bytes) -> bytes:
     """One DER value; `tag` as in `Node.tag`."""
+    if tag < 0x100 and len(content) < 0x80:
+        return bytes((tag, len(content))) + content
     return tag.to_bytes(max(1, (tag.bit_length() + 7) // 8), "big") + length_octets(len(content)) + content
 
 
@@ -303,15 +315,18 @@ def der(node: Node, tag: int | None = None) -> bytes:
     """
     outer = node.tag if tag is None else tag
     if not node.constructed:
+        if outer == node.tag and node.body - node.start == 2:
+            return node.data[node.start : node.stop]
         return tlv(outer, node.content)
     if outer == (OCTET_STRING | _CONSTRUCTED):
         return tlv(OCTET_STRING, node.octets())
     parts = [der(child) for child in node.children]
-    if outer == SET:
+    if outer == SET and len(parts) > 1:
         parts.sort()
     return tlv(outer, b"".join(parts))
 
 
+@functools.lru_cache(maxsize=4096)
 def oid_text(body: bytes) -> str:
     """Dotted text of the content octets of an OBJECT IDENTIFIER."""
     if not body or len(body) > 128 or body[-1] & 0x80:
@@ -394,7 +409,12 @@ def algorithm_identifier(node: Node) -> tuple[str, Node | None]:
 
 def digest_name(node: Node) -> str | None:
     """The digest of an AlgorithmIdentifier; None for one that is not known here."""
-    known = DIGEST_BY_OID.get(algorithm_identifier(node)[0])
+    return _digest_name(node.raw, node.rules)
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_name(raw: bytes, rules: Rules) -> str | None:
+    known = DIGEST_BY_OID.get(algorithm_identifier(parse(raw, rules))[0])
     return known.name if known else None
 
 
@@ -418,7 +438,12 @@ def signature_algorithm(node: Node, digest: str | None = None) -> Algorithm | No
 
     Where the identifier names only a type of key (rsaEncryption: RFC 5652 lets it), the digest is the given one.
     """
-    name, parameters = algorithm_identifier(node)
+    return _signature_algorithm(node.raw, node.rules, digest)
+
+
+@functools.lru_cache(maxsize=256)
+def _signature_algorithm(raw: bytes, rules: Rules, digest: str | None) -> Algorithm | None:
+    name, parameters = algorithm_identifier(parse(raw, rules))
     if name == RSASSA_PSS_OID:
         return _pss(parameters)
     if name in SCHEME_BY_KEY_OID:
