@@ -12,10 +12,12 @@ One rule for all formats, from the worst down:
 A stamp inside a signature that is not valid takes nothing from a signature that passes without it: that is a remark.
 """
 
+from collections.abc import Set
+
 from trust.algorithms import is_available
 from trust.errors import Malformed
 from trust.model import Cert, Evidence, StampKind
-from verifier.chains import facts, readable, signed_by
+from verifier.chains import Facts, facts, readable, signed_by
 from verifier.process import Verdicts
 from verifier.process.basic import FOR_ITSELF
 from verifier.process.context import Context
@@ -23,6 +25,9 @@ from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, Sign
 
 MOST_CERTIFICATES = 200
 """Certificates of a file that are held against their issuers; the largest lawful files have some fifty."""
+
+MOST_CHANGED = 16
+"""Bytes in which a changed copy of a certificate may differ and still be told for one."""
 
 UNREADABLE = "unreadable"
 """Kind of a file that was signed, and breaks its format so that no signature in it can be read."""
@@ -54,15 +59,29 @@ def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdic
 
 
 def _failed(verdicts: Verdicts) -> list[Reason]:
-    found = [_of_signature("signature-failed", s) for s in verdicts.signatures if s.indication is Indication.FAILED]
-    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF]
+    found = [_of_signature("signature-failed", s) for s in verdicts.signatures if _has_failed(s)]
+    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if _has_failed(s) and s.stamp.kind in FOR_ITSELF]
     return found + [_of_record("record-failed", r) for r in verdicts.records if r.indication is Indication.FAILED]
+
+
+def _has_failed(verdict: SignatureVerdict | StampVerdict) -> bool:
+    """It failed; or the process ended before the signature value was looked at, and that value is wrong with the key that it names."""
+    if verdict.indication is not Indication.INDETERMINATE or verdict.intact:
+        return verdict.indication is Indication.FAILED
+    signature = verdict.signature if isinstance(verdict, SignatureVerdict) else verdict.stamp.token.signature
+    found = all(r.found for r in signature.references) if isinstance(verdict, SignatureVerdict) else verdict.stamp.found
+    known = signature.signer is not None and signature.signer.public_key is not None
+    return found and known and signature.algorithm is not None and is_available(signature.algorithm)
 
 
 def _indeterminate(verdicts: Verdicts) -> list[Reason]:
     """Of signatures; where there is none, of what stands in their place."""
     if verdicts.signatures:
-        return [_of_signature("signature-indeterminate", s) for s in verdicts.signatures if s.indication is Indication.INDETERMINATE]
+        return [
+            _of_signature("signature-indeterminate", s)
+            for s in verdicts.signatures
+            if s.indication is Indication.INDETERMINATE and not _has_failed(s)
+        ]
     found = [
         _of_stamp("stamp-indeterminate", s)
         for s in verdicts.stamps
@@ -98,22 +117,29 @@ def _malformed(evidence: Evidence, verdicts: Verdicts) -> list[Reason]:
 
 
 def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
-    """Certificates of which bytes were changed, even where another copy serves: they name a key that is at hand, and are not signed by it; or they
-    are signed by nobody, and another with their serial number and key is."""
+    """Certificates of which bytes were changed, even where another copy serves: they name a key that is at hand and are not signed by it, or they
+    are signed by nobody and nearly the same as one that is."""
     carried = {*evidence.certs, *(c for s in evidence.stamps for c in s.token.certs)}
-    known = readable(sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES])
-    pool = tuple(dict.fromkeys((*known, *readable((*context.certs, *context.anchors)))))
+    known = sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES]
+    pool = readable(dict.fromkeys((*known, *context.certs, *context.anchors)))
     confirmed = {cert for cert in pool if any(signed_by(cert, issuer) for issuer in pool if facts(issuer).subject_key == facts(cert).issuer_key)}
-    twins = {(facts(cert).serial, facts(cert).spki) for cert in confirmed}
     keys = {facts(cert).key_identifier for cert in pool} - {None}
     found = []
     for cert in known:
-        own = facts(cert)
-        if cert in confirmed or own.algorithm is None or not is_available(own.algorithm):
+        if cert in confirmed:
             continue
-        if own.authority_key_identifier in keys or (own.serial, own.spki) in twins:
+        if any(_nearly(cert.der, sound.der) for sound in confirmed) or (cert in pool and _disowned(facts(cert), keys)):
             found.append(Reason("damaged-certificate", _name(cert)))
     return found
+
+
+def _disowned(cert: Facts, keys: Set[bytes | None]) -> bool:
+    return cert.authority_key_identifier in keys and cert.algorithm is not None and is_available(cert.algorithm)
+
+
+def _nearly(one: bytes, other: bytes) -> bool:
+    """Two certificates that differ differ in their signatures too, by dozens of bytes; a changed copy differs where it was changed."""
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= MOST_CHANGED
 
 
 def _name(cert: Cert) -> str:
@@ -121,6 +147,8 @@ def _name(cert: Cert) -> str:
     try:
         return cert.name
     except Malformed:
+        if not readable((cert,)):
+            return "a certificate that cannot be read"
         return f"serial number {int.from_bytes(facts(cert).serial, 'big'):x}"
 
 

@@ -42,7 +42,7 @@ from verifier.formats.pdf.changes import changes
 from verifier.formats.pdf.file import Bytes, Revisions, is_pdf, reading
 from verifier.formats.pdf.signatures import SignatureDictionary, signature_dictionaries
 from verifier.formats.pdf.store import Store, store
-from verifier.formats.pdf.strays import strays
+from verifier.formats.pdf.strays import strays, tail
 
 _END_WITHIN = 4096
 """Bytes from the end in which `%%EOF` is looked for."""
@@ -102,7 +102,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
             items.append(item)
     vri = [s for one in [*stores.values(), last] for s in one.stamps]
     items = [_with_vri_stamps(item, vri, given) for item in items]
-    uncovered = (*changes(data, revisions, dictionaries), *_hidden(dictionaries), *strays(data, dictionaries))
+    uncovered = (*changes(data, revisions, dictionaries), *_hidden(dictionaries), *strays(data, dictionaries), *tail(data))
     return replace(_evidence(data, items, everything, stores, last), uncovered=uncovered)
 
 

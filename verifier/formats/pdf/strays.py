@@ -13,11 +13,19 @@ from verifier.formats.pdf.signatures import SignatureDictionary
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s{0,20}\[\s{0,20}0\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{0,200}\]")
 _USAGE_RIGHTS = re.compile(rb"/TransformMethod\s{0,20}/UR3?\b")
-"""ISO 32000-2 clause 12.8.2.3: what a program may do with the file, signed by that program's maker; it is no field's value and proves nothing here."""
+"""ISO 32000-2 clause 12.8.2.3: what a program may do with the file, signed by its maker; no field has it, and it proves nothing here."""
 NEAR = 2_000
 """Bytes after the gap in which the rest of its dictionary is looked for."""
 MOST = 1_000
 """Byte ranges that are looked at in one file."""
+
+
+def tail(data: Bytes) -> Iterator[Uncovered]:
+    """What follows the last end of file: the beginning of an update that was cut off, or bytes that another program reads as something."""
+    end = data.rfind(b"%%EOF", 0, data.size)
+    rest = data.slice(end + 5, data.size) if end >= 0 else b""
+    if rest.strip(b"\0\t\n\f\r "):
+        yield Uncovered(f"bytes {end + 5} to {data.size}", "they follow the end of the last revision and are no part of it")
 
 
 def strays(data: Bytes, dictionaries: Sequence[SignatureDictionary]) -> Iterator[Uncovered]:
