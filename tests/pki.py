@@ -328,7 +328,7 @@ def ocsp_response(
         builder = builder.certificates([c.x509 for c in given])
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    made = builder.sign(signing, _hash(signing, digest)).public_bytes(serialization.Encoding.DER)
+    made = builder.sign(answerer.private, _hash(answerer.private, digest)).public_bytes(serialization.Encoding.DER)
     # The library writes the real time as producedAt; here no clock is read.
     response = asn1_ocsp.OCSPResponse.load(made)
     basic = response["response_bytes"]["response"].parsed

@@ -76,6 +76,10 @@ class Story:
     claimed: datetime | None = SIGNED
     stamped: tuple[datetime, ...] = (STAMPED,)
     content_stamped: tuple[datetime, ...] = ()
+    bare: bool = False
+    """The signature is over the document itself, without attributes."""
+    archived_material: tuple[datetime, ...] = ()
+    """Stamps over certificates and status only."""
     archived: tuple[datetime, ...] = (ARCHIVED,)
     renewed: tuple[datetime, ...] = ()
     """Archive stamps of the second unit."""
@@ -88,6 +92,8 @@ class Story:
     """... and given beside the file."""
     revoked: Mapping[str, Told] = field(default_factory=dict)
     """`signer`, `ca`, `unit`, `responder`: on every list from then on, unless `dropped`."""
+    told_from: datetime | None = None
+    """Lists before that time do not know of it yet."""
     dropped: datetime | None = None
     """From then on lists leave out what has expired."""
     lists: Defects = field(default_factory=dict)
@@ -96,7 +102,7 @@ class Story:
     list_signer: bool = True
     list_unit: bool = True
     ocsp: str | None = None
-    """`sound`, or how the signer's status came by OCSP instead of by list."""
+    """`sound`, or who answered for the signer by OCSP."""
     ocsp_answer: Defects = field(default_factory=dict)
     stranger: bool = False
     """The anchor is another root."""
@@ -134,7 +140,7 @@ def come_true(story: Story) -> World:
     other = pki.authority(pki.root("Other Root"), "Other CA")
     unit = pki.unit(other if story.stamp_stranger else unit_ca, **story.unit)
     second = pki.unit(unit_ca, "Example TSU 2", not_before=LATER, not_after=datetime(2042, 1, 1, tzinfo=UTC))
-    responder = pki.responder(ca, **({"no_check": False} if story.ocsp == "checked-responder" else {}))
+    responder = pki.responder(ca, **({"no_check": False} if story.ocsp in ("checked", "vouching for himself") else {}))
     names = {"signer": signer, "ca": ca, "unit": unit, "responder": responder}
 
     def listed(by: Party, time: datetime) -> Revoked:
@@ -142,7 +148,7 @@ def come_true(story: Story) -> World:
         for name, told in story.revoked.items():
             who, since = names[name], told[0] if isinstance(told, tuple) else told
             expired = story.dropped is not None and time >= story.dropped and who.certificate.not_after < time
-            if who.chain and who.chain[0] == by.certificate and since <= time and not expired:
+            if who.chain and who.chain[0] == by.certificate and max(since, story.told_from or since) <= time and not expired:
                 found[who.serial] = told
         return found
 
@@ -156,21 +162,37 @@ def come_true(story: Story) -> World:
 
     carried = lists(story.status)
     if story.ocsp:
-        carried += _answers(story, signer, ca, responder, other)
+        carried += _answers(story, signer, {"root": top, "ca": ca, "unit": unit_ca, "other": other}, responder)
     anchor = other.chain[0] if story.stranger else top.certificate
     return World(story, top, ca, signer, unit, second, frozenset({anchor}), tuple(carried), tuple(lists(story.given)))
 
 
-def _answers(story: Story, signer: Party, ca: Party, responder: Party, other: Party) -> list[Crl | Ocsp]:
-    by: dict[str, Party | None] = {
-        "issuer": None,
-        "sound": responder,
-        "checked-responder": responder,
-        "stranger": pki.responder(other),
-        "unpurposed": pki.signer(ca, "No Responder"),
-        "expired-responder": pki.responder(ca, not_after=CHECKED - DAY),
+def _answers(story: Story, signer: Party, authorities: Mapping[str, Party], responder: Party) -> list[Crl | Ocsp]:
+    ca, no_check = authorities["ca"], ((x509.OCSPNoCheck(), False),)
+    makers: dict[str, Callable[[], Party | None]] = {
+        "issuer": lambda: None,
+        "sound": lambda: responder,
+        "checked": lambda: responder,
+        "vouching for himself": lambda: responder,
+        "about another": lambda: responder,
+        "stranger": lambda: pki.responder(authorities["other"]),
+        "neighbour": lambda: pki.responder(authorities["unit"]),
+        "superior": lambda: pki.responder(authorities["root"]),
+        "unpurposed": lambda: pki.signer(ca, "No Responder", extensions=no_check),
+        "otherwise purposed": lambda: pki.unit(ca, "No Responder", extensions=no_check),
+        "ended": lambda: pki.responder(ca, not_after=CHECKED - DAY),
+        "ending": lambda: pki.responder(ca, not_after=CHECKED + 12 * HOUR),
     }
-    return [pki.ocsp(signer, ca, by[story.ocsp or ""], **{"this_update": t, **story.ocsp_answer}) for t in story.status]
+    by = makers[story.ocsp or ""]()
+    about, above = signer, ca
+    if story.ocsp == "about another":
+        about, above = pki.signer(authorities["unit"], serial=signer.serial), authorities["unit"]
+    answers: list[Crl | Ocsp] = []
+    for time in story.status:
+        answers.append(pki.ocsp(about, above, by, **{"this_update": time, **story.ocsp_answer}))
+        if story.ocsp == "vouching for himself":
+            answers.append(pki.ocsp(responder, ca, responder, this_update=time))
+    return answers
 
 
 # Evidence, as a reader makes it.
@@ -182,13 +204,13 @@ def plain(world: World) -> Evidence:
     """The evidence of a format that does not exist."""
     story = world.story
     signed = b"signed attributes, among them the digest of: " + DOCUMENT
-    value = world.signer.sign(signed)
+    value = world.signer.sign(DOCUMENT if story.bare else signed)
     made: dict[str, Any] = {
         "id": identify(value),
         "form": Form.CADES,
         "level": _level(story),
         "value": value,
-        "signed": signed,
+        "signed": Digest.of("sha256", DOCUMENT) if story.bare else signed,
         "algorithm": world.signer.algorithm,
         "signer": world.signer.certificate,
         "signer_reference": SignerReference(1, digest_matches=True, issuer_serial_matches=True, digest_algorithm="sha256"),
@@ -197,8 +219,10 @@ def plain(world: World) -> Evidence:
     }
     signature = Signature(**{**made, **story.signature})
     stamps = [_stamp(world.unit, t, StampKind.CONTENT, [identify(DOCUMENT)], of=signature.id) for t in story.content_stamped]
-    stamps += [replace(_stamp(world.unit, t, StampKind.SIGNATURE, [signature.id], of=signature.id), **story.stamp) for t in story.stamped]
+    first = world.second if story.archived_material else world.unit
+    stamps += [replace(_stamp(first, t, StampKind.SIGNATURE, [signature.id], of=signature.id), **story.stamp) for t in story.stamped]
     material: list[Id] = [signature.id, *(c.id for c in world.certs), *(x.id for x in world.carried)]
+    stamps += [_stamp(world.unit, t, StampKind.ARCHIVE, material[1:], of=signature.id) for t in story.archived_material]
     for unit, times in ((world.unit, story.archived), (world.second, story.renewed)):
         for time in times:
             covers = [*material, *(s.token.id for s in stamps)]
@@ -269,6 +293,7 @@ def _weak(digest: str) -> dict[str, Any]:
 
 _REFERENCE = Reference("document", found=True, intact=True, digest=Digest.of("sha256", DOCUMENT))
 _RENEWAL: dict[str, Any] = {"renewed": (RENEWED,), "status": (CHECKED, RENEWED - HOUR), "at": DECADES}
+_RSA_DONE: dict[str, Any] = {"at": RENEWED}
 _B: dict[str, Any] = {"stamped": (), "archived": ()}
 _T: dict[str, Any] = {"archived": ()}
 
@@ -311,6 +336,13 @@ STORIES: tuple[Story, ...] = (
         "5.2.3 step 3",
         None,
         signature={"signer_reference": SignerReference(1, digest_matches=True, issuer_serial_matches=False)},
+    ),
+    Story("format defect that breaks the value", "5.2.7", Sub.SIG_CRYPTO_FAILURE, signature={"defects": fatal("odd"), "value": b"0" * 70}),
+    Story(
+        "format defect, and the document is not there",
+        "5.2.2",
+        Sub.FORMAT_FAILURE,
+        signature={"defects": fatal("odd"), "value": b"0" * 70, "references": (replace(_REFERENCE, found=False, intact=False),)},
     ),
     # 5.2.6: the chain
     Story("no anchor", "5.2.6", Sub.NO_CERTIFICATE_CHAIN_FOUND, stranger=True),
@@ -388,6 +420,22 @@ STORIES: tuple[Story, ...] = (
     Story(
         "the authority expired since, not archived", "5.5.4 step 4 b)", Sub.OUT_OF_BOUNDS_NO_POE, **_T, authority={"not_after": LATER - DAY}, at=LATER
     ),
+    Story(
+        "the certificate is signed by somebody else",
+        "RFC 5280 6.1.3 (a) (1)",
+        Sub.NO_CERTIFICATE_CHAIN_FOUND,
+        signer={"signed_by": pki.private_key("p256")},
+    ),
+    Story(
+        "the authority expired, the signer not",
+        "RFC 5280 6.1.3 (a) (2)",
+        Sub.OUT_OF_BOUNDS_NO_POE,
+        **_T,
+        ocsp="sound",
+        list_signer=False,
+        authority={"not_after": ENDED - 300 * DAY},
+        at=ENDED - 30 * DAY,
+    ),
     # 5.2.6: status
     Story("no status of the signer", "5.2.6", Sub.TRY_LATER, list_signer=False, unit={}),
     Story("no status of the authority", "5.2.6", Sub.TRY_LATER, list_authority=False),
@@ -416,6 +464,32 @@ STORIES: tuple[Story, ...] = (
         status=(LATER - DAY,),
         list_authority=True,
     ),
+    Story(
+        "suspended before signing, and the entry dropped after expiry",
+        "5.2.6",
+        Sub.TRY_LATER,
+        revoked={"signer": (SIGNED - DAY, HELD)},
+        dropped=ENDED,
+        at=LATER,
+        status=(CHECKED, LATER - DAY),
+    ),
+    Story(
+        "revoked after stamping, told only after expiry by lists that do not say what they keep",
+        "5.2.6",
+        Sub.TRY_LATER,
+        revoked={"signer": STAMPED + HOUR},
+        at=LATER,
+        status=(LATER - DAY,),
+    ),
+    Story(
+        "revoked before stamping, told only after expiry",
+        "5.2.6",
+        Sub.REVOKED_NO_POE,
+        revoked={"signer": SIGNED - DAY},
+        told_from=ENDED,
+        at=LATER,
+        status=(CHECKED, LATER - DAY),
+    ),
     Story("a content stamp after the revocation", "5.3.4 step 4", Sub.REVOKED, content_stamped=(SIGNED,), revoked={"signer": SIGNED - DAY}),
     Story(
         "a content stamp after the end",
@@ -429,7 +503,7 @@ STORIES: tuple[Story, ...] = (
     ),
     Story("OCSP by a stranger", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="stranger"),
     Story("OCSP by somebody whom nobody made a responder", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="unpurposed", policy="eu"),
-    Story("OCSP by a responder whose certificate had ended", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="expired-responder", policy="eu"),
+    Story("OCSP by a responder whose certificate had ended", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="ended", policy="eu"),
     Story(
         "OCSP: unknown",
         "RFC 6960 2.2",
@@ -440,7 +514,103 @@ STORIES: tuple[Story, ...] = (
         ocsp_answer={"status": pki.x509_ocsp.OCSPCertStatus.UNKNOWN},
     ),
     Story("OCSP: revoked, though the list says nothing yet", "5.2.6", Sub.REVOKED_NO_POE, ocsp="issuer", ocsp_answer={"revoked_at": SIGNED - DAY}),
-    Story("OCSP by a responder whose own status nobody tells", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="checked-responder", policy="eu"),
+    Story("OCSP by a responder whose own status nobody tells", "5.2.6", Sub.TRY_LATER, list_signer=False, ocsp="checked", policy="eu"),
+    Story(
+        "no status of the authority, though the responder needs none",
+        "5.2.6",
+        Sub.TRY_LATER,
+        policy="eu",
+        ocsp="sound",
+        list_signer=False,
+        list_authority=False,
+    ),
+    Story(
+        "no status, and the signer has his authority's name",
+        "5.2.6",
+        Sub.TRY_LATER,
+        list_signer=False,
+        signer={"subject": pki.name_of("Example Issuing CA"), "key_identifiers": False},
+    ),
+    Story("the responder's certificate ended since", "5.2.6", Sub.REVOCATION_OUT_OF_BOUNDS_NO_POE, **_T, ocsp="ending", list_signer=False),
+    Story("the responder's certificate ended since, archived before", "5.6.2.4 step 1", None, ocsp="ending", list_signer=False),
+    Story(
+        "the responder's certificate ended since, archived after",
+        "5.6.2.4 step 1",
+        Sub.REVOCATION_OUT_OF_BOUNDS_NO_POE,
+        ocsp="ending",
+        list_signer=False,
+        archived=(CHECKED + 18 * HOUR,),
+    ),
+    Story(
+        "a later list takes no revocation back",
+        "RFC 5280 5.3.1",
+        Sub.REVOKED_NO_POE,
+        ocsp="issuer",
+        ocsp_answer={"revoked_at": SIGNED - DAY, "this_update": CHECKED - HOUR},
+    ),
+    Story(
+        "OCSP by a responder who vouches for himself",
+        "RFC 6960 4.2.2.2.1",
+        Sub.TRY_LATER,
+        policy="eu",
+        list_signer=False,
+        ocsp="vouching for himself",
+    ),
+    Story("OCSP by a responder of the authority above", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="superior"),
+    Story("OCSP by a responder of the authority above, eu", "RFC 6960 4.2.2.2", None, list_signer=False, ocsp="superior", policy="eu"),
+    Story("OCSP by a responder of the authority beside", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="neighbour", policy="eu"),
+    Story(
+        "OCSP by somebody certified for something else", "RFC 6960 4.2.2.2", Sub.TRY_LATER, list_signer=False, ocsp="otherwise purposed", policy="eu"
+    ),
+    Story("OCSP about a certificate of another authority", "RFC 6960 4.1.1", Sub.TRY_LATER, list_signer=False, ocsp="about another", policy="eu"),
+    Story(
+        "OCSP with somebody else's signature",
+        "RFC 6960 3.2",
+        Sub.TRY_LATER,
+        list_signer=False,
+        ocsp="sound",
+        policy="eu",
+        ocsp_answer={"signed_by": pki.private_key("p256")},
+    ),
+    Story(
+        "a revoked responder's word counts for nothing",
+        "RFC 6960 4.2.2.2.1",
+        None,
+        ocsp="checked",
+        ocsp_answer={"revoked_at": SIGNED - DAY},
+        revoked={"responder": SIGNED - 2 * DAY},
+    ),
+    Story("a list with somebody else's signature", "RFC 5280 6.3.3 (g)", Sub.TRY_LATER, policy="eu", lists={"signed_by": pki.private_key("p256")}),
+    Story("an authority that may not sign lists", "RFC 5280 6.3.3 (f)", Sub.TRY_LATER, policy="eu", authority={"key_usage": ("key_cert_sign",)}),
+    Story("only the signer's status is older than the signature", "5.6.2.4 step 5", Sub.TRY_LATER, lists={"this_update": SIGNED - 60 * DAY}),
+    Story("the authority revoked since, renewed", "5.6.2.4 step 3", None, **_RENEWAL, given=(RENEWED + 3 * DAY,), revoked={"ca": LATER}),
+    Story(
+        "the authority revoked before its status was proved",
+        "5.6.2.4 step 3 a)",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        archived=(),
+        **_RENEWAL,
+        given=(RENEWED + 3 * DAY,),
+        revoked={"ca": LATER},
+    ),
+    Story("the authority revoked before signing, renewed", "5.6.2.2", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_RENEWAL, revoked={"ca": SIGNED - DAY}),
+    Story(
+        "revoked before signing, as an authority tells that was itself revoked by then",
+        "5.6.2.4 step 3",
+        Sub.REVOKED_NO_POE,
+        **_RENEWAL,
+        revoked={"ca": LATER, "signer": SIGNED - DAY},
+        told_from=LATER,
+    ),
+    Story(
+        "signed before the certificate began, renewed",
+        "5.6.2.4 step 3",
+        Sub.NOT_YET_VALID,
+        claimed=SIGNED + 11 * DAY,
+        signer={"not_before": SIGNED + 10 * DAY},
+        archived=(),
+        **{**_RENEWAL, "status": (SIGNED + 20 * DAY, RENEWED - HOUR)},
+    ),
     # 5.2.7
     Story(
         "the document is not there", "5.2.7", Sub.SIGNED_DATA_NOT_FOUND, signature={"references": (replace(_REFERENCE, found=False, intact=False),)}
@@ -473,6 +643,77 @@ STORIES: tuple[Story, ...] = (
     Story("Ed25519", "policy", None, signer={"key": "ed25519"}),
     Story("ML-DSA-65", "policy", None, signer={"key": "ml-dsa-65"}),
     Story("Ed25519 is not in the catalogue of TS 119 312", "policy", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, policy="eu", signer={"key": "ed25519"}),
+    Story("no attributes at all", "5.2.8", Sub.SIG_CONSTRAINTS_FAILURE, bare=True),
+    # RSA PKCS#1 v1.5 ends with 2028 in the strict timetable.
+    Story("RSA after its end, stamped before", "5.5.4 step 4 c)", None, **_T, **_RSA_DONE, signer={"key": "rsa3072", "not_after": DECADES}),
+    Story(
+        "RSA after its end, never stamped",
+        "5.2.8.4",
+        Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+        **_B,
+        **_RSA_DONE,
+        signer={"key": "rsa3072", "not_after": DECADES},
+        given=(RENEWED - HOUR,),
+    ),
+    Story("an RSA authority after its end, archived before", "5.6.2.4 step 4", None, authority={"key": "rsa3072"}, **_RSA_DONE),
+    Story(
+        "an RSA authority after its end, stamped only",
+        "5.5.4 step 10",
+        Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+        **_T,
+        **_RSA_DONE,
+        authority={"key": "rsa3072"},
+        signer={"not_after": DECADES},
+    ),
+    Story(
+        "an RSA authority after its end, archived after",
+        "5.6.2.4 step 4",
+        Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+        authority={"key": "rsa3072"},
+        signer={"not_after": DECADES},
+        archived=(),
+        renewed=(RENEWED - DAY,),
+        **_RSA_DONE,
+    ),
+    Story(
+        "an RSA unit after its end, renewed before",
+        "5.6.3.4 step 5 c) ii",
+        None,
+        unit={"key": "rsa3072"},
+        renewed=(LATER + DAY,),
+        **{**_RSA_DONE, "status": (CHECKED, LATER)},
+    ),
+    Story(
+        "an RSA unit after its end, renewed after",
+        "5.6.3.4 step 5 c) ii",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        unit={"key": "rsa3072"},
+        renewed=(RENEWED - DAY,),
+        **_RSA_DONE,
+    ),
+    Story(
+        "RSA after its end, eu",
+        "TS 119 312",
+        None,
+        **_B,
+        **_RSA_DONE,
+        signer={"key": "rsa3072", "not_after": DECADES},
+        given=(RENEWED - HOUR,),
+        policy="eu",
+    ),
+    Story(
+        "an RSA authority after its end, its signer stamped after",
+        "5.6.2.2 step 2 d)",
+        Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE,
+        authority={"key": "rsa3072"},
+        signer={"not_after": DECADES - DAY},
+        archived=(),
+        unit={"not_after": datetime(2040, 1, 1, tzinfo=UTC)},
+        archived_material=(ARCHIVED,),
+        stamped=(RENEWED,),
+        at=DECADES,
+        policy='name = "own"\n[status]\nfreshness = "ignore"\n',
+    ),
     # 5.4: stamps
     Story(
         "the stamp's imprint does not match",
@@ -507,6 +748,45 @@ STORIES: tuple[Story, ...] = (
         given=(RENEWED + 3 * DAY,),
         revoked={"unit": (RENEWED - DAY, COMPROMISED)},
     ),
+    Story("the unit is no unit, eu", "RFC 3161 2.3", Sub.OUT_OF_BOUNDS_NOT_REVOKED, **_T, at=LATER, unit={"purposes": ()}, policy="eu"),
+    Story(
+        "the unit's certificate had ended when it stamped",
+        "RFC 3161 2.2",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        **_T,
+        at=LATER,
+        unit={"not_after": SIGNED - DAY},
+        status=(SIGNED - 2 * DAY, CHECKED),
+    ),
+    Story(
+        "the stamp is another signature's",
+        "5.5.4 step 3 a)",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        **_T,
+        at=LATER,
+        stamp={"covers": frozenset({identify(b"another")})},
+    ),
+    Story(
+        "two stamps, one after the end of the certificate",
+        "5.5.4 step 3 b)",
+        None,
+        archived=(),
+        stamped=(STAMPED + 10 * DAY, STAMPED),
+        signer={"not_after": STAMPED + 5 * DAY},
+        at=STAMPED + 20 * DAY,
+    ),
+    Story(
+        "two stamps of one second",
+        "5.6.3.4 step 5 a)",
+        None,
+        stamped=(RENEWED,),
+        archived=(),
+        renewed=(RENEWED,),
+        claimed=RENEWED - DAY,
+        signer={"not_after": DECADES},
+        status=(RENEWED - HOUR,),
+        at=datetime(2031, 1, 1, tzinfo=UTC),
+    ),
     # 5.5.4 step 4 e), 5
     Story("a content stamp younger than the signature's", "5.5.4 step 4 e)", Sub.TIMESTAMP_ORDER_FAILURE, content_stamped=(STAMPED + HOUR,)),
     Story("a content stamp younger by less than the accuracies", "RFC 3161 2.4.2", None, content_stamped=(STAMPED + timedelta(seconds=1),)),
@@ -530,4 +810,13 @@ STORIES: tuple[Story, ...] = (
         **{k: v for k, v in _RENEWAL.items() if k != "renewed"},
     ),
     Story("the record was not renewed", "5.6.3.4 step 1", Sub.OUT_OF_BOUNDS_NOT_REVOKED, archived=(), recorded=(ARCHIVED,), at=DECADES),
+    Story(
+        "data of the record is another",
+        "5.6.3.4 step 1",
+        Sub.OUT_OF_BOUNDS_NOT_REVOKED,
+        archived=(),
+        recorded=(ARCHIVED, RENEWED),
+        record={"references": (Reference("document", found=True, intact=False),)},
+        **{k: v for k, v in _RENEWAL.items() if k != "renewed"},
+    ),
 )

@@ -9,12 +9,12 @@ from datetime import datetime
 from enum import Enum
 
 from trust.model import Cert, Id
-from verifier.chains import Fault, Path, facts, readable
+from verifier.chains import Fault, Path, facts, is_key_and_name, readable, signed_by
 from verifier.chains.certificate import EXTENDED_KEY_USAGE, NO_CHECK, NO_REV_AVAIL, SHORT_TERM, TIME_STAMPING
 from verifier.policy import CertificateRules, Freshness, Level, Responder
 from verifier.process.context import Case, Purpose
 from verifier.process.trace import PASSED, Status, Trace
-from verifier.revocation import Answer, Authority, answers, unusable
+from verifier.revocation import Answer, Authority, answers, has_information, unusable
 from verifier.verdict import ChainLink, SubIndication
 
 
@@ -172,7 +172,8 @@ class _Walk:
         usable = usable_answers(self.case, self.path, index, self.purpose)
         self.acceptable[index] = usable
         why = "acceptable status of the certificate is there"
-        self._require(bool(usable), Problem(Kind.BROKEN, SubIndication.TRY_LATER, index, "5.2.6", why), self._level(index))
+        known = any(has_information(a, facts(cert)) for a in usable)
+        self._require(known, Problem(Kind.BROKEN, SubIndication.TRY_LATER, index, "5.2.6", why), self._level(index))
         if not usable:
             return
         latest = latest_answer(usable)
@@ -260,7 +261,7 @@ def _purpose_checks(cert: Cert, purpose: Purpose, rules: CertificateRules) -> li
 def needs_status(case: Case, cert: Cert, purpose: Purpose, index: int) -> bool:
     """Whether revocation has to be looked up: not for what is self-signed, short-lived by its own word, or a responder's with no-check."""
     own = facts(cert)
-    if own.self_issued and own.issuer == own.subject and own.authority_key_identifier in (None, own.key_identifier):
+    if own.self_issued and signed_by(cert, cert):
         return False
     if index == 0 and purpose is Purpose.RESPONDER and own.has(NO_CHECK):
         return False
@@ -268,7 +269,11 @@ def needs_status(case: Case, cert: Cert, purpose: Purpose, index: int) -> bool:
 
 
 def usable_answers(case: Case, path: Path, index: int, purpose: Purpose) -> tuple[Answer, ...]:
-    """The answers that pass clause 5.2.6's conditions on revocation data, newest first."""
+    """The answers that pass clause 5.2.6's conditions on revocation data, newest first.
+
+    Among them revocations told after the certificate's end by someone who does not say that he keeps expired certificates: such an answer is
+    heard, but that it is there does not make the status known.
+    """
     found = answers(path, index, case.sources, case.finder(purpose))
     return tuple(a for a in found if _accepted(case, a, path, index, frozenset({path.certs[index]})))
 
@@ -285,8 +290,8 @@ def is_fresh(case: Case, answer: Answer, at: datetime) -> bool:
 
 
 def _accepted(case: Case, answer: Answer, path: Path, index: int, seen: frozenset[Cert]) -> bool:
-    """The answer speaks of the certificate, and its signer is himself beyond doubt."""
-    if unusable(answer, path.certs[index]) is not None:
+    """The answer speaks of the certificate, and its signer is himself beyond doubt: nobody vouches for himself."""
+    if unusable(answer, path.certs[index]) is not None or is_key_and_name(answer.signer, path.certs[index]):
         return False
     if answer.authority is Authority.CHAIN and case.policy.status.responder is not Responder.CHAIN:
         return False
@@ -306,7 +311,7 @@ def _accepted(case: Case, answer: Answer, path: Path, index: int, seen: frozense
             continue
         found = answers(signer_path, position, case.sources, case.finder(Purpose.RESPONDER))
         usable = tuple(a for a in found if _accepted(case, a, signer_path, position, seen))
-        if not usable:
+        if not any(has_information(a, facts(cert)) for a in usable):
             return False
         if position == 0 and answer.authority is not Authority.ISSUER and _disowned(latest_answer(usable), case.now):
             return False

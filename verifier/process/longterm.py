@@ -54,7 +54,7 @@ def validate_with_time(case: Case, signature: Signature, basic: Basic, valid: Se
         return Timed(basic.status, best, proved)
     trace.about = ""
     try:
-        _compare(case, basic, best, trace)
+        _compare(basic, best, trace)
         _freshness(case, basic, best, trace)
         accept_at(case, signature, basic, valid, best, trace)
     except Concluded as done:
@@ -68,12 +68,12 @@ def accept_at(case: Case, signature: Signature, basic: Basic, valid: Sequence[St
     _coherent(case, signature, valid, trace)
     _delay(case, signature, best, trace)
     _carried(case, signature, basic, best, trace)
-    reliable_at(case, basic.algorithms, best, trace, "5.5.4 step 8")
+    reliable_at(case, basic.algorithms, best, trace, "5.5.4 steps 4 c), 8")
     if not basic.acceptance.passed:
         raise Concluded(basic.acceptance)
 
 
-def _compare(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
+def _compare(basic: Basic, best: datetime, trace: Trace) -> None:
     """Step 4: every problem of the certificate, in the chain's order, against the best signature time; what no time can dissolve stays."""
     chain = basic.chain
     for problem in chain.of(Kind.BROKEN):
@@ -85,8 +85,6 @@ def _compare(case: Case, basic: Basic, best: datetime, trace: Trace) -> None:
         trace.require(best >= facts(chain.cert).not_before, "5.5.4 step 4", SubIndication.NOT_YET_VALID, why)
     for problem in chain.problems:
         _compare_one(chain, problem, best, trace)
-    weak = [w for w in basic.algorithms if w.what != "reference"]
-    reliable_at(case, weak, best, trace, "5.5.4 step 4 c)")
 
 
 def _compare_one(chain: Chain, problem: Problem, best: datetime, trace: Trace) -> None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from trust.model import Cert, Id, Signature
+from trust.model import Id, Signature
 from verifier.chains import facts
 from verifier.poe import Proofs
 from verifier.policy import Freshness, Level
-from verifier.process.basic import Basic, reliable_at
+from verifier.process.basic import Basic
 from verifier.process.chain import Chain, Kind, Problem, is_fresh, latest_answer, status_materials
 from verifier.process.context import Case, Purpose
 from verifier.process.trace import PASSED, Concluded, Status, Trace
@@ -63,10 +63,13 @@ def _status_known(case: Case, subject: Past, proofs: Proofs) -> tuple[bool, tupl
 
 
 def _slid(case: Case, subject: Past, usable: tuple[Answer, ...], proofs: Proofs, trace: Trace) -> datetime:
-    """Clauses 5.6.2.1 and 5.6.2.2: past certificate validation, with the control time slid along the chain from the anchor down."""
+    """Clauses 5.6.2.1 and 5.6.2.2: past certificate validation, with the control time slid along the chain from the anchor down.
+
+    That the validities of the chain have a time in common (5.6.2.1 step 2, shell model) follows from step 3 of 5.6.2.4 as it is asked below: the
+    best signature time lies in each of them.
+    """
     chain = subject.basic.chain
     certs = chain.below_anchor
-    _intersect(subject, certs, trace)
     control = case.now
     for problem in chain.of(Kind.SUNSET):
         control = min(control, problem.at or control)
@@ -98,14 +101,6 @@ def freshness_time(case: Case, control: datetime, best: datetime, used_at: datet
     return control
 
 
-def _intersect(subject: Past, certs: tuple[Cert, ...], trace: Trace) -> None:
-    """Clause 5.6.2.1 step 2, shell model: there is a time at which all certificates of the chain were valid."""
-    known = [facts(c) for c in certs]
-    ok = not known or max(c.not_before for c in known) <= min(c.not_after for c in known)
-    if not trace.note(ok, "5.6.2.1 step 2", SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, "the certificates of the chain were valid together"):
-        raise Concluded(subject.current)
-
-
 def _weakened(case: Case, chain: Chain, index: int, latest: Answer | None, control: datetime) -> datetime:
     """Clause 5.6.2.2 step 2 d): the last time at which the algorithms of the certificate and of its status were acceptable."""
     if chain.path is None:
@@ -133,7 +128,6 @@ def _dissolve(case: Case, subject: Past, proofs: Proofs, control: datetime, best
     for problem in chain.problems:
         _dissolve_one(case, subject, problem, proofs, best, trace)
     _within_validity(subject, best, trace)
-    reliable_at(case, subject.basic.algorithms, best, trace, "5.6.2.4 step 4")
 
 
 def _dissolve_one(case: Case, subject: Past, problem: Problem, proofs: Proofs, best: datetime, trace: Trace) -> None:

@@ -86,11 +86,11 @@ def has_information(answer: Answer, cert: Facts) -> bool:
 
 
 def unusable(answer: Answer, cert: Cert) -> str | None:
-    """Why the answer says nothing about the certificate, whenever it is looked at; None where it does."""
+    """Why the answer says nothing about the certificate, whenever it is looked at; None where it does. A revocation is heard from whenever it is."""
     own, signer = facts(cert), facts(answer.signer)
     if answer.this_update < own.not_before:
         return "it is older than the certificate"
-    if not has_information(answer, own):
+    if not answer.revoked and not has_information(answer, own):
         return "it is younger than the certificate's end, and does not say that it keeps expired certificates"
     if answer.certificate_hash_matches is False:
         return "the responder knows another certificate under this serial number"
