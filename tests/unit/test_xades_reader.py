@@ -240,6 +240,35 @@ def test_counter_signature_of_something_else() -> None:
     assert intact(evidence.signatures[0])
 
 
+def test_signature_over_nothing_but_its_own_properties() -> None:
+    """XML Signature signs data: a signature whose references lead to its own parts alone signs none."""
+    made = signature(world().signer, [])
+    (one,) = read(etree.tostring(made)).signatures
+    assert value_holds(one)
+    assert [(r.name, r.intact) for r in one.references] == [("signed properties", True), ("signed data", False)]
+
+
+def test_signed_document_inside_another_signature() -> None:
+    inner = enveloped(world().signer)
+    holder = f'<ds:Object xmlns:ds="{DS}" Id="o">{inner.decode()}</ds:Object>'
+    outer = signature(world().signer, [Made("#o", c14n(etree.fromstring(holder)), EXCLUSIVE)], Shape(id="outer", objects=holder))
+    evidence = read(etree.tostring(outer))
+    assert [s.field for s in evidence.signatures] == ["outer", "sig"]
+    assert intact(evidence.signatures[0])
+
+
+def test_comments_belong_to_xpointers_and_not_to_bare_names() -> None:
+    """XML Signature clause 4.4.3.3, with a canonicalisation that would keep them."""
+    paper = PAPER.replace(b"<Title>", b"<!-- draft --><Title>")
+    kept = transform(EXC + "WithComments")
+    bare, whole = c14n(etree.fromstring(paper)), etree.tostring(etree.fromstring(paper), method="c14n", exclusive=True, with_comments=True)
+    assert bare != whole
+    for uri, octets in (("", bare), ("#paper", bare), ("#xpointer(/)", whole), ("#xpointer(id('paper'))", whole)):
+        for other in (bare, whole):
+            (one,) = read(inserted(paper, signature(world().signer, [Made(uri, other, ENVELOPED + kept)]))).signatures
+            assert intact(one) == (other == octets), uri
+
+
 # Levels and time-stamps
 
 
@@ -283,6 +312,20 @@ def test_archive_stamp_over_something_else_covers_nothing(change: Callable[[Any]
     archive = read(etree.tostring(root)).stamps[-1]
     assert not archive.intact
     assert archive.covers == frozenset()
+
+
+@pytest.mark.parametrize(("space", "with_object"), [(X141, True), (X132, False)])
+def test_archive_stamp_and_referenced_objects(space: str, *, with_object: bool) -> None:
+    """TS 101 903 V1.3.2 clause 7.7.1 leaves out the ds:Objects that a reference names; EN 319 132-1 clause 5.5.2.2 takes them all."""
+    holder = f'<ds:Object xmlns:ds="{DS}" Id="o"><Data>1</Data></ds:Object>'
+    data = c14n(etree.fromstring(holder))
+    made = signature(world().signer, [Made("#o", data, EXCLUSIVE, type=DS + "Object")], Shape(objects=holder))
+    add_signature_stamp(made, infrastructure.stamper(world().tsu))
+    octets = archive_octets(made, [data])
+    if not with_object:
+        octets = octets.removesuffix(data)
+    add_stamp(made, "ArchiveTimeStamp", octets, infrastructure.stamper(world().tsu, infrastructure.CHECKED), space=space)
+    assert [s.intact for s in read(etree.tostring(made)).stamps] == [True, True]
 
 
 def test_renewal_covers_the_archive_stamp_before() -> None:

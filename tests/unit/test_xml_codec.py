@@ -157,6 +157,15 @@ def test_a_filter_that_drops_text_or_an_attribute_does_not_hold_the_element() ->
     assert nodes.holds(nodes.tree.root)
 
 
+def test_a_transform_that_selects_nothing_is_refused_where_it_stands() -> None:
+    with pytest.raises(Unacceptable, match="nothing"):
+        filtered(b"<a/>", "false()")
+    enveloped = etree.fromstring(f'<ds:Signature xmlns:ds="{DS}"><ds:Transform Algorithm="{DS}enveloped-signature"/></ds:Signature>')
+    tree = parse(etree.tostring(enveloped))
+    with pytest.raises(Unacceptable, match="nothing"):
+        apply([tree.root[0]], NodeSet(tree))
+
+
 def test_transform_chain_is_short() -> None:
     one = etree.fromstring(f'<ds:Transform xmlns:ds="{DS}" Algorithm="{"http://www.w3.org/2001/10/xml-exc-c14n#"}"/>')
     nodes = NodeSet(parse(b"<a/>"))
