@@ -310,6 +310,23 @@ def test_a_time_stamp_file_that_is_none() -> None:
     assert broken(read({**simple_stamp(pki.stamper(world().tsu)), "META-INF/timestamp002.tst": b"0\x03\x02\x01\x01"}))
 
 
+def test_an_archive_stamp_that_fails_takes_nothing_from_the_signature() -> None:
+    once = archived(extended_cades(world().signer), pki.stamper(world().tsu))
+    other = pki.token(world().tsu, Digest("sha256", bytes(32)))
+    evidence = read({**once, "META-INF/timestamp001.tst": other})
+    assert intact(evidence.signatures[0]) and not evidence.stamps[0].intact and evidence.stamps[0].kind is StampKind.ARCHIVE
+    assert not grave(evidence)
+
+
+def test_more_than_any_lawful_container_has() -> None:
+    entries = extended_cades(world().signer)
+    with pytest.raises(TooLarge):
+        read({**entries, **{f"META-INF/signature{n:05}.p7s": b"0" for n in range(1_001)}})
+    listed = manifest("META-INF/x.p7s", {f"d/{n}": b"" for n in range(2_000)})
+    with pytest.raises(TooLarge):
+        read({**entries, **{f"META-INF/ASiCManifest{n:05}.xml": listed for n in range(100)}})
+
+
 def test_two_archive_manifests_for_one_time_stamp() -> None:
     once = archived(extended_cades(world().signer), pki.stamper(world().tsu))
     other = manifest("META-INF/timestamp001.tst", {"added.txt": b"added"})

@@ -251,6 +251,20 @@ def test_deep_nesting_and_long_numbers_are_refused_at_once() -> None:
     assert jose.parse(b'{"n": 12, "s": "\\ud83d\\ude00"}') == {"n": 12, "s": "😀"}
 
 
+def test_more_than_any_lawful_file_has() -> None:
+    party = world().signer
+    jws = flattened(party, TEXT)
+    one = {k: jws[k] for k in ("protected", "signature")}
+    stamp = signature_stamp(jws, pki.stamper(world().tsu))["header"]["etsiU"][0]
+    assert len(read({"payload": jws["payload"], "signatures": [one] * 20}).signatures) == 20
+    for many in ({"payload": jws["payload"], "signatures": [one] * 10_000}, stamped(jws, *[stamp] * 1_001)):
+        with pytest.raises(TooLarge):
+            read(many)
+    long = flattened(party, b"x" * 3_000_000)
+    with pytest.raises(TooLarge):
+        read({"payload": long["payload"], "signatures": [{k: long[k] for k in ("protected", "signature")}] * 100})
+
+
 # The signer.
 
 

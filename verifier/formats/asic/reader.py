@@ -68,7 +68,8 @@ def _uncovered(
     covered = signed if any_signature else by_others
     why = "no signature covers it" if any_signature else "no time-stamp or evidence record covers it"
     found = [Uncovered(n, why, grave=n not in hashchain.FILES) for n in parts.data if n not in covered]
-    known = signed | by_others | {m.name for m in lists if m.for_record} | {p.manifest for p in stamps if p.stamp.intact}
+    # The list of a time-stamp that fails adds no file, and the time-stamp's own verdict tells of it.
+    known = signed | by_others | {m.name for m in lists if m.for_record} | {p.manifest for p in stamps}
     found += [Uncovered(m.name, "a manifest that no signature or time-stamp covers") for m in lists if m.name not in known]
     if parts.kind == OPEN_DOCUMENT:
         # ISO/IEC 26300-3 clause 5: the manifest tells programs what the package holds, and which parts are encrypted.

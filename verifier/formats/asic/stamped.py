@@ -74,7 +74,7 @@ def placed(parts: Layout, manifests: Sequence[Manifest], file: TokenFile, of: In
     found = not imprinted or all(r.found for r in entries)
     # One over signatures and time-stamps prolongs them; one over files states something of them.
     names = _names(parts, entries)
-    prolongs = not names.isdisjoint((*parts.cades, *parts.xades, *parts.tokens, *parts.records))
+    prolongs = chosen.archive or not names.isdisjoint((*parts.cades, *parts.xades, *parts.tokens, *parts.records))
     kind = StampKind.ARCHIVE if prolongs else StampKind.CONTAINER
     stamp = Stamp(file.token, kind, intact, covers, None, found, (top, *entries), chosen.defects)
     return Placed(stamp, names, chosen.name)
