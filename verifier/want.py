@@ -10,7 +10,7 @@ from trust.errors import Malformed
 from trust.model import Cert, Evidence
 from verifier.chains import facts, readable
 from verifier.chains.certificate import AUTHORITY_INFORMATION_ACCESS, CA_ISSUERS, CRL_DISTRIBUTION_POINTS, OCSP_ACCESS
-from verifier.process.chain import needs_status, usable_answers
+from verifier.process.chain import is_fresh, latest_answer, needs_status, usable_answers
 from verifier.process.context import Case, Context, Purpose
 
 MAX_WANTS = 64
@@ -36,7 +36,8 @@ class Want:
 
 
 def wants(evidence: Evidence, context: Context) -> tuple[Want, ...]:
-    """What is missing for the certificates of signers and of timestamping units: without duplicates, at most MAX_WANTS."""
+    """What is missing, or older than the policy allows now, for the certificates of signers and of timestamping units: without duplicates, at most
+    MAX_WANTS."""
     case = Case(evidence, context)
     found: dict[Want, None] = {}
     for cert, purpose in _used(evidence):
@@ -59,7 +60,8 @@ def _for(case: Case, cert: Cert, purpose: Purpose) -> Iterable[Want]:
         return
     path = paths[0]
     for index, member in enumerate(path.certs[:-1]):
-        if needs_status(case, member, purpose, index) and not usable_answers(case, path, index, purpose):
+        answers = usable_answers(case, path, index, purpose)
+        if needs_status(case, member, purpose, index) and not (answers and is_fresh(case, latest_answer(answers), case.now)):
             issuer = path.certs[index + 1]
             if urls := _access(member, OCSP_ACCESS):
                 yield Want(What.OCSP, member, urls, issuer)

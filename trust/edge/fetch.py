@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from trust import VERSION
-from trust.errors import TooLarge, Unavailable
+from trust.errors import KakuinError, TooLarge, Unavailable
 
 Resolver = Callable[[str, int], list[str]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -35,6 +35,10 @@ def shown(url: str) -> str:
     return ascii(url)[1:-1][:120]
 
 
+def _size(answer: bytes | KakuinError) -> int:
+    return len(answer) if isinstance(answer, bytes) else 0
+
+
 @dataclass
 class Fetcher:
     """GET and POST within caps; answers are remembered for the life of the fetcher. Thread-safe."""
@@ -45,11 +49,14 @@ class Fetcher:
     """For one answer, redirects included."""
     redirects: int = 3
     total_seconds: float = 60.0
-    """For everything that one fetcher does."""
+    """For everything that one fetcher does, or does from one renew() to the next."""
+    max_kept: int = 256 << 20
+    """Bytes of answers that are remembered; the oldest go first."""
     allow_private: bool = False
     resolver: Resolver = resolve
     transport: httpx.BaseTransport | None = None
     _answers: dict[tuple[str, bytes | None], bytes | Unavailable | TooLarge] = field(default_factory=dict)
+    _kept: int = 0
     _spent: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,21 +67,32 @@ class Fetcher:
     def post(self, url: str, body: bytes, media_type: str) -> bytes:
         return self._once(url, body, media_type)
 
+    def renew(self) -> None:
+        """Another file: its fetching has its own time, whatever the last one used up. What is remembered stays."""
+        with self._lock:
+            self._spent = 0.0
+
     def _once(self, url: str, body: bytes | None, media_type: str) -> bytes:
         with self._lock:
             if (url, body) not in self._answers:
                 started = time.monotonic()
+                if self._spent >= self.total_seconds:  # not remembered: the next file may ask
+                    raise Unavailable(f"{self.total_seconds:.0f} s of fetching are used up")
                 try:
-                    if self._spent >= self.total_seconds:
-                        raise Unavailable(f"{self.total_seconds:.0f} s of fetching are used up")
                     self._answers[url, body] = self._follow(url, body, media_type, started + self.seconds)
                 except (Unavailable, TooLarge) as error:
                     self._answers[url, body] = error
                 self._spent += time.monotonic() - started
+                self._forget_oldest(len(body or b"") + _size(self._answers[url, body]), (url, body))
             answer = self._answers[url, body]
         if isinstance(answer, bytes):
             return answer
         raise answer
+
+    def _forget_oldest(self, added: int, newest: tuple[str, bytes | None]) -> None:
+        self._kept += added
+        while self._kept > self.max_kept and (oldest := next(iter(self._answers))) != newest:
+            self._kept -= len(oldest[1] or b"") + _size(self._answers.pop(oldest))
 
     def _follow(self, url: str, body: bytes | None, media_type: str, deadline: float) -> bytes:
         for _ in range(self.redirects + 1):
