@@ -283,9 +283,10 @@ def test_one_reference_and_no_more() -> None:
     party = world().signer
     other = {"digAlg": "S512", "digVal": b64url(hashlib.sha512(party.certificate.der).digest())}
     both = only(read(compact(party, TEXT, header(party, **{"x5t#o": other}))))
-    assert both.signer_reference.count == 2 and both.level == "JSON-NOT-ETSI"
+    assert both.signer_reference.count == 2 and both.level == "JSON-NOT-ETSI" and fatal(both)
     one = only(read(compact(party, TEXT, header(party, **{"x5t#o": other, "x5t#S256": None}))))
-    assert one.signer_reference.count == 1 and one.signer_reference.digest_algorithm == "sha512" and one.level == "JAdES-BASELINE-B"
+    assert one.signer_reference.count == 1 and one.signer_reference.digest_algorithm == "sha512" and not fatal(one)
+    assert one.level == "JAdES-BASELINE-B"
 
 
 def test_what_the_signer_says() -> None:

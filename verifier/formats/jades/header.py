@@ -37,6 +37,8 @@ def flaws(jws: Jws, algorithm: Algorithm | None, signer: Cert | None) -> tuple[D
         found.append(Defect("RFC 7518 section 3.4", f"{name} signature value has not its fixed length, got {len(jws.signature)} bytes"))
     if (bits := jose.curve_bits(name)) and signer and isinstance(key := signer.public_key, ec.EllipticCurvePublicKey) and key.curve.key_size != bits:
         found.append(Defect("RFC 7518 section 3.4", f"{name} is for a curve of {bits} bits, the signer's has {key.curve.key_size}"))
+    if (count := sum(name in jws.header for name in REFERENCES)) > 1:
+        found.append(Defect("ETSI TS 119 182-1 clause 5.1.7", f"the signing certificate is referenced once, got {count} references"))
     found += _crit_flaws(jws)
     if not isinstance(jws.header.get("b64", True), bool):
         found.append(Defect("RFC 7797 section 3", "b64 is true or false, got something else"))
