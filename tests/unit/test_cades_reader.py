@@ -267,6 +267,53 @@ def test_a_certificate_bag_is_evidence_without_signatures() -> None:
     assert found.certs == set(CERTS)
 
 
+def _record(*objects: bytes) -> bytes:
+    """An EvidenceRecord (RFC 4998) with one time-stamp, over one object or over a list of the digests of several."""
+    digests = [Digest.of("sha256", o).value for o in objects]
+    over = digests[0] if len(digests) == 1 else Digest.of("sha256", b"".join(sorted(digests))).value
+    tree = b"" if len(digests) == 1 else tlv(0xA2, seq(*(octets(d) for d in sorted(digests))))
+    stamp = token(TSU, Digest("sha256", over))
+    return seq(envelopes.integer(1), seq(envelopes.algorithm("sha256")), seq(seq(seq(tree, stamp))))
+
+
+INTERNAL, EXTERNAL = "1.2.840.113549.1.9.16.2.49", "1.2.840.113549.1.9.16.2.50"
+
+
+def test_an_evidence_record_inside_proves_the_signature_before_it() -> None:
+    info = signer_info(SEAL, CONTENT)
+    stamped = attribute(SIGNATURE_TIME_STAMP, stamp_over(value_of(info)))
+    before = envelope([_with_unsigned(info, stamped)], content=CONTENT, certs=CERTS)
+    whole = envelope([_with_unsigned(info, stamped, attribute(INTERNAL, _record(before)))], content=CONTENT, certs=CERTS)
+    found = evidence(whole)
+    (record,) = found.records
+    assert record.intact
+    assert record.covers >= {found.signatures[0].id, found.stamps[0].token.id, SEAL.certificate.id}
+    assert [s.kind for s in found.stamps] == [StampKind.SIGNATURE, StampKind.EVIDENCE_RECORD]
+    other = envelope([_with_unsigned(info, stamped, attribute(INTERNAL, _record(b"something else")))], content=CONTENT, certs=CERTS)
+    assert [(r.intact, r.covers) for r in evidence(other).records] == [(False, frozenset())]
+
+
+def test_an_evidence_record_of_a_detached_signature_proves_the_content_too() -> None:
+    info = signer_info(SEAL, CONTENT)
+    before = envelope([info], certs=CERTS)
+    whole = envelope([_with_unsigned(info, attribute(EXTERNAL, _record(before, CONTENT)))], certs=CERTS)
+    assert [r.intact for r in evidence(whole, CONTENT).records] == [True]
+    assert identify(CONTENT) in evidence(whole, CONTENT).records[0].covers
+    assert [r.intact for r in evidence(whole, CONTENT + b"x").records] == [False]
+
+
+def test_an_unreadable_evidence_record_is_a_remark() -> None:
+    der = envelope([_with_unsigned(signer_info(SEAL, CONTENT), attribute(INTERNAL, seq()))], content=CONTENT, certs=CERTS)
+    assert any("evidence record" in d.why and not d.fatal for d in evidence(der).defects)
+
+
+def test_an_unknown_digest_algorithm_leaves_the_content_found_and_not_intact() -> None:
+    known, unknown = envelopes.algorithm("sha256"), seq(oid("2.16.840.1.101.3.4.2.99"))
+    der = envelope([signer_info(SEAL, CONTENT).replace(known, unknown, 1)], content=CONTENT, certs=CERTS)
+    reference = evidence(der).signatures[0].references[0]
+    assert (reference.found, reference.intact) == (True, False)
+
+
 LTA = _lta()
 
 

@@ -267,3 +267,15 @@ def test_a_shadow_form_shows_another_value_than_it_has() -> None:
 def test_what_is_permitted_is_remarked() -> None:
     found = read(Document.of(filled(SIGNED, "1000").data)).uncovered
     assert [(u.name, u.grave) for u in found] == [("field Total", False)]
+
+
+def test_a_signature_dictionary_that_is_changed_later_is_not_the_signed_one() -> None:
+    """Spoofing: the bytes that were signed stay, what people are shown of the signature does not."""
+    body = SIGNED.data[SIGNED.data.rindex(b"<< /Type /Sig") : SIGNED.data.index(b"endobj", SIGNED.data.rindex(b"<< /Type /Sig"))].strip()
+    spoofed = SIGNED.saved({NEW - 2: body.replace(b"/Filter", b"/Reason (approved by all) /Filter")})
+    (signature,) = read(Document.of(spoofed.data)).signatures
+    assert any("not the one that was signed" in d.why and d.fatal for d in signature.defects)
+    assert alarms(spoofed) != []
+    again = SIGNED.saved({NEW - 2: body})
+    assert read(Document.of(again.data)).signatures[0].defects == ()
+    assert alarms(again) == []

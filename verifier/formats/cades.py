@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from trust.codecs import cms
-from trust.codecs.cades import ValidationData
+from trust.codecs import asn1, cms
+from trust.codecs.asn1 import Node, Rules
+from trust.codecs.cades import EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD, ValidationData
 from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
 from trust.errors import Malformed
 from trust.model import Cert, Document, Evidence, Signature, Stamp
 from verifier.formats.cms_levels import Archive, cades_level
+from verifier.formats.cms_records import with_records
 from verifier.formats.cms_signers import Signed, matching, signers
 
 MAX_CMS = 256 << 20
@@ -50,11 +52,12 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     der = der_of(document.read(MAX_CMS))
     if der is None:
         raise Malformed("not a CMS signature")
-    return evidence(signed_data(der), detached, certs)
+    return evidence(asn1.parse(der, Rules.BER), detached, certs)
 
 
-def evidence(signed: SignedData, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
-    """The evidence in a SignedData."""
+def evidence(whole: Node, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
+    """The evidence in a ContentInfo with SignedData."""
+    signed = signed_data(whole)
     if not signed.signers:
         return Evidence("CMS", certs=frozenset(signed.certs), crls=frozenset(signed.crls), ocsps=frozenset(signed.ocsps))
     attached = None if signed.content is None else Document.of(b"".join(signed.content_pieces()))
@@ -64,7 +67,11 @@ def evidence(signed: SignedData, detached: Sequence[Document] = (), certs: Itera
 
     name = "attached content" if attached is not None else "detached content"
     found = signers(signed, content_of, name, certs=certs)
-    return gathered("CMS", signed, found, levelled(signed, found), (attached,) if attached is not None else tuple(detached))
+    made = gathered("CMS", signed, found, levelled(signed, found), (attached,) if attached is not None else tuple(detached))
+    if not any(info.unsigned_of(EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD) for info in signed.signers):
+        return made
+    content = dict.fromkeys(one.place.content for one in found if one.master is None and one.place.content is not None)
+    return with_records(made, whole, signed, tuple(content), certs)
 
 
 def levelled(signed: SignedData, found: Sequence[Signed], container_stamps: tuple[Stamp, ...] = ()) -> tuple[Signature, ...]:

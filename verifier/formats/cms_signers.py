@@ -48,7 +48,7 @@ def signers(
     return tuple(found)
 
 
-def _add(  # noqa: PLR0917  # recursion over one shape: master and content are all that changes
+def _add(
     found: list[Signed],
     signed: SignedData,
     info: SignerInfo,
@@ -100,7 +100,9 @@ def _reference(info: SignerInfo, content: Document | None, name: str, master: Si
     digest = document_digest(content, info.digest)
     scope = Scope.COUNTERSIGNED if master is not None else Scope.FULL if content is None or content.readable else Scope.DIGEST
     if info.signed_der is not None:
-        return replace(content_reference(info, name, digest), scope=scope)
+        # Content that is here and was hashed with what nobody here knows was found all the same.
+        found = content is not None and (digest is not None or content.readable)
+        return replace(content_reference(info, name, digest), scope=scope, found=found)
     return Reference(name, content is not None, content is not None, scope, digest)
 
 

@@ -7,6 +7,7 @@ adbe.pkcs7.sha1, adbe.x509.rsa_sha1, ETSI.RFC3161. Errors: Malformed, nothing el
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import pikepdf
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -95,6 +96,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     given = (*everything.certs, *certs)
     ends = _revision_ends(dictionaries, data)
     items: list[Item] = []
+    dictionaries = tuple(_as_signed(d, pdf, revisions) for d in dictionaries)
     for dictionary in dictionaries:
         before = stores.get(dictionary.end, last)
         item = _item(dictionary, data, ends, given, tuple(items), before)
@@ -127,6 +129,21 @@ def _store_at(revisions: Revisions, end: int) -> Store:
             return store(revisions.at(end))
     except Malformed:
         return Store()
+
+
+def _as_signed(dictionary: SignatureDictionary, pdf: pikepdf.Pdf, revisions: Revisions) -> SignatureDictionary:
+    """The signature dictionary of today must be the one of the revision that it ends: people are shown its reason, its place and its time."""
+    if not dictionary.sound or dictionary.key is None:
+        return dictionary
+    try:
+        with reading("an earlier revision is broken"):
+            then, now = (p.get_object(*dictionary.key) for p in (revisions.at(dictionary.end), pdf))
+            if isinstance(then, pikepdf.Dictionary) and then.unparse(resolved=True) == now.unparse(resolved=True):
+                return dictionary
+    except Malformed:
+        return dictionary
+    changed = Defect("ISO 32000-2 clause 12.8.1", "signature dictionary is not the one that was signed")
+    return replace(dictionary, defects=(*dictionary.defects, changed))
 
 
 def _all_data(stores: Sequence[Store]) -> ValidationData:

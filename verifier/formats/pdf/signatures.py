@@ -61,6 +61,8 @@ class SignatureDictionary:
     """As decoded from the gap, with its padding; from the dictionary where there is no gap."""
     end: int
     """Where the signed bytes end; 0 where nothing is signed."""
+    sound: bool
+    """The bytes it covers are those that a signature dictionary must cover."""
     time: datetime | None = None
     reason: str | None = None
     place: str | None = None
@@ -74,11 +76,6 @@ class SignatureDictionary:
     lock_level: int | None = None
     """/P of its field's /Lock (ISO 32000-2 table 237), read as `doc_mdp` is."""
     defects: tuple[Defect, ...] = field(default=())
-
-    @property
-    def sound(self) -> bool:
-        """The bytes it covers are those that a signature dictionary must cover."""
-        return bool(self.ranges) and not any(d.fatal and d.clause == _RANGES for d in self.defects)
 
 
 def signature_dictionaries(pdf: pikepdf.Pdf, data: Bytes) -> tuple[SignatureDictionary, ...]:
@@ -163,6 +160,7 @@ def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Any
         ranges,
         contents,
         ranges[-1][1] if ranges else 0,
+        bool(ranges) and not any(d.fatal for d in defects),
         date_of(text_of(value.get("/M"))),
         text_of(value.get("/Reason")),
         text_of(value.get("/Location")),

@@ -11,7 +11,7 @@ from trust.model import Uncovered
 from verifier.formats.pdf.file import Bytes
 from verifier.formats.pdf.signatures import SignatureDictionary
 
-_BYTE_RANGE = re.compile(rb"/ByteRange\s{0,20}\[\s{0,20}0\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{0,200}\]")
+_BYTE_RANGE = re.compile(rb"/ByteRange\s{0,20}\[\s{0,20}0\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})")
 _USAGE_RIGHTS = re.compile(rb"/TransformMethod\s{0,20}/UR3?\b")
 """ISO 32000-2 clause 12.8.2.3: what a program may do with the file, signed by its maker; no field has it, and it proves nothing here."""
 NEAR = 2_000
