@@ -21,7 +21,7 @@ from verifier.chains import Facts, facts, readable, signed_by
 from verifier.process import Verdicts
 from verifier.process.basic import FOR_ITSELF
 from verifier.process.context import Context
-from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, SignatureVerdict, StampVerdict, Verdict
+from verifier.verdict import Conclusion, Indication, Reason, RecordVerdict, SignatureVerdict, StampVerdict, SubIndication, Verdict
 
 MOST_CERTIFICATES = 200
 """Certificates of a file that are held against their issuers; the largest lawful files have some fifty."""
@@ -60,8 +60,14 @@ def conclude(evidence: Evidence, verdicts: Verdicts, context: Context) -> Verdic
 
 def _failed(verdicts: Verdicts) -> list[Reason]:
     found = [_of_signature("signature-failed", s) for s in verdicts.signatures if _has_failed(s)]
-    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if _has_failed(s) and s.stamp.kind in FOR_ITSELF]
+    found += [_of_stamp("stamp-failed", s) for s in verdicts.stamps if _has_failed(s) and _matters(s)]
     return found + [_of_record("record-failed", r) for r in verdicts.records if r.indication is Indication.FAILED]
+
+
+def _matters(verdict: StampVerdict) -> bool:
+    """A stamp that stands for the document; or any whose token contradicts itself: no maker's habit does that, only changed bytes."""
+    broken = verdict.sub_indication is SubIndication.SIG_CRYPTO_FAILURE or not verdict.stamp.token.signature.intact_references
+    return verdict.stamp.kind in FOR_ITSELF or broken
 
 
 def _has_failed(verdict: SignatureVerdict | StampVerdict) -> bool:
@@ -87,7 +93,7 @@ def _indeterminate(verdicts: Verdicts) -> list[Reason]:
         for s in verdicts.stamps
         if s.indication is not Indication.PASSED
         and s.stamp.kind is not StampKind.EVIDENCE_RECORD
-        and not (s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF)
+        and not (_has_failed(s) and _matters(s))
     ]
     return found + [_of_record("record-indeterminate", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
 
@@ -97,9 +103,7 @@ def _remarks(verdicts: Verdicts) -> list[Reason]:
     if not verdicts.signatures:
         return []
     found = [
-        _of_stamp("stamp-not-valid", s)
-        for s in verdicts.stamps
-        if s.indication is not Indication.PASSED and not (s.indication is Indication.FAILED and s.stamp.kind in FOR_ITSELF)
+        _of_stamp("stamp-not-valid", s) for s in verdicts.stamps if s.indication is not Indication.PASSED and not (_has_failed(s) and _matters(s))
     ]
     return found + [_of_record("record-not-valid", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
 

@@ -219,7 +219,7 @@ def test_a_unit_issues_within_its_period_only() -> None:
 
 
 def test_a_unit_stops_at_the_end_of_its_private_keys_period() -> None:
-    """EN 319 421 clause 7.6.2."""
+    """EN 319 421 TIS-7.6.7-06, TIS-7.7.1-09."""
     usage = x509.PrivateKeyUsagePeriod(datetime(2024, 6, 1), datetime(2025, 6, 1))
     unit = tsu.unit(holder=pki.unit(tsu.issuers()[1], extensions=((usage, False),)))
     assert (unit.begins, unit.ends) == (datetime(2024, 6, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC))

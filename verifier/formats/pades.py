@@ -86,6 +86,8 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     pdf = revisions.at(data.size)
     dictionaries = signature_dictionaries(pdf, data)
     if not dictionaries:
+        if any(strays(data, ())):
+            raise Malformed("a signature stands in the file, and its structure does not lead to it")
         if data.rfind(b"%%EOF", max(0, data.size - _END_WITHIN), data.size) < 0:
             raise Malformed("PDF is cut off: it has no end-of-file marker, and no signature that is whole")
         return Evidence("PDF")
