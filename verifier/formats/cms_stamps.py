@@ -229,7 +229,10 @@ def _archive_v3(place: Place, found: _Found, others: list[_Found]) -> _Judged:
     fields = b"".join(n.raw for n in signed_fields(place.info))
     pieces = (place.signed.encapsulated.children[0].raw, content.value, fields, asn1.der(index.node))
     covers, missing = _indexed(place, index, others)
-    defects = () if not missing else (Defect("EN 319 122-1 clause 5.5.2", f"{missing} entries of the hash index name nothing that is here"),)
+    # deviates: clause 5.5.2 calls the whole index invalid then. What the imprint does hold is proved all the same, and only that is
+    # covered: a remark, as EU DSS has it, because makers index answers in encodings that they do not keep.
+    why = f"{missing} entries of the hash index name nothing that is here"
+    defects = () if not missing else (Defect("EN 319 122-1 clause 5.5.2", why, fatal=False),)
     return matches(imprint, pieces), covers | _signature_ids(place) | document_id(place.content), defects
 
 

@@ -83,8 +83,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     del detached
     data = Bytes(document)
     revisions = Revisions(data)
-    pdf = revisions.at(data.size)
-    dictionaries = signature_dictionaries(pdf, data)
+    dictionaries = signature_dictionaries(revisions.whole, data)
     if not dictionaries:
         if any(strays(data, ())):
             raise Malformed("a signature stands in the file, and its structure does not lead to it")
@@ -92,22 +91,36 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
             raise Malformed("PDF is cut off: it has no end-of-file marker, and no signature that is whole")
         return Evidence("PDF")
     with reading("its validation data are broken"):
-        last = store(pdf)
-    stores = {end: _store_at(revisions, end) for end in {d.end for d in dictionaries if 0 < d.end < data.size}}
+        last = store(revisions.whole)
+    stores: dict[int, Store] = {}
+    as_signed = dict(enumerate(dictionaries))
+
+    def visit(end: int, pdf: pikepdf.Pdf) -> None:
+        stores[end] = _store_of(pdf) if end < data.size else last
+        for position, dictionary in enumerate(dictionaries):
+            if dictionary.end == end:
+                as_signed[position] = _as_signed(dictionary, pdf, revisions.whole)
+
+    changed = changes(data, revisions, dictionaries, visit)
+    dictionaries = tuple(as_signed.values())
     everything = _all_data([last, *stores.values()])
     given = (*everything.certs, *certs)
     ends = _revision_ends(dictionaries, data)
     items: list[Item] = []
-    dictionaries = tuple(_as_signed(d, pdf, revisions) for d in dictionaries)
+    remarks: list[Defect] = []
     for dictionary in dictionaries:
         before = stores.get(dictionary.end, last)
         item = _item(dictionary, data, ends, given, tuple(items), before)
         if item is not None:
             items.append(item)
+        else:
+            remarks.append(
+                Defect("ISO 32000-2 clause 12.8.5", f"{_field(dictionary)}: a time-stamp in a dictionary of /Type /Sig is none", fatal=False)
+            )
     vri = [s for one in [*stores.values(), last] for s in one.stamps]
     items = [_with_vri_stamps(item, vri, given) for item in items]
-    uncovered = (*changes(data, revisions, dictionaries), *_hidden(dictionaries), *strays(data, dictionaries), *tail(data))
-    return replace(_evidence(data, items, everything, stores, last), uncovered=uncovered)
+    uncovered = (*changed, *_hidden(dictionaries), *strays(data, dictionaries), *tail(data))
+    return replace(_evidence(data, items, everything, stores, last), uncovered=uncovered, defects=tuple(remarks))
 
 
 def _hidden(dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
@@ -124,22 +137,22 @@ def _is_stuffed(dictionary: SignatureDictionary) -> bool:
         return False
 
 
-def _store_at(revisions: Revisions, end: int) -> Store:
-    """The validation store of an earlier revision; empty where that revision is no PDF of its own."""
+def _store_of(pdf: pikepdf.Pdf) -> Store:
+    """The validation store of an earlier revision; empty where it cannot be read."""
     try:
         with reading("an earlier revision is broken"):
-            return store(revisions.at(end))
+            return store(pdf)
     except Malformed:
         return Store()
 
 
-def _as_signed(dictionary: SignatureDictionary, pdf: pikepdf.Pdf, revisions: Revisions) -> SignatureDictionary:
+def _as_signed(dictionary: SignatureDictionary, signed: pikepdf.Pdf, today: pikepdf.Pdf) -> SignatureDictionary:
     """The signature dictionary of today must be the one of the revision that it ends: people are shown its reason, its place and its time."""
     if not dictionary.sound or dictionary.key is None:
         return dictionary
     try:
         with reading("an earlier revision is broken"):
-            then, now = (p.get_object(*dictionary.key) for p in (revisions.at(dictionary.end), pdf))
+            then, now = (p.get_object(*dictionary.key) for p in (signed, today))
             if isinstance(then, pikepdf.Dictionary) and then.unparse(resolved=True) == now.unparse(resolved=True):
                 return dictionary
     except Malformed:

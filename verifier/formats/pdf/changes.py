@@ -6,10 +6,12 @@ be equal down to its last object. Nothing that can be reached from the trailer i
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+import pikepdf
 
 from trust.codecs.asn1 import printable
 from trust.errors import Malformed
@@ -38,8 +40,14 @@ _OBJECT = re.compile(rb"(?<![0-9])\d{1,10}[ \t\r\n]+\d{1,5}[ \t\r\n]+obj(?![A-Za
 WINDOW = 1 << 20
 
 
-def changes(data: Bytes, revisions: Revisions, dictionaries: Sequence[SignatureDictionary]) -> tuple[Uncovered, ...]:
-    """Everything that no signature covers and every change that an earlier signer did not permit; remarks (not grave) for what was permitted."""
+Visit = Callable[[int, pikepdf.Pdf], None]
+
+
+def changes(data: Bytes, revisions: Revisions, dictionaries: Sequence[SignatureDictionary], visit: Visit) -> tuple[Uncovered, ...]:
+    """Everything that no signature covers and every change that an earlier signer did not permit; remarks (not grave) for what was permitted.
+
+    `visit` is shown each signed revision, in order: it is open then, and no longer afterwards.
+    """
     sound = [d for d in dictionaries if d.sound]
     ends = sorted({d.end for d in sound})
     if not ends:
@@ -47,21 +55,28 @@ def changes(data: Bytes, revisions: Revisions, dictionaries: Sequence[SignatureD
     tail = data.slice(ends[-1], min(data.size, ends[-1] + WINDOW)).strip(b"\0\t\n\f\r ")
     steps = [*ends, data.size] if tail else ends
     found: list[Uncovered] = []
-    last = Revision(revisions.at(data.size))
-    earlier: Revision | None = None
+    last = Revision(revisions.whole)
+    old = _revision(revisions, ends[0], last, visit)
     for number, (start, end) in enumerate(pairwise(steps), 1):
-        try:
-            old = earlier or Revision(revisions.at(start), last)
-            new = last if end == steps[-1] else Revision(revisions.at(end), last)
-        except Malformed:
+        new = last if end == data.size and end not in ends else _revision(revisions, end, last, visit)
+        if old is None or new is None:
             found.append(Uncovered(f"revision {number}", "it is not a PDF of its own, so that nobody can tell what changed after it was signed"))
-            earlier = None
-            continue
-        step = _Step(data, start, end, f"after revision {number} was signed", _permission([d for d in sound if d.end <= start]))
-        with reading("a later revision is broken"):
-            found += step.compare(old, new)
-        earlier = new
+        else:
+            step = _Step(data, start, end, f"after revision {number} was signed", _permission([d for d in sound if d.end <= start]))
+            with reading("a later revision is broken"):
+                found += step.compare(old, new)
+        old = new
     return tuple(dict.fromkeys(found))
+
+
+def _revision(revisions: Revisions, end: int, last: Revision, visit: Visit) -> Revision | None:
+    """None where the file up to there is no PDF of its own."""
+    try:
+        pdf = revisions.at(end)
+        visit(end, pdf)
+        return last if pdf is revisions.whole else Revision(pdf, last)
+    except Malformed:
+        return None
 
 
 def _permission(signed: Sequence[SignatureDictionary]) -> Permission:

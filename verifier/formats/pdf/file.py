@@ -160,21 +160,41 @@ def _open(data: Bytes, end: int) -> pikepdf.Pdf:
         raise Malformed("PDF cannot be read: its structure is broken") from error
 
 
+MAX_REBUILT = 12
+"""Revisions whose cross-reference table qpdf had to rebuild by scanning; a hostile file could ask for thousands."""
+_KEPT = 3
+"""Revisions that are held open beside the whole file."""
+
+
 class Revisions:
-    """The revisions of a file by where they end, each opened once."""
+    """The revisions of a file by where they end. The last few stay open; asked for in order, each is opened once."""
 
     def __init__(self, data: Bytes) -> None:
         self._data = data
+        self.whole = opened(data)
         self._opened: dict[int, pikepdf.Pdf | Malformed] = {}
+        self._rebuilt = 0
 
     def at(self, end: int) -> pikepdf.Pdf:
         """Malformed where the file up to there is no PDF of its own."""
+        if end == self._data.size:
+            return self.whole
         if end not in self._opened:
-            try:
-                self._opened[end] = opened(self._data, end)
-            except Malformed as error:
-                self._opened[end] = error
+            while len(self._opened) >= _KEPT:
+                del self._opened[next(iter(self._opened))]
+            self._opened[end] = self._open(end)
         found = self._opened[end]
         if isinstance(found, Malformed):
             raise found
+        return found
+
+    def _open(self, end: int) -> "pikepdf.Pdf | Malformed":
+        if self._rebuilt >= MAX_REBUILT:
+            return Malformed(f"PDF has more than {MAX_REBUILT} revisions without a cross-reference table")
+        try:
+            found = opened(self._data, end)
+        except Malformed as error:
+            self._rebuilt += 1
+            return error
+        self._rebuilt += any("reconstruct" in str(warning) for warning in found.get_warnings())
         return found

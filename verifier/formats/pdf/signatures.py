@@ -18,8 +18,8 @@ from trust.errors import Malformed
 from trust.model import Defect
 from verifier.formats.pdf.file import Bytes, reading
 
-MAX_SIGNATURES = 1_000
-"""Signature dictionaries of one file."""
+MAX_SIGNATURES = 250
+"""Signature dictionaries of one file; each may be a revision that is to be held against the next."""
 MAX_FIELDS = 50_000
 MAX_DEPTH = 50
 """Levels of the field tree."""
