@@ -387,7 +387,8 @@ def _chain(links: list[Json], voice: Voice) -> list[str]:
         trusted = say(PHRASES["trusted"], voice.language) if link["trusted"] else ""
         facts = voice.joined(printable(x) for x in (trusted, revocation_text(link["revocation"], voice.language)) if x)
         name = printable(link["name"] or link["subject"] or link["sha256"])
-        said.append(name + (f"（{facts}）" if voice.language == "ja" else f" ({facts})") if facts else name)
+        told_of = f"：{facts}" if voice.language == "ja" else f" ({facts})"
+        said.append(name + told_of if facts else name)
     return _shown(said, voice)
 
 
