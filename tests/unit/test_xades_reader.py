@@ -328,6 +328,20 @@ def test_archive_stamp_and_referenced_objects(space: str, *, with_object: bool) 
     assert [s.intact for s in read(etree.tostring(made)).stamps] == [True, True]
 
 
+def test_archive_stamp_covers_counter_signatures_and_the_key_element() -> None:
+    root = etree.fromstring(countersigned())
+    made = root[-1]
+    add_stamp(made, "ArchiveTimeStamp", archive_octets(made, [c14n(etree.fromstring(PAPER))]), infrastructure.stamper(world().tsu), space=X141)
+    evidence = read(etree.tostring(root))
+    (archive,) = evidence.stamps
+    assert archive.intact
+    assert archive.covers >= {
+        *(s.id for s in evidence.signatures),
+        *(s.signer.id for s in evidence.signatures if s.signer),
+        world().ca.certificate.id,
+    }
+
+
 def test_renewal_covers_the_archive_stamp_before() -> None:
     tsu = world().tsu
     root = etree.fromstring(long_term(world(), infrastructure.stamper(tsu), infrastructure.stamper(tsu, infrastructure.CHECKED)))
@@ -591,6 +605,20 @@ def test_another_certificate_in_the_key_info() -> None:
     (one,) = read(enveloped(world().signer, Shape(key_info=(other.certificate,)))).signatures
     assert one.signer_reference.digest_matches is False
     assert not value_holds(one)
+
+
+def test_signer_is_the_one_who_is_named_even_where_the_value_is_broken() -> None:
+    """Candidates in any order, and a value that fits none of them."""
+
+    def broken(element: Any) -> None:
+        element.find(f"{{{DS}}}SignatureValue").text = b64(bytes(64))
+
+    chain = (world().ca.certificate, world().root.certificate, world().signer.certificate)
+    for late in (None, broken):
+        (one,) = read(enveloped(world().signer, Shape(key_info=chain, late=late))).signatures
+        assert one.signer == world().signer.certificate
+        assert one.signer_reference.digest_matches is True
+        assert value_holds(one) == (late is None)
 
 
 def test_two_signing_certificate_properties() -> None:
@@ -898,12 +926,15 @@ def figures(corpus: str) -> Counter[str]:
         if name not in read_ or name in seen or "error" in entry["dss"]:
             continue
         seen.add(name)
+        if (rows(folder)[name].get("context") or {}).get("detached_evidence_records"):
+            continue  # what stands beside the file is not this reader's
         evidence, dss = read_[name], entry["dss"]
         ours = evidence.signatures if evidence is not None else ()
         for figure, mine, theirs in (
             ("level", [s.level for s in ours], [s["level"] for s in dss["signatures"]]),
             ("intact", [intact(s) for s in ours], [s["intact"] for s in dss["signatures"]]),
             ("stamps", [token_holds(s) for s in (evidence.stamps if evidence else ())], [t["intact"] for t in dss["timestamps"]]),
+            ("records", [r.intact for r in (evidence.records if evidence else ())], [r["intact"] for r in dss["evidence_records"]]),
         ):
             count[figure] += sum((Counter(mine) & Counter(theirs)).values())
             count[f"{figure} of"] += max(len(mine), len(theirs))
@@ -915,12 +946,12 @@ def figures(corpus: str) -> Counter[str]:
 
 @needs_shared
 @pytest.mark.parametrize(("corpus", "figure", "floor"), [
-    ("corpus", "level", 0.98), ("corpus", "intact", 0.995), ("corpus", "stamps", 0.90),
+    ("corpus", "level", 0.99), ("corpus", "intact", 0.995), ("corpus", "stamps", 0.98), ("corpus", "records", 0.86),
     ("forged", "level", 1.0), ("forged", "intact", 1.0), ("forged", "stamps", 0.98),
 ])  # fmt: skip
 def test_figures_against_eu_dss(corpus: str, figure: str, floor: float) -> None:
     count = figures(corpus)
-    assert count[f"{figure} of"] > 60
+    assert count[f"{figure} of"] > (15 if figure == "records" else 60)
     assert count[figure] >= floor * count[f"{figure} of"], count
 
 

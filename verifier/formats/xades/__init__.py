@@ -105,57 +105,55 @@ def _read(at: _At, reach: Reach, readings: list[_Reading]) -> _Reading:
 
 
 def _complete(reading: _Reading, reach: Reach) -> None:
-    """The signature of a frame: properties count only where a sound reference leads to them."""
+    """The signature of a frame: properties count only where a reference leads to all of them."""
     one, references = reading.frame, reading.references
     bound = any(r.reaches(one.signed_properties) for r in references)
     key_certs = key_info_certificates(one)
-    carried = Material(key_certs)
-    for element in one.unsigned:
-        carried = carried | encapsulated(element)
-    reading.material = carried
-    signer, signer_reference = signer_of(one, key_certs, (*carried.certs, *reach.certs), properties_signed=bound)
-    found = time_stamps.find(one, (*carried.certs, *reach.certs), properties_signed=bound)
-    everything = carried
-    for held in (t for f in found for t in f.tokens):
-        everything = everything | of_token(held)
+    values = {element: encapsulated(element) for element in one.unsigned}
+    carried = Material.united((Material(key_certs), *values.values()))
+    pool = (*carried.certs, *reach.certs)
+    signer, reference = signer_of(one, key_certs, pool, properties_signed=bound)
+    found = time_stamps.find(one, pool, properties_signed=bound)
     place = time_stamps.Place(
         one,
         references,
         signer,
-        signer_reference.digest_matches is True,
+        reference.digest_matches is True,
         bound,
         key_certs,
-        everything,
+        Material.united((carried, *(of_token(t) for f in found for t in f.tokens))),
+        values,
         {c.frame.element.getparent(): c.ids for c in reading.counters},
         reach.work,
     )
+    reading.material = carried
     reading.stamps = time_stamps.judged(place, found)
-    reading.records, recorded = sealing(one, references, reach.work, lambda at: time_stamps.everything_before(place, at, found))
-    shape = Shape(one, references, signer, signer_reference, key_certs, reading.stamps, found, replace(carried, certs=carried.certs))
+    reading.records, unreadable = sealing(one, references, reach.work, lambda at: time_stamps.everything_before(place, at, found))
+    shape = Shape(one, references, signer, reference, key_certs, reading.stamps, found, carried)
+    odd = (*_properties_defects(one, references, bound=bound), *(d for f in found for d in f.defects), *unreadable)
+    reading.signature = _signature(shape, said(one) if bound else Claims(), odd)
+
+
+def _signature(shape: Shape, claimed: Claims, odd: tuple[Defect, ...]) -> Signature:
+    one, references = shape.frame, shape.references
     facts = _reference_facts(one, references)
-    digests = [r.digest.algorithm for r in facts if r.digest is not None]
-    reading.signature = Signature(
+    digests = (*(r.digest.algorithm for r in facts if r.digest is not None), shape.signer_reference.digest_algorithm)
+    return Signature(
         one.id,
         Form.XADES,
         level(shape),
         one.value,
         one.signed,
         one.algorithm,
-        signer,
-        signer_reference,
+        shape.signer,
+        shape.signer_reference,
         facts,
-        said(one) if bound else Claims(),
-        (
-            *one.defects,
-            *_properties_defects(one, references, bound=bound),
-            *(d for r in references for x in (r, *r.entries) for d in x.defects),
-            *(d for f in found for d in f.defects),
-            *recorded,
-        ),
+        claimed,
+        (*one.defects, *(d for r in references for x in (r, *r.entries) for d in x.defects), *odd),
         None if one.master is None else one.master.id,
         one.name,
-        tuple(dict.fromkeys(d for d in (*digests, signer_reference.digest_algorithm) if d is not None)),
-        None if key_certs else bare_key(one),
+        tuple(dict.fromkeys(d for d in digests if d is not None)),
+        None if shape.key_certs else bare_key(one),
     )
 
 
@@ -177,12 +175,8 @@ def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Refe
         facts += [e.reference for e in r.entries if not e.absent]
     if references and not any(_is_content(one, r) for r in references):
         facts.append(Reference("signed data", found=False, intact=False))
-    if one.master is not None:
-        to_value = [
-            r for r in references if r.target is not None and r.target is one.master.signature_value and r.nodes is not None and r.nodes.whole
-        ]
-        if not to_value:
-            facts.append(Reference("countersigned signature value", found=True, intact=False, scope=Scope.COUNTERSIGNED))
+    if one.master is not None and not any(r.reaches(one.master.signature_value) for r in references):
+        facts.append(Reference("countersigned signature value", found=True, intact=False, scope=Scope.COUNTERSIGNED))
     return tuple(facts)
 
 
@@ -199,11 +193,7 @@ def _is_content(one: Frame, r: Resolved) -> bool:
 def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
     every = tuple(readings)
     by_value = {r.frame.signature_value: r.frame.id for r in every if r.frame.signature_value is not None}
-    material = Material()
-    for r in every:
-        material = material | r.material
-        for p in r.stamps:
-            material = material | of_token(p.stamp.token)
+    material = Material.united(m for r in every for m in (r.material, *(of_token(p.stamp.token) for p in r.stamps)))
     made = Evidence(
         kind,
         tuple(_countersigning(r, by_value) for r in every),

@@ -215,6 +215,3 @@ def path(element: Any) -> str:
     if len(names) > 6:
         names = [*names[:2], "…", *names[-3:]]
     return "/" + "/".join(asn1.printable(n, 40) for n in names)
-
-
-__all__ = ["DS", "uncovered"]

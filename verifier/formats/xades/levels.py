@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from trust.codecs.xml import id_of
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, MANIFEST_TYPE, XADES_ER, ds, split, text_of
 from trust.errors import Malformed
 from trust.model import Cert, SignerReference, StampKind
@@ -193,12 +192,8 @@ def _early(stamps: Iterable[Placed]) -> Sequence[Placed]:
 def _has_values(shape: Shape) -> bool:
     """Status of every certificate on the chains of the signer and of every stamp but the last archive stamp."""
     early = _early(shape.stamps)
-    carried = shape.material | Material(shape.key_certs)
-    for p in early:
-        carried = carried | of_token(p.stamp.token)
-    full = carried
-    for p in shape.stamps:
-        full = full | of_token(p.stamp.token)
+    carried = Material.united((shape.material, *(of_token(p.stamp.token) for p in early)))
+    full = Material.united((carried, *(of_token(p.stamp.token) for p in shape.stamps)))
     if carried.certs and all(self_issued(c) for c in carried.certs):
         return _count(shape, "CertificateValues", "AttrAuthoritiesCertValues", "TimeStampValidationData", "AnyValidationData") > 0
     if not (full.crls or full.ocsps):
@@ -223,6 +218,3 @@ def _has_refs(shape: Shape) -> bool:
 def _has_record(shape: Shape) -> bool:
     recorded = any(split(p.tag) == (XADES_ER, "SealingEvidenceRecords") for p in shape.frame.unsigned)
     return recorded and len(shape.frame.signed_property("SigningTime")) == 1
-
-
-__all__ = ["Shape", "id_of", "level"]

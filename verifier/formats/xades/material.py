@@ -25,13 +25,19 @@ class Material:
     responses: tuple[tuple[bytes, Ocsp], ...] = ()
     """As they stand in the file: references are digests of the whole OCSPResponse."""
 
-    def __or__(self, other: "Material") -> "Material":
-        return Material(
-            tuple(dict.fromkeys(self.certs + other.certs)),
-            tuple(dict.fromkeys(self.crls + other.crls)),
-            tuple(dict.fromkeys(self.ocsps + other.ocsps)),
-            self.responses + other.responses,
-        )
+    @classmethod
+    def united(cls, parts: Iterable["Material"]) -> "Material":
+        """All of them, each object once, in the order of the file; one pass, because a file may have thousands."""
+        certs: dict[Cert, None] = {}
+        crls: dict[Crl, None] = {}
+        ocsps: dict[Ocsp, None] = {}
+        responses: dict[tuple[bytes, Ocsp], None] = {}
+        for part in parts:
+            certs.update(dict.fromkeys(part.certs))
+            crls.update(dict.fromkeys(part.crls))
+            ocsps.update(dict.fromkeys(part.ocsps))
+            responses.update(dict.fromkeys(part.responses))
+        return cls(tuple(certs), tuple(crls), tuple(ocsps), tuple(responses))
 
     @property
     def ids(self) -> frozenset[Id]:
@@ -60,7 +66,8 @@ def encapsulated(element: Any) -> Material:
                 if certificate_identity(der) is not None:
                     certs.append(cert(der))
             case "EncapsulatedCRLValue":
-                crls.append(Crl(der))
+                if der[:1] == b"\x30":
+                    crls.append(Crl(der))
             case _:
                 answer = ocsp_response(der)
                 if answer is not None:

@@ -11,10 +11,10 @@ from typing import Any, Final
 from trust.algorithms import hasher
 from trust.codecs.cms import token
 from trust.codecs.xml import DEFAULT, Method, NodeSet, id_of, method_of
-from trust.codecs.xml.names import XADES_132, XADES_141, ds, octets_of, split
+from trust.codecs.xml.names import XADES_141, ds, octets_of, split
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Defect, Digest, Id, Reference, Stamp, StampKind, Token
-from verifier.formats.xades.material import Material, encapsulated, of_token, referenced, token_ids
+from verifier.formats.xades.material import Material, referenced, token_ids
 from verifier.formats.xades.references import Exhausted, Missing, Resolved, Work
 from verifier.formats.xades.structure import SIGNED_PROPERTIES_TYPE, Frame
 
@@ -49,9 +49,18 @@ class Place:
     key_certs: tuple[Cert, ...]
     material: Material
     """Of the whole signature: what references are looked up in."""
+    values: dict[Any, Material]
+    """What each unsigned property holds."""
     counters: dict[Any, frozenset[Id]]
     """What each CounterSignature property holds: signatures, certificates, tokens."""
     work: Work
+    named: dict[Any, frozenset[Id]] = field(default_factory=dict)
+    """What each property of references names, as far as somebody has asked."""
+
+    def names(self, element: Any) -> frozenset[Id]:
+        if element not in self.named:
+            self.named[element] = referenced(element, self.material)
+        return self.named[element]
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +280,7 @@ def _covers(place: Place, one: Found, others: tuple[Found, ...]) -> frozenset[Id
     earlier = list(before(place.frame, one.property))
     by_property = {f.property: f for f in others}
     names = _REFS_V2 if one.name.endswith("V2") else _REFS
-    refs = frozenset(i for e in earlier if place.frame.is_property(e, *names) for i in referenced(e, place.material))
+    refs = frozenset(i for e in earlier if place.frame.is_property(e, *names) for i in place.names(e))
     if kind is StampKind.REFERENCES:
         return refs
     if kind is StampKind.VALIDATION_DATA:
@@ -286,11 +295,11 @@ def everything_before(place: Place, element: Any, others: tuple[Found, ...]) -> 
     held: set[Id] = set(_signature_ids(place, others)) | _documents(place.references)
     held.update(c.id for c in place.key_certs)
     for e in before(place.frame, element):
-        held |= encapsulated(e).ids
+        held |= place.values[e].ids
         held.update(i for t in (by_property[e].tokens if e in by_property else ()) for i in token_ids(t))
         held |= place.counters.get(e, frozenset())
         if place.frame.is_property(e, *_REFS, *_REFS_V2):
-            held |= referenced(e, place.material)
+            held |= place.names(e)
     return frozenset(held)
 
 
@@ -325,6 +334,3 @@ def _words(place: Place, one: Found) -> tuple[Reference, ...]:
     except Unacceptable:
         return ()
     return tuple(r.reference for r in chosen if r.type != SIGNED_PROPERTIES_TYPE[place.frame.namespace])
-
-
-__all__ = ["XADES_132", "Found", "Place", "Placed", "find", "judged", "of_token"]

@@ -10,7 +10,6 @@ from typing import Any, Final
 from trust.algorithms import Algorithm
 from trust.codecs.xml import Method, NodeSet, Tree, canonicalize, id_of, method_of
 from trust.codecs.xml.names import (
-    DS,
     XADES_111,
     XADES_122,
     XADES_132,
@@ -234,6 +233,3 @@ def _qualified(bare: Frame, parts: _Parts) -> Frame:
         signed_properties=signed[0] if len(signed) == 1 else None,
         defects=tuple(parts.defects),
     )
-
-
-__all__ = ["DS", "Frame", "counter_signatures", "find", "frame"]
