@@ -760,6 +760,8 @@ BOMBS = {
     "depth within libxml2's limit": b"<a>" * 230 + b"</a>" * 230,
     "attributes": b"<a " + b" ".join(b'a%d="1"' % i for i in range(3000)) + b"/>",
     "elements": b"<a>" + b"<b/>" * 1_100_000 + b"</a>",
+    "namespaces": b"<a " + b" ".join(b'xmlns:p%d="u:%d"' % (i, i) for i in range(300)) + b"/>",
+    "namespaces on the way down": b"".join(b"<a xmlns:p%d='u' xmlns:q%d='u'>" % (i, i) for i in range(150)) + b"</a>" * 150,
     "cut off": PAPER[:-4],
     "two roots": PAPER + PAPER,
     "no xml": b"hello",
@@ -774,6 +776,10 @@ BOMBS = {
 def test_bombs_are_malformed(name: str) -> None:
     with pytest.raises(Malformed):
         read(BOMBS[name])
+
+
+def test_many_namespaces_one_after_another_are_lawful() -> None:
+    read(b"<a>" + b"".join(b"<b xmlns:p%d='u:x' p%d:y='1'/>" % (i, i) for i in range(1000)) + b"</a>")
 
 
 def test_lawful_odd_encodings() -> None:

@@ -19,6 +19,9 @@ MAX_DEPTH: Final = 200
 MAX_ATTRIBUTES: Final = 1_000
 """On one element: canonicalisation sorts them."""
 
+MAX_NAMESPACES: Final = 256
+"""In scope at once: every element looks at all of them."""
+
 _PROLOG_ITEM: Final = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _HEAD: Final = 1 << 16
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -113,10 +116,15 @@ def parse(data: bytes) -> Tree:
 
 def indexed(root: Any) -> Tree:
     ids: dict[str, list[Any]] = {}
-    count = depth = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
+    count = depth = declared = 0
+    for event, element in etree.iterwalk(root, events=("start", "end", "start-ns", "end-ns")):
         if event == "end":
             depth -= 1
+            continue
+        if event != "start":
+            declared += 1 if event == "start-ns" else -1
+            if declared > MAX_NAMESPACES:
+                raise Malformed(f"at most {MAX_NAMESPACES} namespaces in scope expected in an xml document")
             continue
         depth += 1
         count += 1
