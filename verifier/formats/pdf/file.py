@@ -5,6 +5,7 @@ Errors: Malformed, nothing else.
 """
 
 import io
+import logging
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ import pikepdf
 
 from trust.errors import KakuinError, Malformed
 from trust.model import Document
+
+# qpdf tells the logger of every oddity of a hostile file: a program that set up no logging must not show them on standard error.
+logging.getLogger("pikepdf").addHandler(logging.NullHandler())
 
 MAX_PDF = 2 << 30
 """Bytes."""
