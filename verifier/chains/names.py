@@ -99,17 +99,19 @@ def _rdns(name: bytes) -> list[bytes]:
 
 
 def _dns(name: str, base: str) -> bool | None:
-    """`base` and what has labels to its left."""
+    """`base` and what has labels to its left. A wildcard that may stand for a name in the subtree, or for one outside of it, is both."""
     name, base = name.lower(), base.lower()
-    if base.startswith("."):
+    if base.startswith(".") or not all(name.split(".")):
         return None
-    return not base or name == base or name.endswith("." + base)
+    if not base or name == base or name.endswith("." + base):
+        return True
+    return None if name.startswith("*.") and base.endswith(name[1:]) else False
 
 
 def _mail(name: str, base: str) -> bool | None:
     """A mailbox, a host, or with a leading dot everything below a domain."""
     local, at, host = name.rpartition("@")
-    if not at or not local:
+    if not at or not local or "@" in local.strip('"') or not all(host.split(".")):
         return None
     if "@" in base:
         base_local, _, base_host = base.rpartition("@")
