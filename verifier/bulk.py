@@ -149,12 +149,23 @@ def answers(lines: Iterable[str], verifier: Verifier, answer: Answer, stopwatch:
         yield {**named, **made, "ms": round((stopwatch() - began) * 1000, 3)}
 
 
+def named(line: str) -> Json:
+    """The `id` and `world` of a job, as far as its line can be read."""
+    try:
+        job = parse(line)
+    except KakuinError:
+        return {}
+    return {k: v for k, v in (("id", job.id), ("world", job.world)) if v is not None}
+
+
 def guarded(work: Callable[[], Json]) -> Json:
     """A report, whatever happens: the next file gets its turn."""
     try:
         return work()
     except KakuinError as error:
         return error_report(error)
+    except MemoryError:
+        return error_report(TooLarge("work on this file needs more memory than is allowed"))
     except Exception as error:  # noqa: BLE001  # a defect of ours: told in the log, and never the end of the others
         _LOG.exception("a file could not be judged because of a defect")
         return error_report(error)
@@ -186,6 +197,17 @@ def _under(folder: Path) -> Iterator[Path]:
             yield from _under(entry)
         elif entry.is_file():
             yield entry
+
+
+def loads(made: bytes) -> Json:
+    """A report that another process wrote. Malformed for anything else."""
+    try:
+        report = json.loads(made)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("a process for reading files answered nothing that is understood") from error
+    if not isinstance(report, dict):
+        raise Malformed("a process for reading files answered with no report")
+    return report
 
 
 SEVERITY = ("failed", "error", "indeterminate", "nothing_signed", "passed")

@@ -1,11 +1,11 @@
 """The door to the command line: `kakuin verify` and `kakuin inspect`. Imports stand inside, so that `kakuin --help` costs nothing."""
 
-import functools
 import io
 import sys
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,8 @@ import click
 
 if TYPE_CHECKING:
     from trust.model import Cert, Document
-    from verifier.report.parties import Json
+    from verifier.bundle import Bundle
+    from verifier.hand import Hands, Wishes
     from verifier.service import Question, Verifier
     from verifier.terminal import Output, Progress
 
@@ -41,7 +42,15 @@ _output = click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write
 @_beside("--crl", "crls", "FILE", "A certificate revocation list given beside the files.")
 @_beside("--ocsp", "ocsps", "FILE", "An OCSP answer given beside the files.")
 @_beside("--certificate", "certificates", "FILE_OR_DIR", "Further certificates, not trusted for being given.")
+@click.option("--online", is_flag=True, help="Fetch what is missing (status, issuers) where the certificates say that it is.")
+@click.option("--allow-private-networks", is_flag=True, help="With --online: also from addresses of private networks.")
+@click.option("--bundle", type=_FILE, metavar="BUNDLE", help="Verify with what is in this bundle and nothing else, offline: the same report again.")
+@click.option("--save-bundle", type=_FILE, metavar="FILE_OR_DIR", help="Write the bundle: all that the verdict rests on.")
 @click.option("--batch", metavar="JOBS", help="Jobs, one JSON object a line (- for standard input); one JSON answer a line.")
+@click.option("--jobs", type=click.IntRange(0, 256), metavar="N", help="Many files: processes that share the work; 0: none.  [default: processors]")
+@click.option("--time-limit", type=click.FloatRange(0.1, 86_400), default=60.0, metavar="SECONDS", help="... for one file.  [default: 60]")
+@click.option("--csv", type=_FILE, metavar="FILE", help="Many files: also write a table for spreadsheets.")
+@click.option("--resume", type=_FILE, metavar="STATE", help="Many files: keep answers in STATE, and go on from it after an early end.")
 @click.option("--instance", type=_FILE, envvar="KAKUIN_INSTANCE", metavar="DIR", help="Trust this instance's anchors when no --trust is given.")
 @_json
 @_output
@@ -54,14 +63,22 @@ def verify(
     crls: tuple[Path, ...],
     ocsps: tuple[Path, ...],
     certificates: tuple[Path, ...],
+    online: bool,
+    allow_private_networks: bool,
+    bundle: Path | None,
+    save_bundle: Path | None,
     batch: str | None,
+    jobs: int | None,
+    time_limit: float,
+    csv: Path | None,
+    resume: Path | None,
     instance: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> int:
     """Verify files: one verdict for the whole file, then why, then what to do; then who signed what, and when.
 
-    FILE may be - for standard input; of a folder, every file is verified. Nothing is fetched from the network.
+    FILE may be - for standard input; of a folder, every file is verified. Nothing is fetched from the network unless --online says so.
 
     Exit codes: 0 passed, 1 failed, 3 cannot tell, 4 nothing signed; for several files the worst of theirs.
     """
@@ -69,29 +86,40 @@ def verify(
         raise click.UsageError("--batch names the files itself: leave FILE out" if files else "name a file to verify, or jobs with --batch")
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")
-    if batch is not None and (detached or crls or ocsps or certificates or at):
-        raise click.UsageError("with --batch each job names its own detached files, status, certificates and time")
+    if batch is not None and (detached or crls or ocsps or certificates or at or bundle or save_bundle or online or csv or resume):
+        raise click.UsageError("with --batch each job names its own detached files, status, certificates and time, and JSON lines are the answer")
+    if bundle is not None and (trust or crls or ocsps or certificates or at or policy or online or save_bundle):
+        raise click.UsageError("--bundle says whom to trust, with what status, when and by which policy: leave all of that out")
+    if allow_private_networks and not online:
+        raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
     from trust.edge.clock import now
     from verifier import sources
+    from verifier.hand import NOTHING, Hands, Network, Wishes
     from verifier.service import DEFAULT_POLICY, Verifier
     from verifier.terminal import Output, Progress
 
     _quiet()
-    verifier = Verifier(now, sources.policy(policy or DEFAULT_POLICY), _anchors(trust, instance))
+    verifier = Verifier(now, sources.policy(policy or DEFAULT_POLICY), _anchors(trust, instance) if bundle is None else ())
+    hands = Hands(jobs, time_limit)
+    wishes = Wishes(as_json, csv, resume, save_bundle, Network(allow_private_networks) if online else None)
     with Progress() as progress, Output(output, progress) as out:
         if batch is not None:
-            return _batch(batch, verifier, out, progress)
-        moment = sources.moment(at, now) if at else now()  # one time for all of them
-        contents, more = sources.detached(detached), sources.certificates(certificates)
-        lists, responses = sources.crls(crls), sources.ocsps(ocsps)
+            return _batch(batch, verifier, hands, out, progress)
+        contents = sources.detached_files(detached)
+        replayed = _bundle(bundle).question(NOTHING) if bundle is not None else None
+        moment = sources.moment(at, now) if at else None
+        more, lists, responses = sources.certificates(certificates), sources.crls(crls), sources.ocsps(ocsps)
 
-        def ask(document: "Document") -> "Question":
-            return verifier.question(document, contents, at=moment, certificates=more, crls=lists, ocsps=responses)
+        def ask(otherwise: datetime | None = None) -> "Question":
+            """About no document yet; at the time that was named, or `otherwise`, or now."""
+            return replayed or verifier.question(NOTHING, at=moment or otherwise, certificates=more, crls=lists, ocsps=responses)
 
-        if len(files) == 1 and not Path(files[0]).is_dir():
+        if len(files) == 1 and not Path(files[0]).is_dir() and not (csv or resume):
             progress.tell(f"verifying {files[0]}")
-            return _one(ask(_document(files[0])), out, as_json=as_json)
-        return _many(files, ask, out, progress, as_json=as_json)
+            return _one(replace(ask(), document=_document(files[0]), detached=sources.opened(contents)), wishes, out, progress)
+        from verifier import many
+
+        return many.run(files, ask, contents, hands, wishes, out, progress)
 
 
 @click.command()
@@ -146,69 +174,61 @@ def _anchors(trust: tuple[Path, ...], instance: Path | None) -> "tuple[Cert, ...
     return sources.certificates([instance / "anchors"])
 
 
-def _one(question: "Question", out: "Output", *, as_json: bool) -> int:
+def _bundle(path: Path) -> "Bundle":
+    """A bundle's file; where another engine made it, that is said, because its report will not be the same bytes."""
+    from trust.edge.files import read_small
+    from trust.errors import KakuinError, NotFound
+    from verifier import bundle, sources
+    from verifier.report.plain import printable
+
+    if path.is_dir():
+        raise NotFound(f"{sources.shown(path)} is a folder, expected a bundle")
+    try:
+        found = bundle.Bundle.unpack(read_small(path, "bundle", bundle.MAX_BYTES))
+    except KakuinError as error:
+        raise type(error)(f"{sources.shown(path)}: {error}") from error
+    if found.engine != bundle.engine():
+        other = f"by {found.engine.version}" if found.engine.version != bundle.engine().version else "with other timetables of algorithms"
+        told = f"beware: this bundle was made {other}, and this is {bundle.engine().version}: the verdict may differ, and the report will"
+        click.echo(printable(told), err=True)
+    return found
+
+
+def _one(question: "Question", wishes: "Wishes", out: "Output", progress: "Progress") -> int:
     from verifier.report.text import render
     from verifier.service import answer
     from verifier.verdict import EXIT_CODE, Conclusion
 
+    if wishes.network is not None:
+        from trust.edge.fetch import Fetcher
+        from verifier.online import informed
+
+        fetcher = Fetcher(allow_private=wishes.network.allow_private)
+        question = informed(question, fetcher.get, fetcher.post, progress.tell)
     made = answer(question)
-    if as_json:
+    if wishes.save_bundle is not None:
+        from verifier.bundle import Bundle
+        from verifier.hand import save
+
+        save(Bundle.of(question), wishes.save_bundle)
+    if wishes.as_json:
         out.write_json(made, indent=2)
     else:
         out.write(render(made, out.style()))
+    for missing in question.unobtained:
+        click.echo(f"could not be had: {missing.what}: {missing.why}", err=True)
     return EXIT_CODE[Conclusion(made["conclusion"])]
 
 
-def _many(files: Iterable[str], ask: "Callable[[Document], Question]", out: "Output", progress: "Progress", *, as_json: bool) -> int:
-    """Each file's answer as soon as it is there, then how many of each."""
-    from verifier import bulk
-    from verifier.report.text import in_short, summary
-    from verifier.service import answer
-
-    outcomes: Counter[str] = Counter()
-    for name, made in _answers(files, lambda document: answer(ask(document))):
-        outcomes[bulk.outcome(made)] += 1
-        progress.tell(f"{outcomes.total()} files verified, now after {name}")
-        if as_json:
-            out.write_json(made)
-        else:
-            out.write(in_short(made, name, out.style()))
-    if as_json:
-        click.echo(summary(outcomes, out.style()), nl=False, err=True)
-    else:
-        out.write(summary(outcomes, out.style()))
-    return bulk.exit_code(outcomes)
-
-
-def _answers(files: Iterable[str], answer: "Callable[[Document], Json]") -> "Iterator[tuple[str, Json]]":
-    from verifier import bulk
-
-    for file in files:
-        if file == STDIN:
-            yield file, bulk.guarded(lambda: answer(_document(STDIN)))
-            continue
-        for path in bulk.files([Path(file)]):
-            yield str(path), bulk.guarded(functools.partial(_judged, path, answer))
-
-
-def _judged(path: Path, answer: "Callable[[Document], Json]") -> "Json":
-    from verifier import sources
-
-    return answer(sources.document(path, str(path)))
-
-
-def _batch(jobs: str, verifier: "Verifier", out: "Output", progress: "Progress") -> int:
+def _batch(jobs: str, verifier: "Verifier", hands: "Hands", out: "Output", progress: "Progress") -> int:
     """The answers tell of each job; the exit code tells that all of them were answered."""
     from trust.errors import NotFound
-    from verifier import bulk, sources
-    from verifier.service import answer
+    from verifier import many, sources
+    from verifier.hand import NOTHING, Setup
 
     try:
         source = sys.stdin.buffer if jobs == STDIN else Path(jobs).open("rb")  # noqa: SIM115  # closed below
     except OSError as error:
         raise NotFound(f"cannot read {sources.shown(Path(jobs))}: {(error.strerror or 'input/output error').lower()}") from error
     with io.TextIOWrapper(source, "utf-8", "replace") as stream:
-        for count, made in enumerate(bulk.answers(stream, verifier, answer), start=1):
-            progress.tell(f"{count} jobs answered")
-            out.write_json(made)
-    return 0
+        return many.batch(stream, Setup(verifier.question(NOTHING)), hands, out, progress)

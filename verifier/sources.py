@@ -63,16 +63,26 @@ def streamed(stream: BinaryIO, name: str = "standard input") -> Document:
 
 def detached(paths: Iterable[Path]) -> tuple[Document, ...]:
     """The content of detached signatures: files, and each file under a folder by its path in it."""
-    found: list[Document] = []
+    return opened(detached_files(paths))
+
+
+def detached_files(paths: Iterable[Path]) -> tuple[tuple[Path, str | None], ...]:
+    """The same as files that nobody has opened yet: path, and name where it is not the file's own."""
+    found: list[tuple[Path, str | None]] = []
     for path in paths:
         if path.is_dir():
             inside = [f for f in sorted(path.rglob("*")) if f.is_file()]
             if not inside:
                 raise NotFound(f"folder {shown(path)} has no files")
-            found += (document(f, f.relative_to(path).as_posix()) for f in inside)
+            found += ((f, f.relative_to(path).as_posix()) for f in inside)
         else:
-            found.append(document(path))
+            found.append((path, None))
     return tuple(found)
+
+
+def opened(files: Iterable[tuple[Path, str | None]]) -> tuple[Document, ...]:
+    """Documents of files, by path and name."""
+    return tuple(document(path, name) for path, name in files)
 
 
 def known_by_digest(algorithm: str, value: str, name: str | None = None) -> Document:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ REFRESH = 0.2
 NARROWEST = 78
 """Columns of that line: one line also where nobody knows the width."""
 ERASE = "\r\x1b[K"
+SPOOL = 1 << 20
+"""Bytes of an output file that are kept in memory until it is written; more waits in a temporary file."""
 
 
 def style(stream: TextIO, environment: Mapping[str, str] = os.environ) -> Style:
@@ -56,6 +59,11 @@ class Progress:
             self._thread.join()
         with self.hidden():
             pass
+
+    @property
+    def seen(self) -> bool:
+        """Whether anybody looks."""
+        return self._thread is not None
 
     def tell(self, text: str) -> None:
         self._text = printable(text)
@@ -94,21 +102,23 @@ class Output:
     def __init__(self, path: Path | None, progress: Progress) -> None:
         self._progress = progress
         self._path = None if path is None or str(path) == "-" else path
-        self._parts: list[str] = []
         self.stream: TextIO = sys.stdout
         if self._path is not None and self._path.is_dir():
             from trust.errors import Conflict
 
             raise Conflict(f"{printable(str(path))} is a folder, expected a file to write")
+        self._spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # closed with the output
 
     def __enter__(self) -> "Output":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._path is not None and kind is None:
-            from trust.edge.options import written
+        with self._spool as spool:
+            if self._path is not None and kind is None:
+                from trust.edge.options import written
 
-            written([part.encode("utf-8", "backslashreplace") for part in self._parts], self._path, replace=True)
+                spool.seek(0)
+                written(iter(lambda: spool.read(SPOOL), b""), self._path, replace=True)
 
     def style(self) -> Style:
         return style(sys.stdout) if self._path is None else Style(from_environment(os.environ))
@@ -121,7 +131,7 @@ class Output:
     def write(self, text: str) -> None:
         """At once, so that whoever reads the other end of a pipe gets each answer when it is there."""
         if self._path is not None:
-            self._parts.append(text)
+            self._spool.write(text.encode("utf-8", "backslashreplace"))
             return
         encoding = self.stream.encoding or "utf-8"
         with self._progress.hidden():

@@ -154,7 +154,7 @@ def test_no_file_ends_the_batch(folder: Path, verifier: Verifier, caplog: pytest
         made = list(bulk.answers([lines[0], "\n", *lines[1:]], verifier, answer))
     assert [m["id"] for m in made] == [1, 2, 3, 4, 5, 6, 7]
     assert [bulk.outcome(m) for m in made] == ["error"] * 5 + ["passed"] * 2
-    assert [m["error"]["type"] for m in made[:5]] == ["malformed", "too-large", "internal", "internal", "internal"]
+    assert [m["error"]["type"] for m in made[:5]] == ["malformed", "too-large", "internal", "internal", "too-large"]
     assert not any("secret" in json.dumps(m) for m in made)
 
 

@@ -22,6 +22,8 @@ from verifier.terminal import Progress, style
 from verifier.verdict import EXIT_CODE, Conclusion, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
+IN_THIS_PROCESS = ("--jobs", "0")
+"""Where hand-made verdicts are. What worker processes do with many files: test_many.py."""
 SCHEMA = json.loads((ROOT / "verifier/report/report.schema.json").read_text("utf-8"))
 
 
@@ -193,7 +195,7 @@ def test_an_unreadable_file_is_told(capsys: pytest.CaptureFixture[str], files: P
 
 def test_several_files_are_told_in_short_and_the_worst_decides(capsys: pytest.CaptureFixture[str], judged: list[Question], files: Path) -> None:
     (files / "empty.pdf").touch()
-    code, out, err = run(capsys, "verify", files)
+    code, out, err = run(capsys, "verify", files, *IN_THIS_PROCESS)
     assert code == 1
     lines = out.splitlines()
     assert any(line.startswith("NOT VALID       ") and line.endswith("failed.pdf") for line in lines)
@@ -201,7 +203,7 @@ def test_several_files_are_told_in_short_and_the_worst_decides(capsys: pytest.Ca
     assert lines[-1] == "9 files: VALID 3, NOT VALID 2, CANNOT TELL 2, NOTHING SIGNED 1, NOT JUDGED 1"
     assert not err
     assert len({q.at for q in judged}) == 1, "the files were judged at different times"
-    code, out, err = run(capsys, "verify", files / "passed.pdf", files / "nothing_signed.pdf", "--json")
+    code, out, err = run(capsys, "verify", files / "passed.pdf", files / "nothing_signed.pdf", "--json", *IN_THIS_PROCESS)
     assert code == 4
     reports = [json.loads(line) for line in out.splitlines()]
     assert [r["conclusion"] for r in reports] == ["passed", "nothing_signed"]
@@ -247,12 +249,12 @@ def test_json_stays_json_in_every_encoding(judged: list[Question], files: Path, 
     target.write_bytes(b"%PDF")
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, write_through=True))
-    assert cli.main(["verify", str(target), "--json", str(target)]) == 0
+    assert cli.main(["verify", str(target), "--json", str(target), *IN_THIS_PROCESS]) == 0
     shown = [json.loads(line) for line in raw.getvalue().decode(encoding).splitlines()]
     assert [s["file"]["name"] for s in shown] == [str(target)] * 2
     raw.seek(0)
     raw.truncate()
-    assert cli.main(["verify", str(target), str(target)]) == 0, "text in another encoding"
+    assert cli.main(["verify", str(target), str(target), *IN_THIS_PROCESS]) == 0, "text in another encoding"
 
 
 def test_a_file_name_that_is_no_text_is_shown_and_reported(
@@ -262,7 +264,7 @@ def test_a_file_name_that_is_no_text_is_shown_and_reported(
     Path(odd).parent.mkdir()
     Path(odd).write_bytes(b"%PDF")
     for options in ((), ("--json",)):
-        assert cli.main(["verify", odd, odd, *options]) == 0
+        assert cli.main(["verify", odd, odd, *options, *IN_THIS_PROCESS]) == 0
         out, _ = capsysbinary.readouterr()
         assert b"\x1b" not in out and b"\xff" not in out
         assert b"dcff" in out
