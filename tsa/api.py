@@ -5,6 +5,8 @@ protocol is an HTTP error with an RFC 9457 problem: another method (405), anothe
 limit (413: it is not read, so nothing can be said of what it asks; the limit is far above any request that could be granted).
 """
 
+import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -26,6 +28,8 @@ PEM = b"application/pem-certificate-chain"
 
 DRAINED = 8 << 20
 """Bytes of a refused body that are read and thrown away."""
+PATIENCE = 1.0
+"""Seconds that the next of them may take."""
 
 _LOG = logging.getLogger("kakuin.tsa")
 
@@ -70,31 +74,31 @@ class Endpoint:
             await _problem(send, NotFound("nothing is served at this address"))
 
     async def _stamp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        incoming = _Incoming(receive)
         try:
-            body = await self._body(scope["headers"], receive)
+            body = await self._body(scope["headers"], incoming)
         except KakuinError as error:
-            await _drain(receive)
-            # The body may still not have been read to its end, so the connection cannot be used again.
-            await _problem(send, error, ((b"connection", b"close"),))
+            # The body may not be read to its end, so the connection cannot be used again.
+            await _problem(send, error, ((b"connection", b"close"),), None if _waits(scope["headers"]) else incoming)
             return
         if body is None:
             return
         await _answer(send, REPLY, await self._authority.stamp_soon(body))
 
-    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], incoming: "_Incoming") -> bytes | None:
         """The whole body, whatever its framing; None when the client has gone."""
         self._require_query(headers)
-        message = await receive()
+        message = await incoming.next()
         body: bytes = message.get("body", b"")
-        if message["type"] == "http.request" and not message.get("more_body", False):
+        if message["type"] == "http.request" and incoming.ended:
             if len(body) > self._limit:
                 raise self._too_large
             return body
         pieces, size = [body], len(body)
-        while message["type"] == "http.request" and message.get("more_body", False):
+        while not incoming.ended:
             if size > self._limit:
                 raise self._too_large
-            message = await receive()
+            message = await incoming.next()
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
         if message["type"] != "http.request":
@@ -136,14 +140,33 @@ def front(endpoint: Endpoint, application: Application) -> Application:
     return serve
 
 
-async def _drain(receive: Receive) -> None:
-    """Throw away what a refused client is still sending, up to a limit: one that is cut off while it sends never reads why."""
+def _waits(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """RFC 9110 section 10.1.1: a client that sends nothing before it is asked to."""
+    return any(name == b"expect" for name, _ in headers)
+
+
+class _Incoming:
+    """The messages of a request's body, and whether the last of them has come."""
+
+    __slots__ = ("_receive", "ended")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def next(self) -> Message:
+        message = await self._receive()
+        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+async def _drain(incoming: _Incoming) -> None:
+    """Throw away what a refused client is still sending: one that is cut off while it sends never reads why."""
     thrown = 0
-    while thrown < DRAINED:
-        message = await receive()
-        thrown += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
+    with contextlib.suppress(TimeoutError):
+        while not incoming.ended and thrown < DRAINED:
+            message = await asyncio.wait_for(incoming.next(), PATIENCE)
+            thrown += len(message.get("body", b""))
 
 
 async def _other(scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,14 +181,25 @@ async def _other(scope: Scope, receive: Receive, send: Send) -> None:
             return
 
 
-async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    """RFC 9457."""
+async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, bytes], ...] = (), incoming: "_Incoming | None" = None) -> None:
+    """RFC 9457. With `incoming`, what the client still sends is thrown away once the answer is on its way."""
     _LOG.info("refused with HTTP %d: %s", error.status, error)
     document = {"type": f"urn:kakuin:problem:{error.slug}", "title": error.title, "status": error.status, "detail": str(error)}
-    await _answer(send, b"application/problem+json", json.dumps(document).encode(), status=error.status, headers=headers)
+    body = json.dumps(document).encode()
+    if incoming is None:
+        await _answer(send, b"application/problem+json", body, status=error.status, headers=headers)
+        return
+    await _start(send, b"application/problem+json", body, error.status, headers)
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await _drain(incoming)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _answer(send: Send, media_type: bytes, body: bytes, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    await _start(send, media_type, body, status, headers)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _start(send: Send, media_type: bytes, body: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
     start = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})
