@@ -583,7 +583,9 @@ def test_status_of_a_chain(world: World) -> None:
     seal = world.enrol("seal", "seal")
     leaf, ca, root = world.chains["seal"]
     status = world.ca.status([leaf, ca, root])
-    assert [c.x509.issuer for c in status.crls] == [root.x509.subject]
+    # The issuing authority's list outlives the responder of the answer beside it.
+    assert [c.x509.issuer for c in status.crls] == [ca.x509.subject, root.x509.subject]
+    assert world.chains["ocsp"][0].not_after < ca.not_after
     assert len(status.ocsps) == 1
     assert status.certs == (world.chains["ocsp"][0], ca, root)
     single = status.ocsps[0].asn1["tbs_response_data"]["responses"][0]
@@ -591,6 +593,17 @@ def test_status_of_a_chain(world: World) -> None:
     assert single["cert_status"].name == "good"
     assert single["single_extensions"][0]["extn_id"].native == "archive_cutoff"
     assert status.ocsps[0] == Ocsp(status.ocsps[0].der)
+
+
+def test_status_needs_a_list_in_force(world: World) -> None:
+    world.enrol("seal", "seal")
+    world.ca.status(world.chains["seal"])
+    world.away.add("ca")
+    world.now += timedelta(hours=71)
+    assert world.ca.status(world.chains["seal"]).crls
+    world.now += timedelta(hours=2)
+    with pytest.raises(Unavailable, match="list of ca has to be renewed"):
+        world.ca.status(world.chains["seal"])
 
 
 def test_status_of_a_stranger_is_not_made_up(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -258,9 +258,13 @@ class CertificateAuthority:
         return Answer(cert_id, known=True, revoked_at=found.revoked_at, reason=found.reason or "unspecified")
 
     def status(self, chain: Sequence[Cert]) -> Status:
-        """`trust.ports.StatusSource` for certificates of ours, without a network: OCSP below the issuing authority, the root's list above.
+        """`trust.ports.StatusSource` for certificates of ours, without a network: OCSP and list below the issuing authority, the root's list above.
 
-        Unavailable for a certificate that somebody else issued.
+        Both, because each has what the other lacks: the answer is of this moment, the list outlives the responder. What is sealed with the answer
+        alone cannot be confirmed once the responder's certificate has ended: its newest time-stamp has nothing later that proves its own
+        status, the responder's certificate included (EN 319 102-1 clause 5.2.6, REVOCATION_OUT_OF_BOUNDS_NO_POE). A list is signed by the issuer.
+
+        Unavailable for a certificate that somebody else issued, or when a list has run out and cannot be renewed.
         """
         authority, root = self.certificate("ca"), self.certificate("root")
         crls: list[Crl] = []
@@ -271,6 +275,7 @@ class CertificateAuthority:
                 continue
             if member.issuer == authority.subject and self._is_ours(member, authority):
                 answers.append(Ocsp.from_response(self._answer([identify(member, authority)], None)))
+                crls.append(self.crl("ca").crl)
                 certs += [self._certificate("ocsp"), authority]
             elif member.issuer == root.subject and self._is_ours(member, root):
                 crls.append(self.crl("root").crl)
