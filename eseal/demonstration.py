@@ -1,6 +1,6 @@
 """Two documents to try the seal on, drawn here and always the same: a PDF of three pages in English and Japanese, and a CSV dataset.
 
-Everything in them is invented. The Japanese text uses one of PDF's predefined fonts (ISO 32000-1 clause 9.7.5.2), so that no font file is shipped.
+Everything in them is invented.
 """
 
 import io
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name
+
+from trust.paper import fonts, shown
 
 WIDTH, HEIGHT, MARGIN, LEADING = 595, 842, 64, 1.55
 """A4 in points; leading as a multiple of the size."""
@@ -21,7 +23,7 @@ PDF_NAME, CSV_NAME = "notice.pdf", "prices.csv"
 @dataclass(frozen=True, slots=True)
 class _Line:
     text: str
-    """Cells are parted by tabs; each is either Latin or Japanese."""
+    """Cells are parted by tabs."""
     size: float = 11
     gap: float = 0
     """Points before it."""
@@ -77,13 +79,13 @@ _PRICES: tuple[tuple[str, str, str, int, str], ...] = (
 def pdf() -> bytes:
     """Three A4 pages, byte for byte the same each time."""
     paper = pikepdf.new()
-    fonts = paper.make_indirect(Dictionary(Latin=_latin(paper), Kanji=_kanji(paper)))
+    used = fonts(paper)
     for number, lines in enumerate((*_PAGES, _annex()), start=1):
         content = b"\n".join(_drawn(lines, number))
         page = Dictionary(
             Type=Name.Page,
             MediaBox=Array([0, 0, WIDTH, HEIGHT]),
-            Resources=Dictionary(Font=fonts),
+            Resources=Dictionary(Font=used),
             Contents=paper.make_stream(content),
         )
         paper.pages.append(pikepdf.Page(paper.make_indirect(page)))
@@ -107,43 +109,6 @@ def _annex() -> Sequence[_Line]:
     return (*head, *(_Line(f"{code}\t{since}\t{price:,}\t円\t{name}\t{english}", 10, 3) for code, name, english, price, since in _PRICES))
 
 
-def _latin(paper: pikepdf.Pdf) -> pikepdf.Object:
-    return paper.make_indirect(Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica, Encoding=Name.WinAnsiEncoding))
-
-
-def _kanji(paper: pikepdf.Pdf) -> pikepdf.Object:
-    """A predefined CJK font; UCS-2 in, Latin characters half as wide as kanji (CIDs 231 to 632)."""
-    descriptor = Dictionary(
-        Type=Name.FontDescriptor,
-        FontName=Name("/HeiseiKakuGo-W5"),
-        Flags=4,
-        FontBBox=Array([-92, -250, 1010, 922]),
-        ItalicAngle=0,
-        Ascent=752,
-        Descent=-221,
-        CapHeight=737,
-        StemV=114,
-    )
-    descendant = Dictionary(
-        Type=Name.Font,
-        Subtype=Name.CIDFontType0,
-        BaseFont=Name("/HeiseiKakuGo-W5"),
-        CIDSystemInfo=Dictionary(Registry=pikepdf.String("Adobe"), Ordering=pikepdf.String("Japan1"), Supplement=2),
-        DW=1000,
-        W=Array([231, 632, 500]),
-        FontDescriptor=paper.make_indirect(descriptor),
-    )
-    return paper.make_indirect(
-        Dictionary(
-            Type=Name.Font,
-            Subtype=Name.Type0,
-            BaseFont=Name("/HeiseiKakuGo-W5-UniJIS-UCS2-HW-H"),
-            Encoding=Name("/UniJIS-UCS2-HW-H"),
-            DescendantFonts=Array([paper.make_indirect(descendant)]),
-        )
-    )
-
-
 def _drawn(lines: Sequence[_Line], page: int) -> Iterator[bytes]:
     """The content stream of one page: text from top to bottom, a square seal's frame in the corner, the page's number."""
     y = HEIGHT - MARGIN - 12.0
@@ -151,18 +116,12 @@ def _drawn(lines: Sequence[_Line], page: int) -> Iterator[bytes]:
         y -= line.gap + line.size * LEADING
         cells = line.text.split("\t")
         for cell, stop in zip(cells, _STOPS.get(len(cells), (0,)), strict=True):
-            yield _shown(cell, line.size, MARGIN + stop, y)
+            yield shown(cell, line.size, MARGIN + stop, y)
         if line.rule:
             y -= 8
             yield f"0.6 w {MARGIN} {y:.1f} m {WIDTH - MARGIN} {y:.1f} l S".encode()
     x, side = WIDTH - MARGIN - 52, 52
     yield f"q 0.75 0.1 0.1 RG 0.75 0.1 0.1 rg 2.4 w {x} {MARGIN} {side} {side} re S".encode()
-    yield _shown("角", 22, x + 3, MARGIN + 17)
-    yield _shown("印", 22, x + 27, MARGIN + 17) + b" Q"
-    yield _shown(f"{page} / 3", 9, WIDTH / 2 - 10, MARGIN / 2)
-
-
-def _shown(text: str, size: float, x: float, y: float) -> bytes:
-    if text.isascii():
-        return f"BT /Latin {size} Tf {x:.1f} {y:.1f} Td <{text.encode('cp1252').hex()}> Tj ET".encode()
-    return f"BT /Kanji {size} Tf {x:.1f} {y:.1f} Td <{text.encode('utf-16-be').hex()}> Tj ET".encode()
+    yield shown("角", 22, x + 3, MARGIN + 17)
+    yield shown("印", 22, x + 27, MARGIN + 17) + b" Q"
+    yield shown(f"{page} / 3", 9, WIDTH / 2 - 10, MARGIN / 2)

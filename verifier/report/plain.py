@@ -4,6 +4,7 @@ A file's names and subjects are its maker's to choose. Nothing of them reaches a
 """
 
 import unicodedata
+from collections.abc import Callable
 
 LIMIT = 300
 """Characters of one foreign text; a name is shorter, and a wall of text hides the verdict."""
@@ -55,13 +56,13 @@ def padded(text: str, width: int) -> str:
     return text + " " * max(0, width - columns(text))
 
 
-def folded(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` columns: at blanks, between wide characters, and inside a word only where it alone is too long."""
+def folded(text: str, width: float, measure: Callable[[str], float] = columns) -> list[str]:
+    """`text` in lines of at most `width` (columns, or what `measure` tells): at blanks, between wide characters, inside of words too long."""
     lines: list[str] = []
     line = ""
-    used = 0
+    used: float = 0
     for piece in _pieces(text):
-        size = columns(piece)
+        size = measure(piece)
         if used + size <= width:
             line += piece
             used += size
@@ -69,12 +70,12 @@ def folded(text: str, width: int) -> list[str]:
         if line.strip():
             lines.append(line.rstrip())
         line = "" if piece == " " else piece
-        used = columns(line)
+        used = measure(line)
         while used > width:
-            head = _fitting(line, width)
+            head = _fitting(line, width, measure)
             lines.append(line[:head])
             line = line[head:]
-            used = columns(line)
+            used = measure(line)
     if line.strip() or not lines:
         lines.append(line.rstrip())
     return lines
@@ -95,11 +96,11 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _fitting(text: str, width: int) -> int:
-    """How many characters of `text` fit in `width` columns; at least one."""
-    used = 0
+def _fitting(text: str, width: float, measure: Callable[[str], float]) -> int:
+    """How many characters of `text` fit in `width`; at least one."""
+    used: float = 0
     for count, character in enumerate(text):
-        used += _columns(character)
+        used += measure(character)
         if used > width and count:
             return count
     return len(text)
