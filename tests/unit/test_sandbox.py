@@ -182,7 +182,9 @@ def test_an_error_keeps_its_class_and_loses_control_characters() -> None:
     assert len(str(back)) == 500
 
 
-@pytest.mark.parametrize("value", [object(), datetime(2026, 1, 1), lambda: 1, os, int], ids=["an object", "a time without zone", "a function", "a module", "a class"])
+@pytest.mark.parametrize(
+    "value", [object(), datetime(2026, 1, 1), lambda: 1, os, int], ids=["an object", "a time without zone", "a function", "a module", "a class"]
+)
 def test_what_is_no_value_does_not_cross(value: object) -> None:
     with pytest.raises(Malformed):
         wire.encode(value)
