@@ -91,9 +91,7 @@ def _indeterminate(verdicts: Verdicts) -> list[Reason]:
     found = [
         _of_stamp("stamp-indeterminate", s)
         for s in verdicts.stamps
-        if s.indication is not Indication.PASSED
-        and s.stamp.kind is not StampKind.EVIDENCE_RECORD
-        and not (_has_failed(s) and _matters(s))
+        if s.indication is not Indication.PASSED and s.stamp.kind is not StampKind.EVIDENCE_RECORD and not (_has_failed(s) and _matters(s))
     ]
     return found + [_of_record("record-indeterminate", r) for r in verdicts.records if r.indication is Indication.INDETERMINATE]
 
