@@ -1,5 +1,7 @@
 """EN 319 102-1 by stories: each is a file's whole life, and the verdict that a clause demands."""
 
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,11 +12,13 @@ from tests import pki, stories
 from tests.pki import CHECKED, DAY, SIGNED
 from tests.stories import DECADES, FORMATS, LATER, RENEWED, STORIES, Story, come_true
 from trust.errors import Malformed
-from trust.model import Crl, Evidence, Ocsp, StampKind, identify
+from trust.model import Cert, Crl, Evidence, Ocsp, StampKind, identify
+from verifier.conclusion import conclude
 from verifier.policy import load
 from verifier.process import Context, Verdicts, validate
 from verifier.process.trace import FAILING
 from verifier.verdict import Indication, SubIndication
+from verifier.want import wants
 
 
 def context_of(world: stories.World) -> Context:
@@ -246,15 +250,73 @@ def test_forecasts_of_the_catalogue_are_a_matter_of_policy() -> None:
         assert verdicts.signatures[0].sub_indication is sub
 
 
-def test_ten_thousand_stamps_take_time_in_proportion() -> None:
-    """Hostile files hold as many as they like: no step over all stamps may be taken for each of them."""
-    world = come_true(named("sound -T, status given"))
+def crowd(evidence: Evidence, count: int) -> Evidence:
+    """So many signatures of one signer, each with stamps of its own."""
+    signatures, stamps = [], []
+    one = evidence.signatures[0]
+    for n in range(count):
+        own = identify(n.to_bytes(4, "big"))
+        signatures.append(replace(one, id=own))
+        for stamp in evidence.stamps:
+            token = replace(stamp.token, id=identify(stamp.token.id + own))
+            stamps.append(replace(stamp, of=own, covers=(stamp.covers - {one.id}) | {own}, token=token))
+    return replace(evidence, signatures=tuple(signatures), stamps=tuple(stamps))
+
+
+def test_many_signatures_take_time_in_proportion() -> None:
+    """Hostile files hold as many as they like: no signature may look at every other's stamps."""
+    world = come_true(named("sound -LT"))
     evidence = FORMATS["plain"](world)
-    one = evidence.stamps[0]
-    many = tuple(replace(one, token=replace(one.token, id=identify(n.to_bytes(4, "big")))) for n in range(400))
-    verdicts = validate(replace(evidence, stamps=many), context_of(world))
-    assert len(verdicts.stamps) == 400
-    assert all(s.indication is Indication.PASSED for s in verdicts.stamps)
+    took = []
+    for count in (200, 1600):
+        many = crowd(evidence, count)
+        start = time.process_time()
+        verdicts = validate(many, context_of(world))
+        took.append(time.process_time() - start)
+        assert all(s.indication is Indication.PASSED for s in verdicts.signatures)
+        assert len(verdicts.signatures) == len(verdicts.stamps) == count
+    assert took[1] < 30 * took[0]
+
+
+def test_whatever_the_bytes_there_is_a_verdict() -> None:
+    """Certificates, lists and answers with changed bytes: refused or not, never an error; and the sound file passes beside them."""
+    chance = random.Random(20260601)
+
+    def changed(data: bytes) -> bytes:
+        made = bytearray(data)
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            at = chance.randrange(len(made))
+            match chance.randrange(3):
+                case 0:
+                    made[at] ^= 1 << chance.randrange(8)
+                case 1:
+                    del made[at : at + chance.randrange(1, 9)]
+                case _:
+                    made[at:at] = chance.randbytes(chance.randrange(1, 5))
+            made = made or bytearray(b"0")
+        return bytes(made)
+
+    worlds = [
+        come_true(named(name)) for name in ("sound", "status by OCSP of a delegate", "a name outside its authority's", "revoked after stamping")
+    ]
+    for _ in range(400):
+        world = chance.choice(worlds)
+        evidence = FORMATS["plain"](world)
+        certs = {c: Cert(changed(c.der)) if chance.random() < 0.3 else c for c in evidence.certs}
+        signature = replace(evidence.signatures[0], signer=certs[world.signer.certificate])
+        damaged = replace(
+            evidence,
+            signatures=(signature,),
+            certs=frozenset(certs.values()),
+            crls=frozenset(Crl(changed(c.der)) if chance.random() < 0.3 else c for c in evidence.crls),
+            ocsps=frozenset(Ocsp(changed(o.der)) if chance.random() < 0.3 else o for o in evidence.ocsps),
+        )
+        context = replace(context_of(world), policy=load(chance.choice(("strict", "eu"))))
+        verdicts = validate(damaged, context)
+        if signature.signer != world.signer.certificate:
+            assert verdicts.signatures[0].indication is not Indication.PASSED
+        wants(damaged, context)
+        conclude(damaged, verdicts, context)
 
 
 def test_stamps_of_one_second_are_taken_outermost_first() -> None:

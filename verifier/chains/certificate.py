@@ -167,7 +167,7 @@ def _tried(defects: list[str], what: str, reading: Callable[[_Given], _Read], gi
         return otherwise
     try:
         return reading(given)
-    except (Malformed, IndexError):
+    except (Malformed, IndexError, ValueError):
         defects.append(f"{what} cannot be read")
         return otherwise
 
@@ -237,7 +237,7 @@ def name_key(name: bytes) -> bytes:
             pairs = sorted(_folded(pair) for pair in rdn.expect(asn1.SET).children)
             rdns.append(b"".join(asn1.tlv(asn1.SEQUENCE, pair) for pair in pairs))
         return b"".join(asn1.tlv(asn1.SET, rdn) for rdn in rdns)
-    except (Malformed, IndexError):
+    except (Malformed, IndexError, ValueError):
         return b"\0" + name
 
 
@@ -286,6 +286,6 @@ def readable(certs: Iterable[Cert]) -> tuple[Cert, ...]:
 def _readable(cert: Cert) -> bool:
     try:
         facts(cert)
-    except (Malformed, IndexError):
+    except (Malformed, IndexError, ValueError):
         return False
     return True

@@ -36,7 +36,7 @@ def valid_policies(chain: list[Facts], inputs: Inputs = Inputs()) -> frozenset[s
     """The policies that are valid along the chain (user-constrained), or None where it requires one and has none."""
     try:
         return _processed(chain, inputs)
-    except (Malformed, IndexError):
+    except (Malformed, IndexError, ValueError):
         return None
 
 

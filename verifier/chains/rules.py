@@ -87,6 +87,6 @@ def _of_names(chain: tuple[Cert, ...]) -> list[Fault]:
                     found.append(Fault(index, "RFC 5280 6.1.3 (b), (c)", "a name is outside what an authority above may certify", "name_constraints"))
             if index and f.NAME_CONSTRAINTS in cert.extensions:
                 constraints.append(constraints_of(cert))
-        except (Malformed, IndexError):
+        except (Malformed, IndexError, ValueError):
             found.append(Fault(index, "RFC 5280 4.2.1.10", "names or name constraints cannot be read", "name_constraints"))
     return found

@@ -8,7 +8,7 @@ from verifier.chains import facts
 from verifier.poe import Proofs
 from verifier.process.basic import Basic, reliable_at, validate_basic
 from verifier.process.context import Case, Purpose
-from verifier.process.longterm import GOES_ON, accept_at, has_archive, signature_stamps, validate_with_time
+from verifier.process.longterm import GOES_ON, accept_at, has_archive, validate_with_time
 from verifier.process.past import Past, validate_past
 from verifier.process.trace import PASSED, Concluded, Status, Trace, run
 from verifier.verdict import Indication, RecordVerdict, SignatureVerdict, StampVerdict, SubIndication
@@ -31,16 +31,16 @@ class Progress:
     """Place in Evidence.stamps -> outcome of clause 5.4."""
     stamps: dict[int, StampVerdict] = field(default_factory=dict)
 
-    def valid_now(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
-        """The stamps that pass clause 5.4 at the current time."""
-        return tuple(s for place, s in enumerate(stamps) if self._stands(place) and self.basics[place].status.passed)
+    def valid_now(self, places: Sequence[int]) -> tuple[Stamp, ...]:
+        """Of these stamps, those that pass clause 5.4 at the current time."""
+        return tuple(self.stamps[p].stamp for p in places if self._stands(p) and self.basics[p].status.passed)
 
-    def passed(self, stamps: Sequence[Stamp]) -> tuple[Stamp, ...]:
-        """The stamps that pass, now or by proofs of newer ones."""
-        return tuple(s for place, s in enumerate(stamps) if self._stands(place))
+    def passed(self, places: Sequence[int]) -> tuple[Stamp, ...]:
+        """Of these stamps, those that pass, now or by proofs of newer ones."""
+        return tuple(self.stamps[p].stamp for p in places if self._stands(p))
 
     def _stands(self, place: int) -> bool:
-        return place in self.stamps and self.stamps[place].indication is Indication.PASSED
+        return self.stamps[place].indication is Indication.PASSED
 
 
 def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
@@ -137,26 +137,25 @@ def _record_holds(record: Record, own: Sequence[int], progress: Progress, trace:
 
 def validate_signature(case: Case, signature: Signature, progress: Progress) -> SignatureVerdict:
     """Clauses 5.3, 5.5 and 5.6.3.4 steps 3 to 9."""
-    stamps = case.evidence.stamps
+    places = case.places_of(signature)
     purpose = Purpose.COUNTERSIGNER if signature.countersigns else Purpose.SIGNER
     trace = Trace()
-    valid = progress.valid_now(stamps)
+    valid = progress.valid_now(places)
     contents = tuple(s.token.gen_time for s in valid if s.kind is StampKind.CONTENT and s.of == signature.id)
     basic = validate_basic(case, signature, purpose, trace, content_times=contents)
     timed = validate_with_time(case, signature, basic, valid, trace)
     status, best = timed.status, timed.best_signature_time
-    if not status.passed and status.sub_indication in SIGNATURE_RESCUED and has_archive(case.evidence, signature):
+    if not status.passed and status.sub_indication in SIGNATURE_RESCUED and has_archive(case, signature):
         proofs = progress.proofs.extended((signature.id,), best)
         status = validate_past(case, Past(signature, signature.id, purpose, basic, status), proofs, trace)
         best = proofs.of(signature.id)
         if status.passed:
-            proved = progress.passed(stamps)
+            proved = progress.passed(places)
             status = run(lambda: accept_at(case, signature, basic, proved, best, trace))
         trace.conclude("5.6.3.4", "signature with archival data", status)
     else:
         best = min(best, progress.proofs.of(signature.id))
-    own = dict.fromkeys(s.token.id for s in stamps if s.of == signature.id or signature.id in s.covers)
-    own |= dict.fromkeys(s.token.id for s in signature_stamps(signature, stamps))
+    own = dict.fromkeys(case.evidence.stamps[place].token.id for place in places)
     return SignatureVerdict(
         signature=signature,
         indication=status.indication,

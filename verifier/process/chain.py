@@ -15,7 +15,7 @@ from verifier.policy import CertificateRules, Freshness, Level, Responder
 from verifier.process.context import Case, Purpose
 from verifier.process.trace import PASSED, Status, Trace
 from verifier.revocation import Answer, Authority, answers, has_information, unusable
-from verifier.verdict import ChainLink, SubIndication
+from verifier.verdict import ChainLink, Step, SubIndication
 
 
 class Kind(Enum):
@@ -92,6 +92,15 @@ class Chain:
 
 def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> Chain:
     """Clause 5.2.6.4. `used_at`: when the certificate is known or said to have been used, for the policies that ask for freshness then."""
+    at = used_at if case.policy.status.freshness is Freshness.AT_USE else case.now
+    about = trace.about
+    chain, steps, warnings = case.once((cert, purpose, at, about), lambda: _validated(case, cert, purpose, at, Trace(about)))
+    trace.steps += steps
+    trace.warnings += warnings
+    return chain
+
+
+def _validated(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> tuple[Chain, list[Step], list[str]]:
     paths = case.finder(purpose).paths(cert) if readable((cert,)) else ()
     tried: list[tuple[Chain, Trace]] = []
     for path in paths:
@@ -103,11 +112,10 @@ def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: date
     if not tried:
         why = "a chain from the certificate to a trust anchor is found"
         trace.note(False, "5.2.6", SubIndication.NO_CERTIFICATE_CHAIN_FOUND, why)
-        return Chain(cert, None, (Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", why),))
+        broken = Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", why)
+        return Chain(cert, None, (broken,)), trace.steps, trace.warnings
     chosen, own = min(tried, key=lambda pair: (pair[0].broken is not None, len(pair[0].problems)))
-    trace.steps += own.steps
-    trace.warnings += own.warnings
-    return chosen
+    return chosen, own.steps, own.warnings
 
 
 class _Walk:
@@ -274,8 +282,12 @@ def usable_answers(case: Case, path: Path, index: int, purpose: Purpose) -> tupl
     Among them revocations told after the certificate's end by someone who does not say that he keeps expired certificates: such an answer is
     heard, but that it is there does not make the status known.
     """
-    found = answers(path, index, case.sources, case.finder(purpose))
-    return tuple(a for a in found if _accepted(case, a, path, index, frozenset({path.certs[index]})))
+
+    def found() -> tuple[Answer, ...]:
+        given = answers(path, index, case.sources, case.finder(purpose))
+        return tuple(a for a in given if _accepted(case, a, path, index, frozenset({path.certs[index]})))
+
+    return case.once(("usable", path, index, purpose), found)
 
 
 def latest_answer(usable: tuple[Answer, ...]) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trust.model import Evidence, Id, Signature, Stamp, StampKind
+from trust.model import Signature, Stamp, StampKind
 from verifier.chains import facts
 from verifier.policy import Level
 from verifier.process.basic import Basic, reliable_at
@@ -110,10 +110,11 @@ def _coherent(case: Case, signature: Signature, valid: Sequence[Stamp], trace: T
     """Step 4 e): a stamp that covers another is not older, content time-stamps are not younger than the signature's (RFC 3161 section 2.4.2)."""
     if not signature_stamps(signature, valid):
         return
-    own = [s for s in case.evidence.stamps if s.of == signature.id or signature.id in s.covers]
+    own = [case.evidence.stamps[place] for place in case.places_of(signature)]
     contents = [s for s in own if s.kind is StampKind.CONTENT]
     pairs = [(c, s) for c in contents for s in signature_stamps(signature, own)]
-    pairs += [(inner, outer) for outer in own for inner in own if inner.token.id in outer.covers and inner is not outer]
+    by_token = {s.token.id: s for s in own}
+    pairs += [(by_token[token], outer) for outer in own for token in outer.covers & set(by_token) if by_token[token] is not outer]
     ok = all(not _surely_after(earlier, later, use_accuracy=case.policy.time.ordered_accuracy) for earlier, later in pairs)
     why = "the times of the stamps are in the order in which they cover one another"
     trace.require(ok, "5.5.4 step 4 e)", SubIndication.TIMESTAMP_ORDER_FAILURE, why, case.policy.time.coherence)
@@ -153,15 +154,13 @@ def _carried(case: Case, signature: Signature, basic: Basic, best: datetime, tra
         trace.require(ok, "5.2.5", SubIndication.SIG_CONSTRAINTS_FAILURE, why, level)
 
 
-def has_archive(evidence: Evidence, signature: Signature) -> bool:
+def has_archive(case: Case, signature: Signature) -> bool:
     """Clause 5.6.3.4 step 3: attributes for long-term availability and integrity, a stamp over other stamps or status beside the signature."""
-    tokens = {s.token.id for s in evidence.stamps if s.kind is not StampKind.CONTENT and signature.id in s.covers}
-    things: set[Id] = tokens | {c.id for c in evidence.crls} | {o.id for o in evidence.ocsps}
-    for stamp in evidence.stamps:
-        if stamp.kind is StampKind.CONTENT or stamp.kind is StampKind.SIGNATURE:
-            continue
-        if stamp.kind in (StampKind.ARCHIVE, StampKind.EVIDENCE_RECORD) and (stamp.of == signature.id or signature.id in stamp.covers):
+    own = [s for place in case.places_of(signature) if (s := case.evidence.stamps[place]).kind is not StampKind.CONTENT]
+    tokens = {s.token.id for s in own if signature.id in s.covers}
+    for stamp in own:
+        if stamp.kind in (StampKind.ARCHIVE, StampKind.EVIDENCE_RECORD):
             return True
-        if signature.id in stamp.covers and (stamp.covers - {stamp.token.id}) & things:
+        if stamp.kind is not StampKind.SIGNATURE and signature.id in stamp.covers and (stamp.covers - {stamp.token.id}) & (tokens | case.material):
             return True
-    return any(signature.id in record.covers for record in evidence.records)
+    return any(signature.id in record.covers for record in case.evidence.records)

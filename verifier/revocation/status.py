@@ -190,7 +190,7 @@ def _from_lists(cert: Cert, issuer: Cert, path: Path, sources: Sources, finder: 
         for crl, known in sources.lists_of(name):
             try:
                 one = _scoped(cert, issuer, path, (crl, known), finder)
-            except (Malformed, IndexError):
+            except (Malformed, IndexError, ValueError):
                 continue
             if one:
                 scoped.append(one)
@@ -280,7 +280,7 @@ def _points(cert: Facts) -> tuple[DistributionPoint, ...]:
         return ()
     try:
         return _read_points(extension[1], cert.issuer)
-    except (Malformed, IndexError):
+    except (Malformed, IndexError, ValueError):
         return ()
 
 
