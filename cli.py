@@ -37,7 +37,7 @@ COMMANDS = {
     "verify": ("verifier.commands:verify", "Verify files: one verdict, then why, then what to do."),
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
-    "ca": ("trust.commands:ca", "Certificates: list, show, enrol, revoke, write CRLs."),
+    "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
     "doctor": ("trust.commands:doctor", "Say what is wrong with an instance, and what to do."),
     "demo": ("cli:demo", "Seal and verify a demonstration, then serve it."),
@@ -137,6 +137,10 @@ class House:
         """The JSON report on a stranger's document, read in the confined process."""
         return self.sandbox.run("verifier.service:answer", self._informed(question), returns=dict)
 
+    def etsi(self, question: "Question") -> bytes:
+        """The same as an ETSI validation report."""
+        return self.sandbox.run("verifier.shapes:etsi_report", self._informed(question), returns=bytes)
+
     def _informed(self, question: "Question") -> "Question":
         """With this authority's own status lists: a seal below B-LT carries none, and nothing is fetched."""
         lists = tuple(self.instance.authority.crl(issuer).crl for issuer in ("root", "ca"))
@@ -178,7 +182,7 @@ class House:
             "Kakuin",
             (
                 seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
-                verifications(self.verifier, self.answer, limit_bytes=limit),
+                verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
             ),
             description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pikepdf
 from pikepdf import Array, Dictionary, Name
 
-from trust.paper import fonts, shown
+from trust.paper import MIN_VERSION, fonts, shown
 
 WIDTH, HEIGHT, MARGIN, LEADING = 595, 842, 64, 1.55
 """A4 in points; leading as a multiple of the size."""
@@ -93,7 +93,7 @@ def pdf() -> bytes:
     paper.docinfo["/Title"] = "電子角印の取扱いについて（通知）"
     paper.docinfo["/Author"] = "Kakuin"
     made = io.BytesIO()
-    paper.save(made, deterministic_id=True, compress_streams=True)
+    paper.save(made, deterministic_id=True, compress_streams=True, min_version=MIN_VERSION)
     return made.getvalue()
 
 

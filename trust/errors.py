@@ -42,6 +42,14 @@ class UnsupportedMedia(Unacceptable):
     status = 415
 
 
+class NotAcceptable(Unacceptable):
+    """No form of the answer is one that the client accepts."""
+
+    slug = "not-acceptable"
+    title = "No acceptable form of the answer"
+    status = 406
+
+
 class Unauthorised(KakuinError):
     """No credential, or one that is unknown, expired or revoked."""
 

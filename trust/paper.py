@@ -15,6 +15,10 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name
 
 
+MIN_VERSION = "1.5"
+"""Of a PDF with these fonts: the CMaps for UTF-16 are that old (ISO 32000-1 table 118)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Script:
     """A predefined font, and by which of Python's codecs its characters are known."""

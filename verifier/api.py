@@ -12,13 +12,14 @@ from starlette.concurrency import run_in_threadpool
 from trust.edge.upload import Received, Upload, receive
 from trust.errors import KakuinError, Malformed, Unacceptable
 from trust.model import Document
-from verifier import service, sources
+from verifier import service, shapes, sources
 from verifier.policy import SHIPPED, Policy, load
 from verifier.report.json import dumps
 from verifier.report.locale import from_header
 from verifier.report.parties import Json
-from verifier.report.text import Style, render
+from verifier.report.text import render
 from verifier.service import Question, Verifier
+from verifier.shapes import Shape
 
 _T = TypeVar("_T")
 
@@ -43,8 +44,14 @@ OPTIONS = {
 """Parts of the form, or parameters of the address, that are text."""
 
 
-def router(verifier: Verifier, answer: Callable[[Question], Json] = service.answer, *, limit_bytes: int = LIMIT_BYTES) -> APIRouter:
-    """The verifier's routes. `answer` reads the stranger's file: in this process, or in one that has nothing to lose."""
+def router(
+    verifier: Verifier,
+    answer: Callable[[Question], Json] = service.answer,
+    *,
+    etsi: Callable[[Question], bytes] = shapes.etsi_report,
+    limit_bytes: int = LIMIT_BYTES,
+) -> APIRouter:
+    """The verifier's routes. `answer` and `etsi` read the stranger's file: in this process, or in one that has nothing to lose."""
     routes = APIRouter(tags=["verifier"])
 
     @routes.post(
@@ -61,10 +68,13 @@ def router(verifier: Verifier, answer: Callable[[Question], Json] = service.answ
         at: Annotated[str | None, Query(description=OPTIONS["at"], examples=["2026-06-01T09:00:00+09:00"])] = None,
         policy: Annotated[str | None, Query(description=OPTIONS["policy"], examples=["eu"])] = None,
     ) -> Response:
+        shape = shapes.of_header(request.headers.get("accept", "*/*"))
         with await receive(request.headers, request.stream(), limit_bytes) as upload:
             asked = await run_in_threadpool(_question, upload, verifier, _options(upload.fields, at, policy))
+            if shape.made is None:
+                return Response(await run_in_threadpool(etsi, asked), media_type=shape.media_type, headers=_VARIES)
             made = await run_in_threadpool(answer, asked)
-        return _rendered(made, request.headers)
+        return await run_in_threadpool(_rendered, shape, shape.made, made, request.headers)
 
     @routes.get("/v1/verifications/schema", summary="JSON Schema of the report", operation_id="verification-schema", response_class=Response)
     async def schema() -> Response:
@@ -81,7 +91,9 @@ The answer is one verdict for the whole file (`conclusion`: `passed`, `failed`, 
 time-stamp and evidence record, with the trace of requirements (ETSI EN 319 102-1). **Every verdict is a `200`**; a problem (RFC 9457) means that the
 file could not be judged.
 
-With `Accept: text/plain` the answer is the report for people, in the language of `Accept-Language` (English or Japanese).
+`Accept` chooses the report's shape: `application/json` (the stable form, and what comes where nothing is asked for); for people `text/plain`,
+`text/html` or `application/pdf`, in the language of `Accept-Language` (English or Japanese); `application/xml`, the ETSI validation report
+(TS 119 102-2). Where none of them is accepted the answer is a `406`.
 
 ```sh
 curl --data-binary @sealed.pdf -H 'Content-Type: application/pdf' https://…/v1/verifications
@@ -154,27 +166,20 @@ def _policy(name: str | None) -> Policy | None:
     return load(name)
 
 
-def _rendered(made: Json, headers: Mapping[str, str]) -> Response:
-    shared = {"Vary": "Accept, Accept-Language"}
-    if _wants_text(headers.get("accept", "*/*")):
-        language = from_header(headers.get("accept-language", ""))
-        return Response(render(made, Style(language)), media_type="text/plain; charset=utf-8", headers={**shared, "Content-Language": language})
-    return Response(dumps(made), media_type="application/json", headers=shared)
+_VARIES = {"Vary": "Accept, Accept-Language"}
 
 
-def _wants_text(accept: str) -> bool:
-    """RFC 9110 section 12.5.1, as far as two types need it: text only where it weighs more than JSON."""
-    weights: dict[str, float] = {}
-    for part in accept.lower().split(",")[:50]:
-        kind, _, parameters = part.partition(";")
-        name, _, weight = parameters.replace(" ", "").partition("q=")
-        try:
-            weights.setdefault(kind.strip(), float(weight) if weight and not name.strip(";") else 1.0)
-        except ValueError:
-            continue
-    anything = weights.get("*/*", 0.0)
-    text = weights.get("text/plain", weights.get("text/*", anything))
-    return text > weights.get("application/json", weights.get("application/*", anything))
+def _rendered(shape: Shape, render: Callable[[Json, str], bytes], made: Json, headers: Mapping[str, str]) -> Response:
+    if not shape.for_people:
+        return Response(dumps(made), media_type=shape.media_type, headers=_VARIES)
+    language = from_header(headers.get("accept-language", ""))
+    said = {**_VARIES, "Content-Language": language}
+    if shape.media_type == "text/html":
+        from verifier.report.html import POLICY
+
+        said["Content-Security-Policy"] = f"{POLICY}; frame-ancestors 'none'; sandbox"
+    charset = "; charset=utf-8" if shape.media_type.startswith("text/") else ""
+    return Response(render(made, language), media_type=shape.media_type + charset, headers=said)
 
 
 def _text(name: str) -> str:
@@ -186,6 +191,9 @@ def _responses() -> dict[int | str, dict[str, Any]]:
     content = {
         "application/json": {"schema": report, "example": json.loads(_text("example.json"))},
         "text/plain": {"schema": {"type": "string"}, "example": render(json.loads(_text("example.json")))},
+        "text/html": {"schema": {"type": "string"}},
+        "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+        "application/xml": {"schema": {"type": "string"}},
     }
     return {200: {"description": "The verdict, whatever it is. (The example leaves out what is null.)", "content": content}}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from verifier.bundle import Bundle
     from verifier.hand import Hands, Wishes
     from verifier.service import Question, Verifier
+    from verifier.shapes import Shape
     from verifier.terminal import Output, Progress
 
 STDIN = "-"
@@ -52,6 +53,7 @@ _output = click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write
 @click.option("--csv", type=_FILE, metavar="FILE", help="Many files: also write a table for spreadsheets.")
 @click.option("--resume", type=_FILE, metavar="STATE", help="Many files: keep answers in STATE, and go on from it after an early end.")
 @click.option("--instance", type=_FILE, envvar="KAKUIN_INSTANCE", metavar="DIR", help="Trust this instance's anchors when no --trust is given.")
+@click.option("--report", "reports", multiple=True, metavar="FILE", help="Also write the report: .html .pdf .xml (ETSI) .json .txt. Repeatable.")
 @_json
 @_output
 def verify(
@@ -73,6 +75,7 @@ def verify(
     csv: Path | None,
     resume: Path | None,
     instance: Path | None,
+    reports: tuple[str, ...],
     output: Path | None,
     as_json: bool,
 ) -> int:
@@ -90,6 +93,9 @@ def verify(
         raise click.UsageError("with --batch each job names its own detached files, status, certificates and time, and JSON lines are the answer")
     if bundle is not None and (trust or crls or ocsps or certificates or at or policy or online or save_bundle):
         raise click.UsageError("--bundle says whom to trust, with what status, when and by which policy: leave all of that out")
+    single = len(files) == 1 and not Path(files[0]).is_dir() and not (csv or resume)
+    if reports and not single:
+        raise click.UsageError("--report goes with one file; for several, --json writes a report a line")
     if allow_private_networks and not online:
         raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
     from trust.edge.clock import now
@@ -99,6 +105,7 @@ def verify(
     from verifier.terminal import Output, Progress
 
     _quiet()
+    shapes = _shapes(reports)
     verifier = Verifier(now, sources.policy(policy or DEFAULT_POLICY), _anchors(trust, instance) if bundle is None else ())
     hands = Hands(jobs, time_limit)
     wishes = Wishes(as_json, csv, resume, save_bundle, Network(allow_private_networks) if online else None)
@@ -114,9 +121,9 @@ def verify(
             """About no document yet; at the time that was named, or `otherwise`, or now."""
             return replayed or verifier.question(NOTHING, at=moment or otherwise, certificates=more, crls=lists, ocsps=responses)
 
-        if len(files) == 1 and not Path(files[0]).is_dir() and not (csv or resume):
+        if single:
             progress.tell(f"verifying {files[0]}")
-            return _one(replace(ask(), document=_document(files[0]), detached=sources.opened(contents)), wishes, out, progress)
+            return _one(replace(ask(), document=_document(files[0]), detached=sources.opened(contents)), wishes, shapes, out, progress)
         from verifier import many
 
         return many.run(files, ask, contents, hands, wishes, out, progress)
@@ -194,7 +201,18 @@ def _bundle(path: Path) -> "Bundle":
     return found
 
 
-def _one(question: "Question", wishes: "Wishes", out: "Output", progress: "Progress") -> int:
+def _shapes(reports: tuple[str, ...]) -> "list[tuple[Path, Shape]]":
+    """Where the report goes besides, by the endings of the names; a wrong one is a mistake of usage, and told before any work."""
+    from trust.errors import Unacceptable
+    from verifier import shapes
+
+    try:
+        return [(Path(name), shapes.of_name(name)) for name in reports]
+    except Unacceptable as error:
+        raise click.BadParameter(str(error), param_hint="--report") from error
+
+
+def _one(question: "Question", wishes: "Wishes", shapes: "list[tuple[Path, Shape]]", out: "Output", progress: "Progress") -> int:
     from verifier.report.text import render
     from verifier.service import answer
     from verifier.verdict import EXIT_CODE, Conclusion
@@ -211,6 +229,12 @@ def _one(question: "Question", wishes: "Wishes", out: "Output", progress: "Progr
         from verifier.hand import save
 
         save(Bundle.of(question), wishes.save_bundle)
+    for path, shape in shapes:
+        from trust.edge.options import written
+        from verifier.shapes import shaped
+
+        progress.tell(f"writing {path}")
+        written([shaped(shape, question, made, out.style().language)], path, replace=True)
     if wishes.as_json:
         out.write_json(made, indent=2)
     else:

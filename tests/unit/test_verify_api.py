@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -16,8 +17,10 @@ from tests.verdicts import NOW, everything, office
 from trust.edge.web import application
 from trust.errors import Malformed, TooLarge, Unavailable
 from verifier.api import FILES, OPTIONS, router
+from verifier.report.etsi import etsi
 from verifier.report.json import report
 from verifier.service import Question, Verifier
+from verifier.shapes import SHAPES
 from verifier.verdict import Conclusion
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +40,11 @@ class Asked:
         self.error: Exception | None = None
         self.questions: list[Question] = []
         self.bodies: list[bytes] = []
+        self.etsi: list[Question] = []
+
+    def in_xml(self, question: Question) -> bytes:
+        self.etsi.append(question)
+        return etsi(everything()[self.name], document=question.document)
 
     def __call__(self, question: Question) -> dict[str, Any]:
         self.questions.append(question)
@@ -81,7 +89,7 @@ async def _pieces(content: Iterable[bytes]) -> AsyncIterator[bytes]:
 @pytest.fixture
 def client(asked: Asked) -> Client:
     verifier = Verifier(lambda: NOW, anchors=(office().root.certificate,))
-    return Client(application("test", [router(verifier, asked, limit_bytes=LIMIT)], limits={PATH: 2 * LIMIT}))
+    return Client(application("test", [router(verifier, asked, etsi=asked.in_xml, limit_bytes=LIMIT)], limits={PATH: 2 * LIMIT}))
 
 
 def problem(response: Any, status: int, slug: str) -> str:
@@ -152,7 +160,10 @@ def test_time_and_policy_can_stand_in_the_address(client: Client, asked: Asked) 
         ("text/plain", "fr", "text/plain; charset=utf-8", "VALID"),
         ("text/*;q=0.9, application/json;q=0.5", "ja", "text/plain; charset=utf-8", "有効"),
         ("*/*", "ja", "application/json", "{"),
-        ("text/html, */*;q=0.8", "ja", "application/json", "{"),
+        ("text/html, */*;q=0.8", "ja", "text/html; charset=utf-8", '<!DOCTYPE html>\n<html lang="ja">'),
+        ("text/html", "", "text/html; charset=utf-8", '<!DOCTYPE html>\n<html lang="en">'),
+        ("application/pdf", "", "application/pdf", "%PDF-"),
+        ("application/xml", "ja", "application/xml", "<?xml version='1.0' encoding='UTF-8'?>\n<ValidationReport "),
         ("application/json, text/plain;q=0.5", "", "application/json", "{"),
         ("text/plain;q=zero, \x7f;;;", "", "application/json", "{"),
     ],
@@ -162,13 +173,32 @@ def test_people_get_text_in_their_language(client: Client, accept: str, language
     assert response.status_code == 200
     assert response.headers["content-type"] == content_type
     assert response.text.startswith(beginning)
-    assert "\x1b" not in response.text
+    assert "\x1b" not in response.text or content_type == "application/pdf"
     assert "accept" in response.headers["vary"].lower()
+
+
+def test_the_page_comes_with_a_policy_that_allows_its_own_style_alone(client: Client) -> None:
+    response = client.post(PATH, content=b"x", headers={"Accept": "text/html"})
+    [policy] = response.headers.get_list("content-security-policy")
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "'unsafe" not in policy and policy.endswith("; frame-ancestors 'none'; sandbox")
+    digest = base64.b64encode(hashlib.sha256(response.text.split("<style>")[1].split("</style>")[0].encode()).digest()).decode()
+    assert digest in policy
+    assert "style-src" not in client.post(PATH, content=b"x").headers["content-security-policy"]
+
+
+def test_the_etsi_report_is_made_where_strangers_files_are_read(client: Client, asked: Asked) -> None:
+    made = client.post(PATH, params={"at": "2025-06-01"}, content=b"x", headers={"Accept": "application/xml"})
+    assert "mainindication:total-passed" in made.text
+    [question] = asked.etsi
+    assert question.at.isoformat() == "2025-06-01T00:00:00+00:00"
+    assert asked.questions == []
 
 
 @pytest.mark.parametrize(
     ("send", "status", "slug", "why"),
     [
+        (lambda c: c.post(PATH, content=b"x", headers={"Accept": "image/png"}), 406, "not-acceptable", "application/pdf"),
         (lambda c: c.post(PATH, content=b""), 400, "malformed", "document is empty"),
         (lambda c: c.post(PATH, files={"document": ("a", b"")}), 400, "malformed", "document is empty"),
         (lambda c: c.post(PATH, content=bytes(LIMIT + 1)), 413, "too-large", str(LIMIT)),
@@ -230,6 +260,7 @@ def test_the_description_is_whole(client: Client) -> None:
     assert list(faults(example, schema)) == []
     assert answer["application/json"]["example"] == without_nulls(example)
     assert answer["text/plain"]["example"].startswith("VALID")
+    assert set(answer) == {shape.media_type for shape in SHAPES}
     properties = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(properties) == set(FILES) | set(OPTIONS)
     assert {p["name"] for p in operation["parameters"]} == set(OPTIONS)

@@ -345,3 +345,51 @@ def test_progress_speaks_after_a_second_to_people_only() -> None:
             progress.tell("verifying")
             time.sleep(pause)
         assert quiet.getvalue() == ""
+
+
+def test_the_report_is_written_in_every_shape_beside_the_terminal(capsys: pytest.CaptureFixture[str], judged: list[Question], folder: Path) -> None:
+    reports = [folder / f"out{ending}" for ending in (".html", ".pdf", ".xml", ".json", ".txt")]
+    code, out, err = run(capsys, "verify", "failed.pdf", *(x for r in reports for x in ("--report", r)))
+    assert (code, err) == (1, "")
+    assert out.startswith("NOT VALID")
+    beginnings = (b"<!DOCTYPE html>", b"%PDF-", b"<?xml", b"{", b"NOT VALID")
+    assert all(r.read_bytes().startswith(b) for r, b in zip(reports, beginnings, strict=True))
+    assert list(faults(json.loads(reports[3].read_text()), SCHEMA)) == []
+    assert 'xmlns="http://uri.etsi.org/19102/v1.4.1#"' in reports[2].read_text()
+
+
+def test_reports_for_people_are_in_their_language(
+    capsys: pytest.CaptureFixture[str], judged: list[Question], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    code, _, _ = run(capsys, "verify", "passed.pdf", "--report", "r.HTML", "--report", "r.txt", "--json", "-o", "r.json")
+    assert code == 0
+    assert '<html lang="ja">' in (folder / "r.HTML").read_text("utf-8")
+    assert (folder / "r.txt").read_text("utf-8").startswith("有効")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("passed.pdf", "--report", "out.doc"), "expected one of .json, .txt, .html, .pdf, .xml"),
+        (("passed.pdf", "--report", "out"), "'out' has an ending that is not known"),
+        (("passed.pdf", "--report", "-"), "has an ending that is not known"),
+        (("passed.pdf", "failed.pdf", "--report", "out.html"), "--report goes with one file"),
+        ((".", "--report", "out.html"), "--report goes with one file"),
+        (("--batch", "jobs", "--report", "out.html"), "--report goes with one file"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_told_before_any_work(
+    capsys: pytest.CaptureFixture[str], judged: list[Question], folder: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    code, out, err = run(capsys, "verify", *arguments)
+    assert (code, out, judged) == (2, "", [])
+    assert why.replace("'", "") in " ".join(err.split())
+    assert not list(folder.glob("out*"))
+
+
+def test_a_report_that_is_a_folder_is_one_line(capsys: pytest.CaptureFixture[str], judged: list[Question], folder: Path) -> None:
+    (folder / "out.html").mkdir()
+    code, _, err = run(capsys, "verify", "passed.pdf", "--report", "out.html")
+    assert code == 73
+    assert err.count("\n") == 1 and "is a folder" in err

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pikepdf
 from pikepdf import Array, Dictionary, Name
 
-from trust.paper import drawable, fonts, shown, width
+from trust.paper import MIN_VERSION, drawable, fonts, shown, width
 from verifier.report.parties import Json
 from verifier.report.plain import folded
 from verifier.report.texts import CONCLUSIONS, LABELS, PHRASES, say
@@ -239,5 +239,5 @@ def _document(pages: Sequence[Sequence[bytes]], said: Told) -> bytes:
     paper.docinfo["/Title"] = f"{word} · {said.name or say(PHRASES['nameless'], said.language)}"
     paper.docinfo["/Creator"] = "Kakuin"
     made = io.BytesIO()
-    paper.save(made, deterministic_id=True, compress_streams=True)
+    paper.save(made, deterministic_id=True, compress_streams=True, min_version=MIN_VERSION)
     return made.getvalue()

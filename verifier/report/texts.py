@@ -113,6 +113,8 @@ LABELS = {
     "size": Words("Size", "大きさ"),
     "format": Words("Format", "形式"),
     "engine": Words("Verified with", "検証ソフトウェア"),
+    "bundle": Words("Bundle", "検証資料（バンドル）"),
+    "unobtained": Words("Missing", "取得できず"),
 }
 
 PHRASES = {
@@ -156,6 +158,7 @@ PHRASES = {
     ),
     "more": Words("and {count} more; the JSON report lists all", "ほか {count} 件（JSON形式の報告書にすべて記載）"),
     "bytes": Words("{count} bytes", "{count} バイト"),
+    "unobtained": Words("{what} from {url}: {why}", "{what}（{url}）を取得できませんでした：{why}"),
     "nameless": Words("a file without a name", "名前のないファイル"),
     "not-proof": Words(
         "This page is a copy of the result for reading. It proves nothing by itself: verify the file again to be sure.",

@@ -183,6 +183,10 @@ def _facts(report: Json, voice: Voice) -> Iterator[tuple[str, str]]:
         yield "SHA-256", printable(file["sha256"])
     yield voice.say(LABELS["format"]), printable(report["format"])
     yield voice.say(LABELS["engine"]), printable(report["engine"])
+    if report.get("bundle"):
+        yield voice.say(LABELS["bundle"]), printable(report["bundle"])
+    for missing in report.get("unobtained") or ():
+        yield voice.say(LABELS["unobtained"]), voice.say(PHRASES["unobtained"], what=missing["what"], url=missing["url"], why=missing["why"])
 
 
 def _whole(report: Json, voice: Voice) -> Iterator[tuple[str, list[str]]]:
