@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from eseal import openapi
 from eseal.draft import Draft, assembled
 from eseal.service import Sealed, Sealer, sealed_name
-from eseal.spec import MEDIA_TYPE, Claims, Spec, choose, commitment, is_pdf
+from eseal.spec import Claims, Spec, choose, commitment, is_pdf, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
 from trust.edge.upload import Upload, receive
@@ -203,7 +203,7 @@ def _once(job: _Job, document: Document, spec: Spec) -> Sealed:
 def _again(  # the remembered fields, in order
     document: Document, spec: Spec, organisation: str, draft: Draft, time: datetime, index: int, sha256: bytes, signed: tuple[bytes, ...]
 ) -> Sealed:
-    made = assembled(document, draft.pieces, sealed_name(document.name, spec), MEDIA_TYPE[spec.format, spec.packaging][0])
+    made = assembled(document, draft.pieces, sealed_name(document.name, spec), media_type(spec)[0])
     return Sealed(made, spec, organisation, time, index, sha256, draft, signed)
 
 

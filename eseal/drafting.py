@@ -21,6 +21,31 @@ PARSING = frozenset({Format.PADES})
 
 
 @dataclass(frozen=True, slots=True)
+class Signable:
+    """What a key signs for a format, so far as it can be told without parsing it."""
+
+    what: str
+    """For people."""
+    begins: bytes
+    longest: int
+    """Bytes."""
+
+
+_ATTRIBUTES = Signable("signed attributes", b"\x31", 1 << 16)
+"""A SET OF."""
+
+SIGNABLE: Mapping[Format, Signable] = MappingProxyType(
+    {
+        **dict.fromkeys(Format, _ATTRIBUTES),
+        # RFC 7515 section 5.1: the base64url of `{"`, and the payload.
+        Format.JADES: Signable("JWS signing inputs", b"eyJ", 1 << 27),
+        # RFC 9052 section 4.4: an array of four and its first element, and the payload.
+        Format.COSE: Signable("COSE signature structures", b"\x84\x6aSignature1", 1 << 26),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """What of a key may be known outside its process."""
 

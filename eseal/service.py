@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from eseal import drafting
-from eseal.draft import Draft, Span, assembled
-from eseal.drafting import Holder
-from eseal.spec import MEDIA_TYPE, Level, Packaging, Spec
+from eseal.draft import Base64, Draft, Span, assembled
+from eseal.drafting import Holder, Signable
+from eseal.spec import Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
@@ -27,8 +28,6 @@ _LOG = logging.getLogger("kakuin.eseal")
 
 MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 5, 8
 """Calls that one seal may make: a signature once more for want of room, stamps likewise with the archive's, status of each chain."""
-LARGEST_SIGNED = 1 << 16
-"""Bytes of signed attributes."""
 LONGEST_WARNING = 200
 """Characters."""
 
@@ -104,14 +103,14 @@ class Sealer:
             raise Malformed("the document is empty")
         key, now, signed = self.keys(organisation), self.clock(), list[bytes]()
         draft = self._draft(document, spec, key, now, signed)
-        sealed = assembled(document, draft.pieces, sealed_name(document.name, spec), MEDIA_TYPE[spec.format, spec.packaging][0])
+        sealed = assembled(document, draft.pieces, sealed_name(document.name, spec), media_type(spec)[0])
         self._checked(sealed, document, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
         return replace(made, index=self._recorded(made, document, key))
 
     def _draft(self, document: Document, spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
         calls = {
-            "sign": _at_most(MOST_SIGNATURES, "signatures", _signing(key, signed)),
+            "sign": _at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
             "stamp": _at_most(MOST_STAMPS, "time-stamps", _stamping(self.stamp, spec.level)),
             "status": _at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
         }
@@ -126,7 +125,7 @@ class Sealer:
                 finding = self.check(_solid(sealed, spool), (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
-        if finding.passed and finding.level.endswith(f"-BASELINE-{spec.level.removeprefix('B-')}"):
+        if finding.passed and finding.level.endswith((f"-BASELINE-{spec.level.removeprefix('B-')}", f"COSE-{spec.level.removeprefix('B-')}")):
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
         raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
@@ -160,7 +159,7 @@ def here(target: str, *args: Any, calls: Mapping[str, Callable[..., Any]] | None
 
 def sealed_name(name: str | None, spec: Spec) -> str:
     """`contract.pdf` -> `contract.sealed.pdf`; `data.csv` -> `data.csv.p7s`."""
-    ending = MEDIA_TYPE[spec.format, spec.packaging][1]
+    ending = media_type(spec)[1]
     given = name or "document"
     return f"{PurePath(given).stem}.sealed{ending}" if spec.packaging is Packaging.ENVELOPED else given + ending
 
@@ -187,7 +186,7 @@ def _sound(draft: Draft, document: Document, spec: Spec) -> None:
     """The confined process may be in a stranger's hands: what it hands back holds the document whole and in order, or not at all."""
     at = 0
     for piece in draft.pieces:
-        if isinstance(piece, Span):
+        if isinstance(piece, Span | Base64):
             if piece.start != at or piece.stop < at:
                 raise Malformed("the seal that was made leaves out or repeats a part of the document")
             at = piece.stop
@@ -216,11 +215,11 @@ def _at_most(count: int, what: str, call: Callable[..., T]) -> Callable[..., T]:
     return counted
 
 
-def _signing(key: Key, signed: list[bytes]) -> Callable[[bytes], bytes]:
+def _signing(key: Key, signed: list[bytes], signable: Signable) -> Callable[[bytes], bytes]:
     def sign(data: object) -> bytes:
-        # Signed attributes are a SET OF (0x31): whoever holds the confined process cannot have a certificate, a token or a plain file signed.
-        if not isinstance(data, bytes) or not 0 < len(data) <= LARGEST_SIGNED or data[0] != 0x31:
-            raise Unacceptable("only signed attributes are signed")
+        # Whoever holds the confined process cannot have a certificate, a token or a plain file signed.
+        if not isinstance(data, bytes) or not data.startswith(signable.begins) or len(data) > signable.longest:
+            raise Unacceptable(f"only {signable.what} are signed")
         signed.append(Digest.of("sha256", data).value)
         return key.sign(data)
 

@@ -52,6 +52,26 @@ class Packaging(StrEnum):
     """The signature is inside the document."""
 
 
+class Serialization(StrEnum):
+    """How a JWS is written (RFC 7515 section 7)."""
+
+    FLATTENED = "flattened"
+    """A JSON object with its one signature."""
+    GENERAL = "general"
+    """A JSON object with a list of signatures."""
+    COMPACT = "compact"
+    """Three base64url texts with dots between them: fits into a header or a URL, and has no place for a time-stamp."""
+
+
+class Mechanism(StrEnum):
+    """How a JAdES signature refers to a document outside it (ETSI TS 119 182-1 clause 5.2.8)."""
+
+    URI_HASH = "uri-hash"
+    """By its name and digest: `sigD`, ObjectIdByURIHash."""
+    PAYLOAD = "payload"
+    """It is the payload, which is left out (RFC 7515 appendix F, unencoded by RFC 7797)."""
+
+
 class Commitment(StrEnum):
     """What the organisation says by sealing (意思): the commitment types of EN 319 122-1 clause 5.2.3."""
 
@@ -131,6 +151,10 @@ class Spec:
     claims: Claims = Claims()
     password: str | None = field(default=None, repr=False)
     """Of an encrypted PDF."""
+    serialization: Serialization = Serialization.FLATTENED
+    """Of a JWS."""
+    mechanism: Mechanism = Mechanism.URI_HASH
+    """Of a detached JWS."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -151,6 +175,16 @@ class Spec:
             raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")
         if self.password is not None and self.format is not Format.PADES:
             raise Unacceptable("a password belongs to an encrypted PDF")
+        self._check_jws()
+
+    def _check_jws(self) -> None:
+        if self.serialization is not Serialization.FLATTENED and self.format is not Format.JADES:
+            raise Unacceptable("a serialization belongs to jades")
+        if self.serialization is Serialization.COMPACT and self.level is not Level.B_B:
+            # RFC 7515 section 7.1: no unprotected header, in which ETSI TS 119 182-1 clause 5.3 has time-stamps.
+            raise Unacceptable(f"compact jades is at B-B only: it has no place for a time-stamp, got {self.level}")
+        if self.mechanism is not Mechanism.URI_HASH and (self.format, self.packaging) != (Format.JADES, Packaging.DETACHED):
+            raise Unacceptable("a mechanism belongs to detached jades")
 
 
 def formats() -> tuple[Format, ...]:
@@ -161,6 +195,13 @@ def formats() -> tuple[Format, ...]:
 def packagings(format: Format) -> tuple[Packaging, ...]:  # noqa: A002  # the name that every door uses
     """Those that a format has; the first is its default."""
     return tuple(packaging for name, packaging in OFFERED if name is format)
+
+
+def media_type(spec: Spec) -> tuple[str, str]:
+    """Media type of the result, and what its file name ends in."""
+    if spec.serialization is Serialization.COMPACT:
+        return "application/jose", ".jws"  # RFC 7515 section 9.2.1
+    return MEDIA_TYPE[spec.format, spec.packaging]
 
 
 def _names(values: "tuple[str, ...] | list[str]", last: str = "and") -> str:
@@ -187,6 +228,8 @@ def choose(
     digest: str | None = None,
     claims: Claims = Claims(),
     password: str | None = None,
+    serialization: str | None = None,
+    mechanism: str | None = None,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
@@ -194,12 +237,15 @@ def choose(
     there = packagings(chosen)
     packed = _member(Packaging, packaging, "packaging") if packaging is not None else (there[0] if there else Packaging.DETACHED)
     levels = OFFERED.get((chosen, packed), _ALL)
-    wanted = levels[-1] if level is None else _member(Level, level, "level")
+    written = Serialization.FLATTENED if serialization is None else _member(Serialization, serialization, "serialization")
+    referred = Mechanism.URI_HASH if mechanism is None else _member(Mechanism, mechanism, "mechanism")
+    highest = Level.B_B if written is Serialization.COMPACT else levels[-1]
+    wanted = highest if level is None else _member(Level, level, "level")
     if digest is not None:
         digest = digest.lower().replace("-", "")
         if digest not in DIGEST_CHOICES:
             raise Unacceptable(f"digest is {_names(DIGEST_CHOICES, 'or')}")
-    return Spec(chosen, wanted, packed, digest, claims, password)
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred)
 
 
 def commitment(name: str | None) -> Commitment | None:
