@@ -1,12 +1,13 @@
 """Documents in pieces: what is read is what was laid down, wherever one seeks."""
 
+import base64
 import io
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseal.draft import Appended, Span, assembled, size_of
+from eseal.draft import Appended, Base64, Span, assembled, size_of
 from trust.errors import Malformed
 from trust.model import Document
 
@@ -64,3 +65,24 @@ def test_what_is_appended_stands_behind_the_document_and_never_in_it() -> None:
         stream.flush()
     assert paper.truncate(202) == 202
     assert paper.tail == b"tA"
+
+
+@pytest.mark.parametrize("start_stop", [(0, 200), (0, 199), (1, 198), (7, 8), (5, 5)])
+@pytest.mark.parametrize("url", [False, True])
+def test_a_document_stands_in_text_as_base64_wherever_it_is_read(start_stop: tuple[int, int], url: bool) -> None:
+    start, stop = start_stop
+    text = base64.urlsafe_b64encode(BASE[start:stop]).rstrip(b"=") if url else base64.b64encode(BASE[start:stop])
+    pieces = (b"<", Base64(start, stop, url), b">")
+    made = assembled(Document.of(BASE), pieces, None, None)
+    assert made.size == len(text) + 2
+    assert made.read(1 << 20) == b"<" + text + b">"
+    for at in range(0, len(text), 3):
+        with made.open() as stream:
+            stream.seek(1 + at)
+            assert stream.read(5) == (text + b">")[at : at + 5]
+
+
+def test_a_document_that_shrinks_is_noticed_in_base64() -> None:
+    document = Document("x", 200, lambda: io.BytesIO(BASE[:100]))
+    with pytest.raises(Malformed, match="shorter"):
+        assembled(document, (b"a", Base64(0, 200)), None, None).read(1 << 20)
