@@ -171,10 +171,45 @@ def show(open_house: Open, serial: str, instance: Path) -> None:
 @options.passphrase_file
 @click.pass_obj
 def enrol(open_house: Open, organisation: str, number: str, instance: Path, passphrase_file: Path | None) -> None:
-    """Give another organisation a seal: a key and its certificate."""
+    """Give an organisation a seal: a key and its certificate.
+
+    For a new organisation, and for one whose seal was revoked or has ended; the old key and certificate are kept.
+    """
     with open_house(instance, passphrase_file) as house:
         made = house.instance.add_organisation(organisation, number)
         click.echo(f"{made.name}, {made.number}: certificate {made.certificate.serial:x}, until {made.certificate.not_after:%Y-%m-%d}")
+
+
+@ca.command()
+@click.argument("name")
+@options.instance
+@options.passphrase_file
+@options.as_json
+@click.pass_obj
+def renew(open_house: Open, name: str, instance: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Give tsu, ocsp or seal-NUMBER a new key and certificate, before or after the old ones end.
+
+    The old ones are kept, in the folders called retired; the journal says what follows what. A time-stamping unit gets a new
+    number in its name. A service that runs goes on with the old key until it is started again.
+    """
+    import json
+
+    with open_house(instance, passphrase_file) as house:
+        done = house.instance.renew(name)
+        new, old = done.certificate, done.retired
+        if as_json:
+            row = {
+                "name": name,
+                "subject": new.name,
+                "serial": f"{new.serial:x}",
+                "not_after": new.not_after.isoformat(),
+                "retired": f"{old.serial:x}",
+            }
+            click.echo(json.dumps(row, ensure_ascii=False))
+            return
+        click.echo(f"{name}: {new.name}, certificate {new.serial:x}, until {new.not_after:%Y-%m-%d}")
+        click.echo(f"  kept         keys/retired/{name}-{old.serial:x}.pem and certificates/retired/{name}-{old.serial:x}.pem")
+        click.echo("  next         start `kakuin serve` again if it runs: until then it goes on with the old key")
 
 
 @ca.command()

@@ -17,6 +17,7 @@ from trust.edge.clock import now as machine_clock
 from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
 from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, PASSPHRASE_FILE, Instance
 from trust.edge.landlock import version
+from trust.edge.renewal import renewable, waiting
 from trust.edge.settings import DEVELOPMENT_CLOCK, Settings
 from trust.errors import KakuinError
 from trust.ports import Clock
@@ -64,7 +65,7 @@ def diagnose(folder: Path, secret: bytes | None = None, *, clock: Clock = machin
 
 
 def _permissions(folder: Path) -> Iterator[Finding]:
-    secrets = [folder / KEYS, *sorted((folder / KEYS).glob("*")), folder / DATABASE, folder / configuration.FILE]
+    secrets = [folder / KEYS, *sorted((folder / KEYS).rglob("*")), folder / DATABASE, folder / configuration.FILE]
     open_ones = [path for path in secrets if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
     if open_ones:
         names = ", ".join(str(path.relative_to(folder)) for path in open_ones)
@@ -115,6 +116,8 @@ def _keys(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) 
         if locked:
             yield Finding("passphrase", ok=True, detail="not given, so the keys were not tried", remedy="run again with --passphrase-file FILE")
         for name in names:
+            if waiting(folder, name):
+                yield Finding(f"renewal of {name}", ok=False, detail="was interrupted", remedy=f"`kakuin ca renew {name}` finishes it")
             yield from _certificate(instance, name, clock())
             if not locked:
                 yield _unlocked(instance, name)
@@ -150,15 +153,21 @@ def _certificate(instance: Instance, name: str, now: datetime) -> Iterator[Findi
     if now < certificate.not_before:
         yield Finding(what, ok=False, detail="begins in the future", remedy="look at this machine's clock")
     elif now > end:
-        yield Finding(what, ok=False, detail=f"the {period} ended on {end:%Y-%m-%d}", remedy="issue a new one; nothing is issued with this one")
+        yield Finding(what, ok=False, detail=f"the {period} ended on {end:%Y-%m-%d}", remedy=_successor(name))
     elif end - now < _SOON:
-        yield Finding(what, ok=False, detail=f"the {period} ends in {days} days, on {end:%Y-%m-%d}", remedy="issue its successor now")
+        yield Finding(what, ok=False, detail=f"the {period} ends in {days} days, on {end:%Y-%m-%d}", remedy=_successor(name))
     else:
         yield Finding(what, ok=True, detail=f"the {period} ends in {days} days, on {end:%Y-%m-%d}")
 
 
+def _successor(name: str) -> str:
+    if renewable(name):
+        return f"`kakuin ca renew {name}`, then start the service again"
+    return "make a new instance, and tell those who trust this one: a root and an issuing authority have no successor here"
+
+
 def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]:
-    """The lists that were published last; the service renews them when it is asked for them."""
+    """What became of the certificates in use, and the lists that were published last; the service renews these when it is asked for them."""
     from trust.pki.service import key_identifier
     from trust.pki.store import CertificateStore
 
@@ -168,8 +177,16 @@ def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]
     try:
         if revision(instance.engine) is None:
             return
+        store = CertificateStore(instance.engine)
+        for name in filter(renewable, instance.key_names):
+            certificate = instance.certificate(name)
+            told = next((i for i in store.with_serial(certificate.serial) if i.certificate == certificate), None)
+            if told is not None and told.revoked_at is not None:
+                detail = f"was revoked on {told.revoked_at:%Y-%m-%d} ({told.reason}), and is still in use"
+                remedy = "`kakuin ca enrol` when the organisation may seal again" if told.profile == "seal" else _successor(name)
+                yield Finding(f"status of {name}", ok=False, detail=detail, remedy=remedy)
         for name in ("root", "ca"):
-            newest = CertificateStore(instance.engine).newest_crl(key_identifier(instance.certificate(name)))
+            newest = store.newest_crl(key_identifier(instance.certificate(name)))
             if newest is None or newest.next_update < clock():
                 detail = "was never published" if newest is None else f"ran out on {newest.next_update:%Y-%m-%d}"
                 yield Finding(f"list of {name}", ok=False, detail=detail, remedy=f"start the service, or `kakuin ca crl {name}`")

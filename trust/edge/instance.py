@@ -5,6 +5,7 @@
     keys/NAME.pem          encrypted PKCS#8: root, ca, tsu, ocsp, seal-<法人番号>
     keys/passphrase        of a demonstration only
     certificates/NAME.pem  each with its issuers behind it
+    */retired/, */next/    those that were renewed, and those that are about to be: trust.edge.renewal
     anchors/root.pem       what recipients need
 
 It is made in a folder beside its place and then moved there piece by piece, the settings last: an interrupted `create` leaves either nothing that
@@ -35,6 +36,7 @@ from trust.ports import Clock
 from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
 
 if TYPE_CHECKING:
+    from trust.edge.renewal import Renewal
     from trust.log.journal import Journal
     from trust.pki.profiles import Subject
     from trust.pki.service import CertificateAuthority, Terms
@@ -202,13 +204,27 @@ class Instance:
         """`root`, `ca`, `tsu`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
         if name not in self._keys:
             certificate, *chain = self.certificates(name)
-            self._keys[name] = FileKey(read_key(self._key_file(name), self._unlocking()), certificate, tuple(chain))
+            private = read_key(self._key_file(name), self.secret)
+            try:
+                self._keys[name] = FileKey(private, certificate, tuple(chain))
+            except Misconfigured:
+                from trust.edge.renewal import waiting
+
+                if waiting(self.folder, name):
+                    raise Misconfigured(f"the renewal of {name} was interrupted: `kakuin ca renew {name}` finishes it") from None
+                raise
         return self._keys[name]
+
+    def forget(self, name: str) -> None:
+        """Another key has its place now. Whoever was given the old one keeps it: a service that runs goes on with it until it is started again."""
+        self._keys.pop(name, None)
 
     def _key_file(self, name: str) -> Path:
         return self.folder / KEYS / f"{name}.pem"
 
-    def _unlocking(self) -> bytes:
+    @property
+    def secret(self) -> bytes:
+        """The passphrase of the keys. Misconfigured where there is none."""
         if self._secret is None:
             beside = self.folder / KEYS / PASSPHRASE_FILE
             if not beside.exists():
@@ -232,24 +248,45 @@ class Instance:
         return CertificateAuthority(store, self.journal, self.clock, key=self.key, certificate=self.certificate, terms=_terms(self.settings))
 
     def add_organisation(self, name: str, number: str) -> Organisation:
-        """Make a key and a seal certificate for another organisation. Conflict when it has one; Malformed for a bad name or number."""
+        """Make a key and a seal certificate for an organisation: a new one, or one whose seal was revoked or has ended.
+
+        Conflict while it has a seal that holds; Malformed for a bad name or number.
+        """
         from trust.pki.profiles import Subject
 
         digits = corporate_number(number)
-        if (self.folder / CERTIFICATES / f"seal-{digits}.pem").exists():
-            raise Conflict(f"organisation {digits} has a seal here already")
-        certificate = self._enrol(f"seal-{digits}", "seal", Subject(name, name, digits))
+        key, subject = f"seal-{digits}", Subject(name, name, digits)
+        if (self.folder / CERTIFICATES / f"{key}.pem").exists():
+            from trust.edge import renewal
+
+            with _held(self.folder):
+                renewal.must_be_over(self, key, self.clock())
+                certificate = renewal.succeed(self, key, subject).certificate
+        else:
+            certificate = self._enrol(key, "seal", subject)
         return Organisation(digits, certificate.name, certificate)
+
+    def renew(self, name: str) -> "Renewal":
+        """Give `tsu`, `ocsp` or `seal-<法人番号>` a new key and certificate, before or after the end of the old ones, which are kept.
+
+        May be called again after an interruption, and finishes it. NotFound, Unacceptable; Conflict for a seal that was revoked, or while another
+        process changes the instance.
+        """
+        from trust.edge import renewal
+
+        with _held(self.folder):
+            renewal.must_not_be_revoked(self, name)
+            return renewal.succeed(self, name)
 
     def _enrol(self, name: str, profile: str, subject: "Subject") -> Cert:
         """A key, then its certificate. After an interruption between the two the key that lies there is taken."""
         subject.name()  # refuse before anything is written
         path = self._key_file(name)
         if path.exists():
-            private = read_key(path, self._unlocking())
+            private = read_key(path, self.secret)
         else:
             private = generate(self.settings.pki.key_type)
-            write_key(path, private, self._unlocking())
+            write_key(path, private, self.secret)
         if profile == "root":
             from trust.pki.issue import Issuer
 
@@ -282,7 +319,7 @@ def _terms(settings: Settings) -> "Terms":
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """The folder is there and nobody else makes an instance in it."""
+    """The folder is there and nobody else makes or changes an instance in it."""
     if not folder.parent.is_dir():
         raise Misconfigured(f"there is no folder {folder.parent} to make {folder.name} in")
     with told(f"make {folder}"):
@@ -295,7 +332,7 @@ def _held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Conflict(f"another process is making an instance in {folder}") from error
+            raise Conflict(f"another process is making or changing the instance in {folder}") from error
         yield
     finally:
         os.close(handle)

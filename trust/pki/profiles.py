@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from trust.errors import Malformed
+from trust.model import Cert
 from trust.registry import corporate_number, organization_identifier
 
 ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
@@ -24,6 +25,23 @@ class Subject:
     """法人番号, whose check digit is looked at; None for an organisation outside the registry."""
     country: str = "JP"
     unit: str | None = None
+
+    @classmethod
+    def of(cls, certificate: Cert) -> "Subject":
+        """The subject of a certificate that was issued here."""
+
+        def value(oid: ObjectIdentifier) -> str | None:
+            found = certificate.x509.subject.get_attributes_for_oid(oid)
+            return str(found[0].value) if found else None
+
+        identifier = value(ORGANIZATION_IDENTIFIER)
+        return cls(
+            value(NameOID.COMMON_NAME) or "",
+            value(NameOID.ORGANIZATION_NAME) or "",
+            None if identifier is None else identifier.rpartition("-")[2],
+            value(NameOID.COUNTRY_NAME) or "",
+            value(NameOID.ORGANIZATIONAL_UNIT_NAME),
+        )
 
     def name(self) -> x509.Name:
         """Malformed where a part is empty, too long or no 法人番号."""

@@ -95,8 +95,8 @@ class CertificateAuthority:
     def __init__(
         self, store: Store, journal: Journal, clock: Clock, *, key: Callable[[str], Key], certificate: Callable[[str], Cert], terms: Terms
     ) -> None:
-        """`key` and `certificate`: by name, `root`, `ca` and `ocsp`. `key` raises NotFound for one that is not at hand, such as a root that lies in a
-        safe, or Misconfigured for one that cannot be unlocked; `certificate` needs no key."""
+        """`key`: by name, `root`, `ca` or `ocsp`; raises NotFound for one that is not at hand, such as a root that lies in a safe, or Misconfigured
+        for one that cannot be unlocked. `certificate`: of `root` or `ca`; needs no key."""
         self._store = store
         self._journal = journal
         self._clock = clock
@@ -118,6 +118,13 @@ class CertificateAuthority:
             raise Unacceptable(f"profile is one of {', '.join(p for p in PROFILES if p != 'root')}, got {profile[:20]!r}")
         kind = PROFILES[profile]
         return self._issued(kind, subject.name(), _certified(public_key), Issuer.of(self._key(kind.issuer)))
+
+    def succeed(self, profile: str, subject: Subject, public_key: PublicKeyTypes, retired: Cert) -> Cert:
+        """Issue a certificate that takes the place of `retired`, which stays as it is; the journal says which follows which. Errors as of issue()."""
+        made = self.issue(profile, subject, public_key)
+        body = {"event": "renewal", "profile": profile, "retired": f"{retired.serial:x}", "serial": f"{made.serial:x}"}
+        self._journal.append("event", json.dumps(body, sort_keys=True).encode())
+        return made
 
     def _issued(self, profile: Profile, subject: x509.Name, public_key: PublicKeyTypes, issuer: Issuer) -> Cert:
         made = certificate(
@@ -172,6 +179,10 @@ class CertificateAuthority:
         self._store.revoke(found[0].issuer, serial, since, reason)
         self.crl(PROFILES[found[0].profile].issuer)
         return Issued(found[0].certificate, found[0].profile, found[0].issuer, since, reason)
+
+    def is_revoked(self, certificate: Cert) -> bool:
+        """Of a certificate of ours."""
+        return any(i.revoked_at is not None for i in self._store.with_serial(certificate.serial) if i.certificate == certificate)
 
     def certificates(self) -> Sequence[Issued]:
         """Everything issued, oldest first."""
@@ -276,7 +287,7 @@ class CertificateAuthority:
             if member.issuer == authority.subject and self._is_ours(member, authority):
                 answers.append(Ocsp.from_response(self._answer([identify(member, authority)], None)))
                 crls.append(self.crl("ca").crl)
-                certs += [self._certificate("ocsp"), authority]
+                certs += [self._key("ocsp").certificate, authority]
             elif member.issuer == root.subject and self._is_ours(member, root):
                 crls.append(self.crl("root").crl)
                 certs.append(root)
