@@ -8,7 +8,7 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ COMMANDS = {
 USAGE_EXIT, INTERRUPTED_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141
 
 CONFINED = (
-    "verifier.service",
+    *("verifier.service", "verifier.shapes", "verifier.report.etsi"),
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
     *("eseal.drafting", "eseal.formats.pades", "eseal.formats.cades"),
 )
@@ -135,16 +135,31 @@ class House:
 
     def answer(self, question: "Question") -> "Json":
         """The JSON report on a stranger's document, read in the confined process."""
-        return self.sandbox.run("verifier.service:answer", self._informed(question), returns=dict)
+        return self.sandbox.run("verifier.service:answer", self._fetched(self._informed(question)), returns=dict)
 
     def etsi(self, question: "Question") -> bytes:
         """The same as an ETSI validation report."""
-        return self.sandbox.run("verifier.shapes:etsi_report", self._informed(question), returns=bytes)
+        return self.sandbox.run("verifier.shapes:etsi_report", self._fetched(self._informed(question)), returns=bytes)
 
     def _informed(self, question: "Question") -> "Question":
-        """With this authority's own status lists: a seal below B-LT carries none, and nothing is fetched."""
+        """With this authority's own status lists: a seal below B-LT carries none."""
         lists = tuple(self.instance.authority.crl(issuer).crl for issuer in ("root", "ca"))
         return replace(question, crls=(*question.crls, *lists))
+
+    def _fetched(self, question: "Question") -> "Question":
+        """With what is missing, where the operator lets the service fetch. The confined process asks, and has no network itself."""
+        settings = self.instance.settings.verifier
+        if not settings.online:
+            return question
+        from trust.edge.fetch import Fetcher
+        from verifier.service import Question
+
+        fetcher = Fetcher(allow_private=settings.allow_private_networks)
+        calls: dict[str, Callable[..., Any]] = {"get": fetcher.get, "post": fetcher.post}
+        known = self.sandbox.run("verifier.online:informed", question, calls=calls, returns=Question)
+        # The documents come back without their content; what was fetched is a stranger's anyhow.
+        found = {name: getattr(known, name) for name in ("certificates", "crls", "ocsps", "unobtained")}
+        return replace(question, **found)
 
     def _check(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
         from eseal.service import Finding

@@ -86,6 +86,34 @@ def test_many_files_online_have_a_bundle_each(office: Office, documents: dict[st
     assert same == (0, out.splitlines()[0] + "\n" + out.splitlines()[0] + "\n")
 
 
+def test_the_service_fetches_only_where_its_operator_lets_it(office: Office, documents: dict[str, Path], tmp_path: Path) -> None:
+    """Another office's seal, verified by a service that trusts that office and has none of its status."""
+    import httpx
+
+    run("seal", documents["csv"], "--instance", office.folder, "--level", "B-T", "-o", tmp_path / "x.p7s")
+    other = Office.create(tmp_path / "instance")
+    form = [
+        ("document", ("x.p7s", (tmp_path / "x.p7s").read_bytes())),
+        ("detached", ("dataset.csv", documents["csv"].read_bytes())),
+        ("trust", ("root.pem", office.root.read_bytes())),
+    ]
+    found = {}
+    for settings in ("", "online = true\n", "online = true\nallow_private_networks = true\n"):
+        text = (other.folder / "kakuin.toml").read_text()
+        (other.folder / "kakuin.toml").write_text(text.replace("\n[verifier]\n", f"\n[verifier]\n{settings}"))
+        other.start()
+        try:
+            found[settings] = httpx.post(f"{other.url}/v1/verifications", files=form, timeout=60, trust_env=False).raise_for_status().json()
+        finally:
+            other.stop()
+            (other.folder / "kakuin.toml").write_text(text)
+    offline, public, everywhere = found.values()
+    assert (offline["conclusion"], offline["unobtained"]) == ("indeterminate", [])
+    assert public["conclusion"] == "indeterminate" and all("private network" in m["why"] for m in public["unobtained"])
+    assert public["unobtained"]
+    assert (everywhere["conclusion"], everywhere["unobtained"]) == ("passed", [])
+
+
 def later(folder: Path, *args: str | Path, seed: str = "4", language: str = "ja_JP.UTF-8", zone: str = "Asia/Tokyo") -> tuple[int, str]:
     """Exit code and output of kakuin with another clock, locale, time zone, hash seed and working folder."""
     elsewhere = folder / f"elsewhere {seed}"

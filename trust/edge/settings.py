@@ -135,6 +135,14 @@ class Confined:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifier:
+    """Verification for others, over HTTP. (`kakuin verify` fetches where it is told to with --online.)"""
+
+    online: bool = _setting(False, "Fetch status and issuers that a document lacks, from the addresses that its certificates name.")
+    allow_private_networks: bool = _setting(False, "... also from addresses of private networks. Whoever sends documents chooses the addresses.")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them; the defaults are those of an installation that has said nothing."""
 
@@ -143,6 +151,7 @@ class Settings:
     pki: Pki = Pki()
     database: Database = Database()
     confined: Confined = Confined()
+    verifier: Verifier = Verifier()
 
     @property
     def base_url(self) -> str:
