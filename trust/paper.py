@@ -14,7 +14,6 @@ from itertools import groupby
 import pikepdf
 from pikepdf import Array, Dictionary, Name
 
-
 MIN_VERSION = "1.5"
 """Of a PDF with these fonts: the CMaps for UTF-16 are that old (ISO 32000-1 table 118)."""
 

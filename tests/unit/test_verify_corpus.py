@@ -1,19 +1,22 @@
 """The whole verifier on real files: whatever is in them, there is a report, as the schema says, that can be shown in both languages."""
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 import pytest
 
 from bench.corpus import fallen, figures
 from tests.schema import faults
 from tests.shared import SHARED, needs_shared
 from trust.errors import Malformed, TooLarge
-from verifier import bulk, service
+from verifier import bulk, service, shapes
 from verifier.policy import load
 from verifier.report.json import dumps
 from verifier.report.plain import columns
@@ -47,6 +50,21 @@ def test_every_file_of_the_corpus_has_a_report() -> None:
         if "error" in told:
             assert told["error"]["type"] in (Malformed.slug, TooLarge.slug), (answer["id"], told["error"])
     assert count > 500
+
+
+def test_every_tenth_file_of_the_corpus_has_its_page_and_its_paper() -> None:
+    count = 0
+    for answer in islice(answers("then"), 0, None, 10):
+        if "error" in answer:
+            continue
+        count += 1
+        for language in LANGUAGES:
+            page = shapes.of_name("a.html").made
+            paper = shapes.of_name("a.pdf").made
+            assert page and paper
+            assert page(answer, language).endswith(b"</html>\n"), answer["id"]
+            assert pikepdf.open(io.BytesIO(paper(answer, language))).check_pdf_syntax() == [], answer["id"]
+    assert count > 50
 
 
 def test_no_file_of_the_corpus_is_trusted_without_anchors() -> None:

@@ -13,7 +13,7 @@ from trust.edge.sandbox import Sandbox
 from trust.edge.wire import Luggage, decode, encode
 from trust.errors import Malformed, Unacceptable
 from trust.model import Document
-from verifier import service, sources
+from verifier import service, shapes, sources
 from verifier.policy import load
 from verifier.service import Question, Verifier
 from verifier.verdict import Conclusion
@@ -105,5 +105,6 @@ def test_a_strangers_file_is_judged_in_a_process_that_has_nothing_to_lose() -> N
         made = sandbox.run("verifier.service:answer", asked)
         assert made == service.answer(asked)
         assert made["timestamps"][0]["intact"]
+        assert sandbox.run("verifier.shapes:etsi_report", asked, returns=bytes) == shapes.etsi_report(asked)
         with pytest.raises(Malformed, match="empty"):
             sandbox.run("verifier.service:answer", replace(asked, document=Document.of(b"")))
