@@ -7,6 +7,7 @@ The timeline, unless the story says otherwise: signed and stamped on SIGNED, sta
 judged a day later under the strict policy.
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
+from eseal import spec
 from tests import pki
 from tests.pki import CHECKED, DAY, ENDED, ISSUED, SIGNED, Party, Revoked
 from trust.algorithms import Algorithm
@@ -23,6 +25,7 @@ from trust.model import (
     Crl,
     Defect,
     Digest,
+    Document,
     Evidence,
     Form,
     Id,
@@ -36,6 +39,7 @@ from trust.model import (
     Token,
     identify,
 )
+from trust.ports import Status
 from verifier.verdict import SubIndication as Sub
 
 STAMPED = SIGNED + timedelta(minutes=1)
@@ -109,7 +113,26 @@ class Story:
     stamp_stranger: bool = False
     """The unit is of another root."""
     evidence: Defects = field(default_factory=dict)
-    formats: tuple[str, ...] = ("plain",)
+
+    def tellable(self, format_: str) -> bool:
+        """Whether a sealer makes such a file: nothing in it that only a hand could put there, at a level that is offered."""
+        if format_ == "plain":
+            return True
+        by_hand = (self.signature, self.stamp, self.record, self.evidence, self.content_stamped, self.renewed, self.recorded, self.archived_material)
+        offered = spec.OFFERED.get((spec.Format(format_), spec.packagings(spec.Format(format_))[0]), ())
+        once = len(self.archived) <= len(self.stamped) <= 1
+        carries = self.level in (spec.Level.B_LT, spec.Level.B_LTA) or not (self.status or self.ocsp)
+        in_time = self.claimed is not None and self.signer.get("not_before", ISSUED) <= self.claimed <= self.signer.get("not_after", ENDED)
+        return not any(by_hand) and once and carries and in_time and not self.bare and self.level in offered
+
+    @property
+    def level(self) -> spec.Level:
+        """The level at which a sealer makes it."""
+        if not self.stamped:
+            return spec.Level.B_B
+        if self.archived:
+            return spec.Level.B_LTA
+        return spec.Level.B_LT if self.status else spec.Level.B_T
 
 
 @dataclass(frozen=True)
@@ -280,7 +303,38 @@ def _stamp(unit: Party, when: datetime, kind: StampKind, covers: Sequence[Id], o
     return Stamp(token, kind, True, frozenset(covers), of)
 
 
-FORMATS: dict[str, Callable[[World], Evidence]] = {"plain": plain}
+def sealed(name: str) -> Callable[[World], Evidence]:
+    """Made by our sealer, and read: real bytes."""
+
+    def told(world: World) -> Evidence:
+        from eseal import levels
+        from tests import sealing
+        from verifier.read import read
+
+        story = world.story
+        level = story.level
+        clock = iter((*story.stamped, *story.archived))
+        status = Status(
+            tuple(x for x in world.carried if isinstance(x, Crl)),
+            tuple(x for x in world.carried if isinstance(x, Ocsp)),
+            tuple(world.certs),
+        )
+        means = levels.Means(
+            key=world.signer,
+            stamp=lambda imprint: pki.token(world.unit, imprint, next(clock)),
+            status=lambda chain: status,
+            now=story.claimed or SIGNED,
+        )
+        document = Document.of(sealing.blank_pdf() if name == "pades" else DOCUMENT, "document")
+        asked = spec.Spec(spec.Format(name), level, spec.packagings(spec.Format(name))[0])
+        sealer = importlib.import_module(f"eseal.formats.{name}")
+        made = sealing.whole(document, sealer.seal(document, asked, means))
+        return read(Document.of(made, "sealed"), (document,))
+
+    return told
+
+
+FORMATS: dict[str, Callable[[World], Evidence]] = {"plain": plain, "cades": sealed("cades"), "pades": sealed("pades")}
 
 
 def fatal(why: str) -> tuple[Defect, ...]:
