@@ -142,3 +142,14 @@ def material(chains: Sequence[Sequence[Cert]], status: StatusSource) -> Status:
     for chain in dict.fromkeys(tuple(c) for c in chains):
         found = joined(found, joined(Status(certs=chain), status(chain)))
     return found
+
+
+def gathered(key: Key, token: Token, status: StatusSource) -> Status:
+    """What B-LT holds: of the signer's chain and of that of the time-stamp over the signature."""
+    return material([(key.certificate, *key.chain), token_chain(token, key.chain)], status)
+
+
+def later(archive: Token, found: Status, status: StatusSource) -> Status:
+    """What an archive time-stamp's own chain needs and is not `found` yet: nothing, nearly always, because the same unit stamped both times."""
+    chain = token_chain(archive, found.certs)
+    return Status() if set(chain) <= set(found.certs) else material([chain], status)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Packaging, formats
+from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Mechanism, Packaging, Serialization, formats
 from trust.errors import Conflict, Forbidden, KakuinError, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
 
 DESCRIPTION = """The body is the document itself, with its own `Content-Type`, or `multipart/form-data` with the document as the file `document`
@@ -34,6 +34,8 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "format": (_choice(formats()), "Envelope of the seal. Default: `pades` for a PDF, `cades` for anything else; the bytes decide.", "pades"),
     "level": (_choice(Level), "Baseline level. Default: the highest that format and packaging have here. Never weaker than asked.", "B-LTA"),
     "packaging": (_choice(Packaging), "Where the document is: `enveloped` in a PDF; else `detached` (default) or `attached`.", "enveloped"),
+    "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),
+    "mechanism": (_choice(Mechanism), "Detached JAdES only: by name and digest, or as the payload that is left out. Default: `uri-hash`.", "uri-hash"),
     "digest": (_choice(DIGEST_CHOICES), "Digest algorithm; refused where the organisation's key uses another one.", "sha256"),
     "reason": (_TEXT, "PDF only: why it is sealed.", "invoice for October"),
     "location": (_TEXT, "Where it is sealed.", "東京都千代田区"),
@@ -133,7 +135,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             (
                 Unacceptable,
                 "A format, level, packaging or option that does not exist, or a document that may not be changed.",
-                "cades detached is not offered at B-LTA yet; there are B-B and B-T",
+                "cades has no place for a reason; it has commitment and location",
             ),
             (
                 Unavailable,

@@ -87,8 +87,15 @@ _ALL = tuple(Level)
 OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType(
     {
         (Format.PADES, Packaging.ENVELOPED): _ALL,
-        (Format.CADES, Packaging.DETACHED): (Level.B_B, Level.B_T),
-        (Format.CADES, Packaging.ATTACHED): (Level.B_B, Level.B_T),
+        (Format.CADES, Packaging.DETACHED): _ALL,
+        (Format.CADES, Packaging.ATTACHED): _ALL,
+        (Format.JADES, Packaging.DETACHED): _ALL,
+        (Format.JADES, Packaging.ATTACHED): _ALL,
+        (Format.COSE, Packaging.ATTACHED): (Level.B_B, Level.B_T),
+        (Format.COSE, Packaging.DETACHED): (Level.B_B, Level.B_T),
+        (Format.XADES, Packaging.ENVELOPED): _ALL,
+        (Format.XADES, Packaging.DETACHED): _ALL,
+        (Format.XADES, Packaging.ATTACHED): _ALL,
     }
 )
 """Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
@@ -98,6 +105,13 @@ MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyTyp
         (Format.PADES, Packaging.ENVELOPED): ("application/pdf", ".pdf"),
         (Format.CADES, Packaging.DETACHED): ("application/pkcs7-signature", ".p7s"),
         (Format.CADES, Packaging.ATTACHED): ("application/pkcs7-mime", ".p7m"),
+        (Format.JADES, Packaging.DETACHED): ("application/jose+json", ".jades.json"),
+        (Format.JADES, Packaging.ATTACHED): ("application/jose+json", ".jades.json"),
+        (Format.COSE, Packaging.ATTACHED): ("application/cose", ".cose"),
+        (Format.COSE, Packaging.DETACHED): ("application/cose", ".cose"),
+        (Format.XADES, Packaging.ENVELOPED): ("application/xml", ".xml"),
+        (Format.XADES, Packaging.DETACHED): ("application/xml", ".xades.xml"),
+        (Format.XADES, Packaging.ATTACHED): ("application/xml", ".xades.xml"),
     }
 )
 """Media type of the result (RFC 8551 section 3.2 for CMS), and what its file name ends in."""
@@ -107,6 +121,9 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         Format.PADES: frozenset({"reason", "location", "commitment"}),
         # EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
         Format.CADES: frozenset({"location", "commitment"}),
+        Format.XADES: frozenset({"location", "commitment"}),
+        Format.JADES: frozenset({"location", "commitment"}),
+        Format.COSE: frozenset(),
     }
 )
 
@@ -169,7 +186,7 @@ class Spec:
             raise Unacceptable("unknown digest algorithm")
         stated = {name for name in ("reason", "location", "commitment") if getattr(self.claims, name) is not None}
         if excess := stated - _CLAIMS[self.format]:
-            raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {_names(sorted(_CLAIMS[self.format]))}")
+            raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {_names(sorted(_CLAIMS[self.format]) or ['none'])}")
         if self.format is Format.PADES and {"reason", "commitment"} <= stated:
             # EN 319 142-1 clause 6.3, requirement on the Reason entry.
             raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")

@@ -97,7 +97,8 @@ def _attributes(found: Any) -> dict[str, Any]:
     names = [a["type"].native for a in found]
     assert len(names) == len(set(names))
     assert all(len(a["values"]) == 1 for a in found)
-    return {a["type"].native: a["values"][0].native if hasattr(a["values"][0], "native") else a["values"][0] for a in found}
+    # Kinds that it has no name for (an archive time-stamp) stay bytes.
+    return {a["type"].native: a["values"][0].dump() if "." in a["type"].native else a["values"][0].native for a in found}
 
 
 def imprint(token: bytes) -> Digest:

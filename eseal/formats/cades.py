@@ -1,31 +1,69 @@
 """CAdES (EN 319 122-1) over anything: attached, or detached beside a stream of any size."""
 
+from dataclasses import dataclass
+
 from eseal.draft import Draft, Span
-from eseal.formats import cms
-from eseal.levels import NEEDS, Means, digest_for, signing_time, stamped
+from eseal.formats import archive, cms
+from eseal.formats.archive import Attribute
+from eseal.levels import NEEDS, Means, Needs, digest_for, gathered, later, signing_time, stamped
 from eseal.spec import Claims, Packaging, Spec
 from trust.errors import Malformed
 from trust.model import Digest, Document
+from trust.ports import Status
 
 
 def seal(document: Document, spec: Spec, means: Means) -> Draft:
-    """EN 319 122-1 clause 6, levels B-B and B-T. The document is read once for its digest and, attached, once more by whoever reads the result.
+    """EN 319 122-1 clause 6, levels B-B to B-LTA. The document is read once for its digest and, attached, once more by whoever reads the result.
 
-    Unacceptable for a key without an identifier in CMS, Unavailable when the authority gives no token.
+    Unacceptable for a key without an identifier in CMS, Unavailable when the authority gives no token or there is no status.
     """
-    needs, key = NEEDS[spec.level], means.key
+    attached = spec.packaging is Packaging.ATTACHED
+    made = signed(document, spec, means, NEEDS[spec.level], attached=attached)
+    head, tail = made.envelope.head, made.envelope.tail
+    return Draft((head, Span(0, document.size or 0), tail) if attached else (made.envelope.whole,), made.value, made.stamps)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature with what its level needs."""
+
+    envelope: cms.Envelope
+    value: bytes
+    stamps: tuple[bytes, ...]
+    """As the authority gave them, in order of time."""
+    held: Status
+    """The validation data in it."""
+
+
+def signed(document: Document, spec: Spec, means: Means, needs: Needs, *, attached: bool) -> Signed:
+    """A signature over a document, with what it needs in the places of EN 319 122-1 clause 6.3: the time-stamp in an unsigned attribute,
+    certificates and revocation values of signer and time-stamp in SignedData, the archive time-stamp (version 3) over all of that."""
+    key = means.key
     digest = digest_for(key.algorithm, spec.digest)
     content = document.digest(digest)
     if content is None or document.size is None:
         raise Malformed("only digests of this document are known")
     at = signing_time(spec.claims.signing_time, means)
-    signed = cms.signed_attributes(content, key, claimed(spec.claims, document.media_type), at)
-    value = key.sign(signed)
-    token = stamped(means.stamp, Digest.of(digest, value)).der if needs.stamp else None
-    attached = spec.packaging is Packaging.ATTACHED
-    made = cms.envelope(key, digest, signed, value, token=token, content_size=document.size if attached else None)
-    pieces: tuple[bytes | Span, ...] = (made.head, Span(0, document.size), made.tail) if attached else (made.whole,)
-    return Draft(pieces, value, (token,) if token else ())
+    attributes = cms.signed_attributes(content, key, claimed(spec.claims, document.media_type), at)
+    value = key.sign(attributes)
+    fields = cms.signer_fields(key, digest, attributes, value)
+    unsigned: list[Attribute] = []
+    stamps: list[bytes] = []
+    found = Status()
+    if needs.stamp:
+        token = stamped(means.stamp, Digest.of(digest, value))
+        unsigned.append(Attribute(cms.SIGNATURE_TIME_STAMP, token.der))
+        stamps.append(token.der)
+        found = gathered(key, token, means.status) if needs.status else found
+    certificates, revocations = cms.certificates(key, found.certs), cms.revocations(found)
+    if needs.archive:
+        index = archive.hash_index(digest, certificates, revocations, unsigned)
+        last = stamped(means.stamp, archive.imprint(content, fields, index))
+        unsigned.append(archive.attribute(last.der, index, later(last, found, means.status)))
+        stamps.append(last.der)
+    size = document.size if attached else None
+    made = cms.envelope(digest, fields, certificates, unsigned=[a.der for a in unsigned], revocations=revocations, content_size=size)
+    return Signed(made, value, tuple(stamps), found)
 
 
 def claimed(claims: Claims, media_type: str | None) -> list[bytes]:

@@ -14,6 +14,7 @@ from eseal.spec import Commitment
 from trust.algorithms import DIGESTS, OID_BY_SIGNATURE, RSASSA_PSS_OID, Algorithm
 from trust.codecs import ess
 from trust.codecs.asn1 import (
+    ENUMERATED,
     GENERALIZED_TIME,
     INTEGER,
     NULL,
@@ -29,8 +30,8 @@ from trust.codecs.asn1 import (
     tlv,
 )
 from trust.errors import Malformed, Unacceptable
-from trust.model import Cert, Digest
-from trust.ports import Key
+from trust.model import Cert, Digest, Ocsp
+from trust.ports import Key, Status
 
 _PKCS7 = "1.2.840.113549.1.7."
 _PKCS9 = "1.2.840.113549.1.9."
@@ -39,6 +40,7 @@ CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, ALGORITHM_PROTECTION = _PKCS9 + "3",
 SIGNING_CERTIFICATE_V2, COMMITMENT_TYPE, SIGNER_LOCATION = _PKCS9 + "16.2.47", _PKCS9 + "16.2.16", _PKCS9 + "16.2.17"
 SIGNATURE_TIME_STAMP = _PKCS9 + "16.2.14"
 MIME_TYPE = "0.4.0.1733.2.1"
+_BASIC_OCSP, _OCSP_RESPONSE = "1.3.6.1.5.5.7.48.1.1", "1.3.6.1.5.5.7.16.2"
 _MGF1 = "1.2.840.113549.1.1.8"
 _RSA_ENCRYPTION_LIKE = "rsa-pkcs1"
 
@@ -164,22 +166,54 @@ class Envelope:
         return self.head + self.tail
 
 
-def envelope(key: Key, digest: str, signed: bytes, value: bytes, *, token: bytes | None = None, content_size: int | None = None) -> Envelope:
-    """RFC 5652 section 5.1: SignedData with the signer's certificates (a self-signed root is left to those who trust it), the signature, and
-    over it the signature-time-stamp `token`. `content_size` in bytes is that of the attached content; None: detached."""
-    certificates = [c.der for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
-    unsigned = tlv(context(1), attribute(SIGNATURE_TIME_STAMP, token)) if token is not None else b""
-    signer = sequence(
-        integer(1),
-        _issuer_and_serial(key.certificate),
-        digest_identifier(digest),
-        _retagged(context(0), signed),
-        algorithm_identifier(key.algorithm),
-        tlv(OCTET_STRING, value),
-        unsigned,
+def signer_fields(key: Key, digest: str, signed: bytes, value: bytes) -> bytes:
+    """RFC 5652 section 5.3: every field of a SignerInfo but its unsigned attributes, one after the other."""
+    return b"".join(
+        (
+            integer(1),
+            _issuer_and_serial(key.certificate),
+            digest_identifier(digest),
+            _retagged(context(0), signed),
+            algorithm_identifier(key.algorithm),
+            tlv(OCTET_STRING, value),
+        )
     )
-    after = tlv(context(0), b"".join(sorted(dict.fromkeys(certificates)))) + tlv(SET, signer)
-    before = integer(1) + tlv(SET, digest_identifier(digest))
+
+
+def certificates(key: Key, more: Sequence[Cert] = ()) -> tuple[bytes, ...]:
+    """The signer's certificates and `more`, as they stand in the SET. Of the signer's, a self-signed root is left to those who trust it."""
+    own = [c for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
+    return tuple(sorted({c.der for c in (*own, *more)}))
+
+
+def revocations(found: Status) -> tuple[bytes, ...]:
+    """RevocationInfoChoices (RFC 5652 section 10.2.1) as they stand in the SET: lists as they are, answers as RFC 5940 section 2.1 has them."""
+    answers = {_retagged(context(1), sequence(oid(_OCSP_RESPONSE), ocsp_response(o))) for o in found.ocsps}
+    return tuple(sorted({c.der for c in found.crls} | answers))
+
+
+def ocsp_response(answer: Ocsp) -> bytes:
+    """RFC 6960 section 4.2.1: the OCSPResponse around a BasicOCSPResponse."""
+    inner = sequence(oid(_BASIC_OCSP), tlv(OCTET_STRING, answer.der))
+    return sequence(tlv(ENUMERATED, b"\0"), tlv(context(0), inner))
+
+
+def envelope(
+    digest: str,
+    fields: bytes,
+    held: Sequence[bytes],
+    *,
+    unsigned: Sequence[bytes] = (),
+    revocations: Sequence[bytes] = (),
+    content_size: int | None = None,
+) -> Envelope:
+    """RFC 5652 section 5.1: SignedData with the certificates that are `held`, the `fields` of one signer and its unsigned attributes.
+
+    `content_size` in bytes is that of the attached content; None: detached.
+    """
+    signer = sequence(fields, _retagged(context(1), set_of(unsigned)) if unsigned else b"")
+    after = tlv(context(0), b"".join(held)) + (tlv(context(1), b"".join(revocations)) if revocations else b"") + tlv(SET, signer)
+    before = integer(version(revocations, 1)) + tlv(SET, digest_identifier(digest))
     kind = oid(DATA)
     if content_size is None:
         return Envelope(b"", _content_info(before + sequence(kind) + after, 0))
@@ -187,6 +221,11 @@ def envelope(key: Key, digest: str, signed: bytes, value: bytes, *, token: bytes
     inner = bytes((context(0),)) + length_octets(len(octets) + content_size) + octets
     before += bytes((SEQUENCE,)) + length_octets(len(kind) + len(inner) + content_size) + kind + inner
     return Envelope(_content_info(before, content_size + len(after)), after)
+
+
+def version(revocations: Sequence[bytes], otherwise: int) -> int:
+    """RFC 5652 section 5.1: 5 where revocation information of another format than X.509's is there."""
+    return 5 if any(r[0] == context(1) for r in revocations) else otherwise
 
 
 def _content_info(begun: bytes, following: int) -> bytes:

@@ -28,12 +28,12 @@ from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData,
 from eseal.draft import Appended, Draft, Span, assembled
 from eseal.formats import cms
 from eseal.formats.unchanged import require_unchanged
-from eseal.levels import NEEDS, Means, digest_for, material, signing_time, stamped, token_chain
+from eseal.levels import NEEDS, Means, digest_for, gathered, later, signing_time, stamped
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs.asn1 import ENUMERATED, OCTET_STRING, context, printable, tlv
+from trust.codecs.asn1 import printable
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable
-from trust.model import Digest, Document, Ocsp, Token
+from trust.model import Digest, Document, Token
 from trust.ports import Stamper, Status
 
 TOKEN_ROOM = 6 << 10
@@ -42,7 +42,6 @@ SLACK = 64
 """Bytes by which the next token of a unit may be longer than the last. What nothing signs (the padding of /Contents) stays short."""
 BUFFER = 1 << 16
 MAX_FIELDS = 10_000
-_BASIC_OCSP = "1.3.6.1.5.5.7.48.1.1"
 
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)  # it would log strangers' bytes
 
@@ -89,14 +88,11 @@ def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft
         value, token = _sign(paper, spec, means)
         stamps = [token] if token else []
         if token and needs.status:
-            known = (*key.chain, *token.certs)
-            found = material([(key.certificate, *key.chain), token_chain(token, known)], means.status)
+            found = gathered(key, token, means.status)
             if needs.archive:
                 archive = _archive(paper, found, means.stamp, len(token.der) + SLACK)
                 stamps.append(archive)
-                late = token_chain(archive, (*known, *archive.certs))
-                # Nearly always the same unit stamped both times, and what it needs is there already.
-                found = Status() if set(late) <= set(found.certs) else material([late], means.status)
+                found = later(archive, found, means.status)
             if found != Status():
                 with paper.writing() as writer:
                     _hold(writer, found)
@@ -241,7 +237,9 @@ def _sign(paper: _Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None]
         return cms.signed_attributes(content, key, claims)
 
     def envelope(attributes: bytes, value: bytes, token: bytes | None) -> bytes:
-        return cms.envelope(key, paper.digest, attributes, value, token=token).whole
+        fields = cms.signer_fields(key, paper.digest, attributes, value)
+        stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
+        return cms.envelope(paper.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
 
     made: list[tuple[bytes, Token | None]] = []
 
@@ -337,7 +335,7 @@ def _hold(writer: _Writer, found: Status) -> None:
     for entry, objects in (
         ("/Certs", [c.der for c in found.certs]),
         ("/CRLs", [c.der for c in found.crls]),
-        ("/OCSPs", [_response(o) for o in found.ocsps]),
+        ("/OCSPs", [cms.ocsp_response(o) for o in found.ocsps]),
     ):
         there = _entry(store, entry)
         kept = list(there) if isinstance(there, generic.ArrayObject) else []
@@ -355,9 +353,3 @@ def _content(item: Any) -> bytes | None:
         return bytes(stream.data) if isinstance(stream, generic.StreamObject) else None
     except Exception:  # noqa: BLE001  # whatever a broken filter raises
         return None
-
-
-def _response(answer: Ocsp) -> bytes:
-    """RFC 6960 section 4.2.1: the OCSPResponse around a BasicOCSPResponse, which is what a /DSS holds."""
-    inner = cms.sequence(cms.oid(_BASIC_OCSP), tlv(OCTET_STRING, answer.der))
-    return cms.sequence(tlv(ENUMERATED, b"\0"), tlv(context(0), inner))

@@ -63,8 +63,9 @@ class Desk:
         return len(self.recorded)
 
     def _check(self, sealed: Document, _detached: Sequence[Document], _signature: bytes) -> Finding:
-        entry = sealed.head(5)
-        return Finding(True, "PAdES-BASELINE-LTA" if entry == b"%PDF-" else "CAdES-BASELINE-T")
+        made = sealed.read(1 << 30)
+        cades = "CAdES-BASELINE-LTA" if ARCHIVE_TIME_STAMP in made else "CAdES-BASELINE-T"
+        return Finding(True, "PAdES-BASELINE-LTA" if made.startswith(b"%PDF-") else cades)
 
     def post(self, content: Any = PDF, query: str = "", key: str | None = "", **options: Any) -> httpx.Response:
         headers = {"Content-Type": "application/pdf", **options.pop("headers", {})}
@@ -131,7 +132,7 @@ def test_anything_else_comes_back_as_cms(desk: Desk, query: str, media_type: str
     cms = opened(answer.content)
     cms.check(PKI.signer, CSV)
     assert cms.content == (CSV if query else None)
-    assert (answer.headers["kakuin-format"], answer.headers["kakuin-level"]) == ("cades", "B-T")
+    assert (answer.headers["kakuin-format"], answer.headers["kakuin-level"]) == ("cades", "B-LTA")
 
 
 def test_a_form_with_options_as_fields_or_as_json(desk: Desk) -> None:
@@ -181,6 +182,7 @@ def test_a_key_reaches_its_own_organisation_alone(desk: Desk) -> None:
     assert problem(desk.post(key=desk.keys.create(OTHER)[0]))[:2] == (404, "not-found")
 
 
+ARCHIVE_TIME_STAMP = bytes.fromhex("060604008d450204")
 CSV_TYPE = {"Content-Type": "text/csv"}
 
 
@@ -189,7 +191,7 @@ CSV_TYPE = {"Content-Type": "text/csv"}
     [
         (b"", "", {}, (400, "malformed", "the document is empty: 0 bytes arrived")),
         (PDF[:900], "", {}, (400, "malformed", "the PDF cannot be updated: could not read malformed pdf file")),
-        (CSV, "?level=B-LTA", CSV_TYPE, (422, "unacceptable", "cades detached is not offered at B-LTA yet; there are B-B and B-T")),
+        (CSV, "?reason=so", CSV_TYPE, (422, "unacceptable", "cades has no place for a reason; it has commitment and location")),
         (CSV, "?level=high", CSV_TYPE, (422, "unacceptable", "no level has that name; there are B-B, B-T, B-LT and B-LTA")),
         (CSV, "?format=xades", CSV_TYPE, (422, "unacceptable", "format xades is not offered yet; there are pades and cades")),
         (CSV, "?digest=sha512", CSV_TYPE, (422, "unacceptable", "this organisation's key signs with sha256, got sha512")),

@@ -100,11 +100,11 @@ def test_the_journal_gets_digests_and_never_the_document() -> None:
 
 
 def test_detached_content_is_given_to_the_check() -> None:
-    world = World(level="CAdES-BASELINE-T")
+    world = World(level="CAdES-BASELINE-LTA")
     made = world.seal(CSV, "prices.csv")
     assert world.seen[0][1] == (CSV,)
     assert made.document.name == "prices.csv.p7s"
-    world = World(level="CAdES-BASELINE-T")
+    world = World(level="CAdES-BASELINE-LTA")
     made = world.seal(CSV, "prices.csv", packaging="attached")
     assert world.seen[0][1] == ()
     assert made.document.name == "prices.csv.p7m"
@@ -241,7 +241,7 @@ def test_formats_that_parse_nothing_stay_in_this_process() -> None:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("ran elsewhere")
 
-    assert World(run=never, level="CAdES-BASELINE-T").seal(CSV, "prices.csv")
+    assert World(run=never, level="CAdES-BASELINE-LTA").seal(CSV, "prices.csv")
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ OTHER = b"a,b\r\n"
     [
         (PDF, (Format.PADES, Level.B_LTA, Packaging.ENVELOPED)),
         (b"\xef\xbb\xbf\n" + PDF, (Format.PADES, Level.B_LTA, Packaging.ENVELOPED)),
-        (OTHER, (Format.CADES, Level.B_T, Packaging.DETACHED)),
-        (b"\x30\x82\x01\x00 a CMS with a " + PDF, (Format.CADES, Level.B_T, Packaging.DETACHED)),
-        (b"", (Format.CADES, Level.B_T, Packaging.DETACHED)),
+        (OTHER, (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
+        (b"\x30\x82\x01\x00 a CMS with a " + PDF, (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
+        (b"", (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
     ],
 )
 def test_the_bytes_decide_the_default(head: bytes, expected: tuple[Format, Level, Packaging]) -> None:
@@ -47,8 +47,6 @@ def test_names_are_read_in_any_case() -> None:
     [
         ({"format": "xades"}, "format xades is not offered yet; there are pades and cades"),
         ({"format": "docx"}, "no format has that name"),
-        ({"level": "B-LT"}, "cades detached is not offered at B-LT yet; there are B-B and B-T"),
-        ({"level": "B-LTA", "packaging": "attached"}, "cades attached is not offered at B-LTA yet"),
         ({"level": "B-X"}, "no level has that name; there are B-B, B-T, B-LT and B-LTA"),
         ({"packaging": "enveloped"}, "cades is detached or attached, got enveloped"),
         ({"format": "pades", "packaging": "detached"}, "pades is enveloped, got detached"),
