@@ -48,6 +48,8 @@ class Options:
     signing_time: str | None = None
     organisation: str | None = None
     password: str | None = None
+    serialization: str | None = None
+    mechanism: str | None = None
 
     def spec(self, head: bytes) -> Spec:
         """Unacceptable for what is not offered."""
@@ -60,6 +62,8 @@ class Options:
             digest=self.digest,
             claims=claims,
             password=self.password,
+            serialization=self.serialization,
+            mechanism=self.mechanism,
         )
 
 

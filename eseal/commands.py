@@ -43,6 +43,8 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option("--format", "format_", metavar="FORMAT", help="pades, cades. Default: pades for PDF, cades for anything else.")
 @click.option("--level", metavar="LEVEL", help="B-B, B-T, B-LT or B-LTA. Default: the highest that the format has.")
 @click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF), detached or attached.")
+@click.option("--serialization", metavar="NAME", help="Of JAdES: flattened, general or compact (B-B only). Default: flattened.")
+@click.option("--mechanism", metavar="NAME", help="Of detached JAdES: uri-hash (name and digest) or payload. Default: uri-hash.")
 @click.option("--digest", metavar="NAME", help="sha256, sha384 or sha512. Default: the key's own.")
 @click.option("--reason", help="Why it is sealed, in a sentence; signed with it.")
 @click.option("--location", help="Where it is sealed; signed with it.")

@@ -13,10 +13,18 @@ from trust.algorithms import Algorithm
 from trust.model import Cert, Document
 from trust.ports import Key, Stamper, StatusSource
 
-MODULES: Mapping[Format, str] = MappingProxyType({Format.PADES: "eseal.formats.pades", Format.CADES: "eseal.formats.cades"})
+MODULES: Mapping[Format, str] = MappingProxyType(
+    {
+        Format.PADES: "eseal.formats.pades",
+        Format.CADES: "eseal.formats.cades",
+        Format.XADES: "eseal.formats.xades",
+        Format.JADES: "eseal.formats.jades",
+        Format.COSE: "eseal.formats.cose",
+    }
+)
 """Each has seal(document, spec, means) -> Draft."""
 
-PARSING = frozenset({Format.PADES})
+PARSING = frozenset({Format.PADES, Format.XADES})
 """Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
 
 
@@ -37,6 +45,7 @@ _ATTRIBUTES = Signable("signed attributes", b"\x31", 1 << 16)
 SIGNABLE: Mapping[Format, Signable] = MappingProxyType(
     {
         **dict.fromkeys(Format, _ATTRIBUTES),
+        Format.XADES: Signable("ds:SignedInfo elements", b"<ds:SignedInfo ", 1 << 23),
         # RFC 7515 section 5.1: the base64url of `{"`, and the payload.
         Format.JADES: Signable("JWS signing inputs", b"eyJ", 1 << 27),
         # RFC 9052 section 4.4: an array of four and its first element, and the payload.

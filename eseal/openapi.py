@@ -35,7 +35,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "level": (_choice(Level), "Baseline level. Default: the highest that format and packaging have here. Never weaker than asked.", "B-LTA"),
     "packaging": (_choice(Packaging), "Where the document is: `enveloped` in a PDF; else `detached` (default) or `attached`.", "enveloped"),
     "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),
-    "mechanism": (_choice(Mechanism), "Detached JAdES only: by name and digest, or as the payload that is left out. Default: `uri-hash`.", "uri-hash"),
+    "mechanism": (_choice(Mechanism), "Detached JAdES only: by name and digest, or as payload that is left out. Default: `uri-hash`.", "uri-hash"),
     "digest": (_choice(DIGEST_CHOICES), "Digest algorithm; refused where the organisation's key uses another one.", "sha256"),
     "reason": (_TEXT, "PDF only: why it is sealed.", "invoice for October"),
     "location": (_TEXT, "Where it is sealed.", "東京都千代田区"),

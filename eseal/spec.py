@@ -186,7 +186,8 @@ class Spec:
             raise Unacceptable("unknown digest algorithm")
         stated = {name for name in ("reason", "location", "commitment") if getattr(self.claims, name) is not None}
         if excess := stated - _CLAIMS[self.format]:
-            raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {_names(sorted(_CLAIMS[self.format]) or ['none'])}")
+            there_is = _names(sorted(_CLAIMS[self.format]) or ["none"])
+            raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {there_is}")
         if self.format is Format.PADES and {"reason", "commitment"} <= stated:
             # EN 319 142-1 clause 6.3, requirement on the Reason entry.
             raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")

@@ -1,0 +1,217 @@
+"""JAdES (ETSI TS 119 182-1) over anything: in JSON or compact, the document inside, left out, or named by its digest."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from eseal.draft import Base64, Draft, Piece
+from eseal.formats.cms import ocsp_response
+from eseal.formats.halves import written
+from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
+from eseal.spec import Commitment, Mechanism, Packaging, Serialization, Spec
+from trust.algorithms import SIGNATURE_BY_JWA, hasher
+from trust.codecs import jose
+from trust.errors import Malformed, TooLarge, Unacceptable
+from trust.model import Cert, Digest, Document, Token
+from trust.ports import Key, Status
+
+LARGEST = 64 << 20
+"""Bytes of a payload: the key signs it whole, and a reader holds it whole."""
+
+_BY_URI_HASH = "http://uri.etsi.org/19182/ObjectIdByURIHash"
+_NAMES = {algorithm: name for name, algorithm in reversed(SIGNATURE_BY_JWA.items())}
+"""The first that has the algorithm: `EdDSA`, which every library knows, before the `Ed25519` of RFC 9864."""
+_DIGESTS = MappingProxyType({"sha256": "S256", "sha384": "S384", "sha512": "S512"})
+"""Clause 5.2.2.2, table 1."""
+_COMMITMENTS = MappingProxyType(
+    # EN 319 132-1 clause 5.2.3, which clause 5.2.3 refers to.
+    {commitment: f"http://uri.etsi.org/01903/v1.2.2#ProofOf{commitment.value.capitalize()}" for commitment in Commitment}
+)
+_TYPES = MappingProxyType({Serialization.COMPACT: "jose", Serialization.FLATTENED: "jose+json", Serialization.GENERAL: "jose+json"})
+"""RFC 7515 section 4.1.9, without `application/`."""
+
+
+def seal(document: Document, spec: Spec, means: Means) -> Draft:
+    """ETSI TS 119 182-1 clause 6, levels B-B to B-LTA.
+
+    Unacceptable for a key without a name in JOSE, TooLarge for a payload that nobody could read, Unavailable when token or status is not to be had.
+    """
+    if not document.readable or document.size is None:
+        raise Malformed("only digests of this document are known")
+    content = _Content(document, spec)
+    key, needs, digest = means.key, NEEDS[spec.level], digest_for(means.key.algorithm, spec.digest)
+    header = jose.encoded(_json(_header(content, means, digest))).encode("ascii")
+    value = key.sign(b"".join((header, b".", *content.payload())))
+    signature = jose.encoded(written(key, value)).encode("ascii")
+    unsigned: list[str] = []
+    stamps: list[Token] = []
+    if needs.stamp:
+        # Clause 5.3.4: over the base64url text of the value.
+        stamps.append(stamped(means.stamp, Digest.of(digest, signature)))
+        unsigned.append(_time_stamp("sigTst", stamps[0]))
+    if needs.status:
+        own = material([(key.certificate, *key.chain)], means.status)
+        unit = material([token_chain(stamps[0], (*key.chain, *own.certs))], means.status)
+        unsigned += [_component(name, value) for name, value in _values(own).items()]
+        unsigned += _time_stamp_values(_beyond(unit, own))
+        if needs.archive:
+            stamps.append(stamped(means.stamp, _archived(content, header, signature, unsigned, digest)))
+            unsigned.append(_time_stamp("arcTst", stamps[1]))
+            unsigned += _time_stamp_values(later(stamps[1], Status(certs=(*own.certs, *unit.certs)), means.status))
+    pieces = _written(content, header, signature, unsigned)
+    return Draft(pieces, value, tuple(t.der for t in stamps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The document as this signature has it."""
+
+    document: Document
+    spec: Spec
+
+    def __post_init__(self) -> None:
+        if not self.by_hash and (self.document.size or 0) > LARGEST:
+            raise TooLarge(f"as the payload of a JWS a document is at most {LARGEST >> 20} MiB; detached by {Mechanism.URI_HASH} it has no limit")
+
+    @property
+    def attached(self) -> bool:
+        return self.spec.packaging is Packaging.ATTACHED
+
+    @property
+    def by_hash(self) -> bool:
+        return not self.attached and self.spec.mechanism is Mechanism.URI_HASH
+
+    def payload(self) -> Iterable[bytes]:
+        """As it stands in the signing input: clause 5.2.8.3.3 has none where `sigD` holds the digest; RFC 7797 section 3 leaves it as it is
+        where `b64` is false."""
+        return () if self.by_hash else self.archived()
+
+    def archived(self) -> Iterator[bytes]:
+        """Clause 5.3.6.3: what an archive time-stamp hashes in the payload's place."""
+        return jose.encoded_chunks(self.document.chunks()) if self.attached else self.document.chunks()
+
+
+# The protected header.
+
+
+def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
+    """Clauses 5.1 and 5.2. The claimed time is `iat`: since 2025-07-15 no new signature has `sigT` (clause 5.2.1)."""
+    key, spec, media_type = means.key, content.spec, content.document.media_type
+    chain = [c for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
+    header: dict[str, Any] = {
+        "alg": _algorithm(key),
+        "typ": _TYPES[spec.serialization],
+        "iat": int(signing_time(spec.claims.signing_time, means).timestamp()),
+        "x5t#S256": jose.encoded(Digest.of("sha256", key.certificate.der).value),
+        "x5c": [_text(c.der) for c in chain],
+    }
+    if media_type is not None and not content.by_hash:
+        header["cty"] = media_type
+    if not content.attached:
+        # RFC 7797 section 6 and clause 5.2.8.1: a reader that does not know these would check something else. Unencoded also beside sigD, where
+        # it makes the digest that of the file itself (clause 5.2.8.3.3).
+        header |= {"crit": ["b64", "sigD"] if content.by_hash else ["b64"], "b64": False}
+    if content.by_hash:
+        header["sigD"] = _reference(content.document, digest)
+    if spec.claims.commitment is not None:
+        header["srCms"] = [{"commId": {"id": _COMMITMENTS[spec.claims.commitment]}}]
+    if spec.claims.location is not None:
+        header["sigPl"] = {"addressLocality": spec.claims.location}
+    return header
+
+
+def _algorithm(key: Key) -> str:
+    """RFC 7518 section 3.1. An ECDSA name is that of a curve too (section 3.4)."""
+    name = _NAMES.get(key.algorithm)
+    if name is None:
+        raise Unacceptable(f"{key.algorithm} has no name in JOSE")
+    bits, size = jose.curve_bits(name), getattr(key.certificate.public_key, "key_size", None)
+    if bits is not None and bits != size:
+        raise Unacceptable(f"{name} is for keys of {bits} bits (RFC 7518 section 3.4), this organisation's has {size}")
+    return name
+
+
+def _reference(document: Document, digest: str) -> dict[str, Any]:
+    """Clause 5.2.8.3.3: the file by its name, as a URI reference, and its digest."""
+    content = document.digest(digest)
+    if content is None or digest not in _DIGESTS:
+        raise Unacceptable(f"{digest} has no name in JAdES")
+    named = {"mId": _BY_URI_HASH, "pars": [quote(document.name or "document", safe="")], "hashM": _DIGESTS[digest]}
+    named["hashV"] = [jose.encoded(content.value)]
+    return named if document.media_type is None else named | {"ctys": [document.media_type]}
+
+
+# The unsigned header: each component is a base64url text, so that what an archive time-stamp hashes is what stands in the file (clause 5.3.1).
+
+
+def _component(name: str, value: Any) -> str:
+    return jose.encoded(_json({name: value}))
+
+
+def _time_stamp(name: str, token: Token) -> str:
+    """Clause 5.4.3, tstContainer."""
+    return _component(name, {"tstTokens": [{"val": _text(token.der)}]})
+
+
+def _values(found: Status) -> dict[str, Any]:
+    """Clauses 5.3.5.1 and 5.3.5.2: certificates, and status; what is empty is left out."""
+    status = {"crlVals": _objects(c.der for c in found.crls), "ocspVals": _objects(ocsp_response(o) for o in found.ocsps)}
+    values = {"xVals": [{"x509Cert": held} for held in _objects(c.der for c in found.certs)], "rVals": {k: v for k, v in status.items() if v}}
+    return {name: value for name, value in values.items() if value}
+
+
+def _time_stamp_values(found: Status) -> list[str]:
+    """Clause 5.3.6.1: what the chain of a time-stamp's unit needs."""
+    return [_component("tstVD", values)] if (values := _values(found)) else []
+
+
+def _objects(ders: Iterable[bytes]) -> list[dict[str, str]]:
+    """Clause 5.4.1, pkiOb."""
+    return [{"val": _text(der)} for der in ders]
+
+
+def _beyond(found: Status, there: Status) -> Status:
+    """Of what was `found`, what is not `there` already."""
+
+    def new(left: Iterable[Any], right: Iterable[Any]) -> tuple[Any, ...]:
+        held = set(right)
+        return tuple(item for item in left if item not in held)
+
+    certs: tuple[Cert, ...] = new(found.certs, there.certs)
+    return Status(new(found.crls, there.crls), new(found.ocsps, there.ocsps), certs)
+
+
+def _archived(content: _Content, header: bytes, signature: bytes, unsigned: Iterable[str], digest: str) -> Digest:
+    """Clause 5.3.6.3: payload, header and value with dots, then every component so far."""
+    running = hasher(digest)
+    for chunk in content.archived():
+        running.update(chunk)
+    running.update(b"." + header + b"." + signature + b"." + "".join(unsigned).encode("ascii"))
+    return Digest(digest, running.digest())
+
+
+# RFC 7515 section 7.
+
+
+def _written(content: _Content, header: bytes, signature: bytes, unsigned: list[str]) -> tuple[Piece, ...]:
+    payload: tuple[Piece, ...] = (Base64(0, content.document.size or 0, url=True),) if content.attached else ()
+    if content.spec.serialization is Serialization.COMPACT:
+        return (header + b".", *payload, b"." + signature)
+    own: dict[str, Any] = {"protected": header.decode("ascii"), "signature": signature.decode("ascii")}
+    if unsigned:
+        own["header"] = {"etsiU": unsigned}
+    rest = _json(own if content.spec.serialization is Serialization.FLATTENED else {"signatures": [own]})
+    return (b'{"payload":"', *payload, b'",' + rest[1:]) if payload else (rest,)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _text(der: bytes) -> str:
+    """Base64 of RFC 4648 section 4, which `x5c` and pkiOb have."""
+    return b64encode(der).decode("ascii")
