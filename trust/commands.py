@@ -1,6 +1,6 @@
 """`kakuin init`, `doctor`, `ca` and `completion`: an instance from the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -37,9 +37,14 @@ ASKED = {
 @click.option("--corporate-number", "number", metavar="NUMBER", help="Its 法人番号, 13 digits; the check digit is verified.")
 @click.option("--operator", help="Who runs the authority. Default: the organisation.")
 @click.option("--operator-number", metavar="NUMBER", help="The operator's 法人番号.")
+@click.option("--base-url", metavar="URL", help="Address under which others reach the service. Default: this machine.")
 @click.option(
-    "--base-url", metavar="URL", help="Address under which others reach the service; it is written into certificates. Default: this machine."
+    "--pki-url",
+    metavar="URL",
+    help="Address of lists, OCSP and issuers; it is written into certificates. Default: --base-url with http, and /pki.",
 )
+@click.option("--tsa-policy", metavar="OID", help="Your policy of time-stamps. Default: an example.")
+@click.option("--certificate-policy", metavar="OID", help="Your policy of certificates. Default: an example.")
 @click.option("--port", type=int, help="Port of the service.  [default: that of --base-url, or 8318]")
 @click.option("--key-type", default="p256", show_default=True, help="p256, p384, rsa3072 or ed25519.")
 @click.option("--database-url", default="", help="PostgreSQL instead of the SQLite file in the folder: postgresql://user:password@host/name.")
@@ -69,15 +74,36 @@ def init(instance: Path, passphrase_file: Path | None, port: int | None, yes: bo
     asked = Answers(**{name: value for name, value in answers.items() if value is not None}, port=port)
     with Instance.create(instance, asked, passphrase(passphrase_file)) as made:
         if as_json:
-            click.echo(json.dumps({"instance": str(made.folder), "new": made.new, "anchors": str(made.anchors), "demonstration": made.demonstration}))
+            row = {"instance": str(made.folder), "new": made.new, "anchors": str(made.anchors), "demonstration": made.demonstration}
+            click.echo(json.dumps({**row, "pki_url": made.settings.pki_url}))
             return
         click.echo(f"{'made' if made.new else 'there is'} an instance in {made.folder}")
         for organisation in made.organisations:
             click.echo(f"  seals for    {organisation.name}, {organisation.number}")
         click.echo(f"  recipients   need {made.anchors / 'root.pem'}")
+        click.echo(f"  status       is published at {made.settings.pki_url}, as the certificates say")
+        for warning in _warnings(made):
+            click.echo(f"  beware       {warning}")
         if made.demonstration:
             click.echo("  beware       this is a demonstration: its seals and time-stamps mean nothing, and its passphrase lies beside its keys")
         click.echo(f"  next         kakuin serve --instance {instance}")
+
+
+def _warnings(made: "Instance") -> Iterator[str]:
+    """What certificates say for years, and somebody may not have meant."""
+    from urllib.parse import urlsplit
+
+    from trust.edge.settings import Settings
+
+    settings, examples = made.settings, Settings()
+    if settings.pki_url.startswith("https:"):
+        yield "lists and OCSP behind TLS can go in circles (RFC 5280 section 8): --pki-url http://…"
+    if made.demonstration:
+        return
+    if urlsplit(settings.pki_url).hostname in ("127.0.0.1", "::1", "localhost"):
+        yield "nobody but this machine reaches that address: --base-url, or --pki-url"
+    if settings.tsa.policy == examples.tsa.policy or settings.pki.policy == examples.pki.policy:
+        yield "policy identifiers are examples: --tsa-policy and --certificate-policy, before anything is issued"
 
 
 def _ask(answers: dict[str, str | None], defaults: Any) -> None:

@@ -113,7 +113,7 @@ def test_a_real_organisation_needs_a_passphrase(tmp_path: Path) -> None:
         assert not made.demonstration
         assert made.settings.tsa.clock == KERNEL_CLOCK
         assert not (made.folder / "keys" / "passphrase").exists()
-        assert "https://seal.example/pki/ca.crl" in str(made.certificate("tsu").x509.extensions)
+        assert "http://seal.example/pki/ca.crl" in str(made.certificate("tsu").x509.extensions)
     with Instance.open(tmp_path / "i", SECRET) as opened:
         assert opened.key("tsu").certificate == opened.certificate("tsu")
     with Instance.open(tmp_path / "i") as locked:
@@ -122,6 +122,44 @@ def test_a_real_organisation_needs_a_passphrase(tmp_path: Path) -> None:
             locked.key("tsu")
     with Instance.open(tmp_path / "i", b"wrong horse battery") as wrong, pytest.raises(Misconfigured, match="wrong passphrase"):
         wrong.key("tsu")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "pki_url", "written"),
+    [
+        ("", "", "http://127.0.0.1:8318/pki"),
+        ("http://seal.example:8318/a", "", "http://seal.example:8318/a/pki"),
+        ("https://seal.example", "", "http://seal.example/pki"),
+        ("https://seal.example/office", "", "http://seal.example/office/pki"),
+        ("https://seal.example:8443", "http://pki.example", "http://pki.example"),
+        ("https://seal.example", "https://pki.example", "https://pki.example"),
+    ],
+)
+def test_where_certificates_say_that_their_status_is(base_url: str, pki_url: str, written: str) -> None:
+    """RFC 5280 section 8: over plain HTTP, unless somebody wants it otherwise."""
+    assert Answers(base_url=base_url, pki_url=pki_url).settings().pki_url == written
+
+
+def test_policies_and_addresses_are_in_the_first_certificates(tmp_path: Path) -> None:
+    answers = Answers(pki_url="http://pki.example", tsa_policy="1.2.392.1", certificate_policy="1.2.392.2")
+    with Instance.create(tmp_path / "i", answers) as made:
+        extensions = str(made.certificate("tsu").x509.extensions)
+        assert "http://pki.example/ca.crl" in extensions and "1.2.392.2" in extensions
+        assert made.settings.tsa.policy == "1.2.392.1"
+    with Instance.open(tmp_path / "i") as opened:
+        assert (opened.settings.pki.policy, opened.settings.pki_url) == ("1.2.392.2", "http://pki.example")
+
+
+def test_the_environment_counts_from_the_first_certificate_on(tmp_path: Path) -> None:
+    environ = {"KAKUIN_PKI_BASE_URL": "http://pki.example", "KAKUIN_PKI_KEY_TYPE": "p384", "KAKUIN_DATABASE_URL": f"sqlite:///{tmp_path}/other.db"}
+    with Instance.create(tmp_path / "i", Answers(), environ=environ) as made:
+        assert "http://pki.example/ca.crl" in str(made.certificate("tsu").x509.extensions)
+        assert made.key("tsu").algorithm.digest == "sha384"
+        assert len(made.authority.certificates()) == 5
+    assert (tmp_path / "other.db").exists() and not (tmp_path / "i" / "kakuin.db").exists()
+    assert "pki.example" not in (tmp_path / "i" / FILE).read_text() and "other.db" not in (tmp_path / "i" / FILE).read_text()
+    with pytest.raises(Misconfigured, match="environment variable KAKUIN_PKI_POLICY"):
+        Instance.create(tmp_path / "j", Answers(), environ={"KAKUIN_PKI_POLICY": "x"})
 
 
 def test_an_operator_of_its_own(tmp_path: Path) -> None:
@@ -148,6 +186,10 @@ def test_a_second_create_changes_nothing(folder: Path) -> None:
         (Answers(base_url="seal.example"), Misconfigured),
         (Answers(key_type="rsa512"), Misconfigured),
         (Answers(port=99999), Misconfigured),
+        (Answers(base_url="https://seal.example:8443"), Misconfigured),
+        (Answers(pki_url="ftp://seal.example"), Misconfigured),
+        (Answers(tsa_policy="policy"), Misconfigured),
+        (Answers(certificate_policy="1.2.03"), Misconfigured),
         (Answers(database_url="mysql://x"), Misconfigured),
     ],
 )

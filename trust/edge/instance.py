@@ -22,7 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
@@ -61,7 +63,12 @@ class Answers:
     """Who runs the installation: root, authority, time-stamping unit. The organisation itself where nothing is said."""
     operator_number: str | None = None
     base_url: str = ""
-    """Where others reach the service; it is written into certificates."""
+    """Where others reach the service."""
+    pki_url: str = ""
+    """Where others reach lists, OCSP and issuers; it is written into certificates. Below `base_url` where nothing is said, and then with http."""
+    tsa_policy: str | None = None
+    certificate_policy: str | None = None
+    """OIDs; the examples of the settings where nothing is said."""
     host: str | None = None
     port: int | None = None
     key_type: str = "p256"
@@ -73,20 +80,35 @@ class Answers:
     def demonstration(self) -> bool:
         return corporate_number(self.number) == DEMONSTRATION
 
-    def settings(self) -> Settings:
-        """Checked as if they had been read from a file."""
+    def settings(self, environ: Mapping[str, str] = MappingProxyType({})) -> Settings:
+        """Checked as if they had been read from a file, and overridden by `environ` as a file is."""
         defaults = Settings()
-        chosen = {
+        chosen: dict[str, dict[str, object]] = {
             "service": {
                 "base_url": self.base_url,
                 "host": defaults.service.host if self.host is None else self.host,
                 "port": defaults.service.port if self.port is None else self.port,
             },
-            "tsa": {"clock": self.clock or (DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK)},
-            "pki": {"key_type": self.key_type},
+            "tsa": {
+                "clock": self.clock or (DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK),
+                "policy": self.tsa_policy or defaults.tsa.policy,
+            },
+            "pki": {"key_type": self.key_type, "base_url": self.pki_url, "policy": self.certificate_policy or defaults.pki.policy},
             "database": {"url": self.database_url},
         }
-        return configuration.combine(chosen, {}, "answer")
+        made = configuration.combine(chosen, environ, "answer")
+        if made.pki.base_url or not made.service.base_url.startswith("https:"):
+            return made
+        chosen["pki"]["base_url"] = _plain(made.service.base_url)
+        return configuration.combine(chosen, environ, "answer")
+
+
+def _plain(base_url: str) -> str:
+    """RFC 5280 section 8: who fetches a list over TLS needs the status of the server's certificate first, and so on. Lists are signed themselves."""
+    parts = urlsplit(base_url)
+    if parts.port is not None:
+        raise Misconfigured(f"{base_url} has TLS and a port of its own: say with --pki-url http://… where lists and OCSP answer without TLS")
+    return f"http://{parts.netloc}{parts.path}/pki"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +156,22 @@ class Instance:
         return opened
 
     @classmethod
-    def create(cls, folder: Path, answers: Answers = Answers(), secret: bytes | None = None, *, clock: Clock = machine_clock) -> "Instance":
+    def create(
+        cls,
+        folder: Path,
+        answers: Answers = Answers(),
+        secret: bytes | None = None,
+        *,
+        clock: Clock = machine_clock,
+        environ: Mapping[str, str] = os.environ,
+    ) -> "Instance":
         """Make an instance in `folder`, or open the one that is there (`new` tells which): a second call changes nothing.
 
-        A demonstration without `secret` gets a generated passphrase in a file beside its keys; everything else needs one. Misconfigured or
-        Conflict, in one line, when the folder cannot be used. May be called again after an interruption.
+        `environ` overrides the answers, as it overrides the settings file later, and is not written into it. A demonstration without `secret` gets a
+        generated passphrase in a file beside its keys; everything else needs one. Misconfigured or Conflict, in one line, when the folder cannot be
+        used. May be called again after an interruption.
         """
-        settings = answers.settings()
+        settings = answers.settings(environ)
         folder = folder.absolute()
         with _held(folder):
             if not (folder / configuration.FILE).exists():
@@ -154,10 +185,10 @@ class Instance:
                         sync_folder(stage)
                 with told(f"write in {folder}"):
                     _move(stage, folder)
-                made = cls.open(folder, secret, clock=clock)
+                made = cls.open(folder, secret, clock=clock, environ=environ)
                 made.new = True
                 return made
-        return cls.open(folder, secret, clock=clock)
+        return cls.open(folder, secret, clock=clock, environ=environ)
 
     def __enter__(self) -> "Instance":
         return self
@@ -380,7 +411,7 @@ def _build(stage: Path, settings: Settings, answers: Answers, secret: bytes | No
         made.authority.crl("root")
         made.authority.crl("ca")
         write_atomically(stage / ANCHORS / "root.pem", pem_of(made.certificates("root")))
-        write_atomically(stage / configuration.FILE, configuration.written(settings).encode(), mode=0o600)
+        write_atomically(stage / configuration.FILE, configuration.written(answers.settings()).encode(), mode=0o600)
     finally:
         made.close()
 
