@@ -18,7 +18,7 @@ from eseal.formats.xades.markup import EXCLUSIVE, algorithm, b64, digest_method,
 from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, XML_BY_SIGNATURE, Algorithm, hasher
-from trust.codecs.xml import METHODS, NodeSet, parse
+from trust.codecs.xml import METHODS, NodeSet, canonicalize, parse
 from trust.codecs.xml.names import DS, PSS, RSA_PSS, XADES_132, ds
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Digest, Document, Token
@@ -120,8 +120,6 @@ class _Opened:
     c14n: str
 
     def canonical(self, node: Any) -> bytes:
-        from trust.codecs.xml import canonicalize
-
         return canonicalize(NodeSet(self.tree, node), METHODS[self.c14n])
 
     def child(self, name: str) -> bytes:
