@@ -12,6 +12,7 @@ One rule for all formats, from the worst down:
 A stamp inside a signature that is not valid takes nothing from a signature that passes without it: that is a remark.
 """
 
+from collections import defaultdict
 from collections.abc import Set
 
 from trust.algorithms import is_available
@@ -124,7 +125,10 @@ def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
     carried = {*evidence.certs, *(c for s in evidence.stamps for c in s.token.certs)}
     known = sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES]
     pool = readable(dict.fromkeys((*known, *context.certs, *context.anchors)))
-    confirmed = {cert for cert in pool if any(signed_by(cert, issuer) for issuer in pool if facts(issuer).subject_key == facts(cert).issuer_key)}
+    named: dict[bytes, list[Cert]] = defaultdict(list)
+    for cert in pool:
+        named[facts(cert).subject_key].append(cert)
+    confirmed = {cert for cert in pool if any(signed_by(cert, issuer) for issuer in named.get(facts(cert).issuer_key, ()))}
     keys = {facts(cert).key_identifier for cert in pool} - {None}
     found = []
     for cert in known:
