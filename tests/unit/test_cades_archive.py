@@ -106,7 +106,7 @@ def test_the_verifier_passes_it_then_and_far_later(level: str, packaging: str, a
 def test_another_units_chain_goes_into_the_archive_token() -> None:
     second = office.unit(PKI.ca, "Example TSU 2")
     units = iter((PKI.tsu, second))
-    der = made("B-LTA", given=means(PKI, status=answering, stamp=lambda digest: office.stamper(next(units))(digest)))
+    der = made("B-LTA", given=means(PKI, status=answering, stamp=lambda digest: office.token(next(units), digest)))
     assert second.certificate not in opened(der).certs
     [info] = data_of(der)["signer_infos"]
     [token] = [a["values"][0] for a in info["unsigned_attrs"] if a["type"].dotted == ARCHIVE]
