@@ -10,10 +10,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trust.model import Cert
-from verifier.chains.certificate import Facts, facts, is_key_and_name, readable, signed_by
+from verifier.chains.certificate import Facts, facts, is_key_and_name, public_key, readable, signed_by
 from verifier.chains.rules import Fault, faults
 
-__all__ = ["MAX_CHAINS", "MAX_CHECKS", "MAX_DEPTH", "Facts", "Fault", "Finder", "Path", "facts", "is_key_and_name", "readable", "signed_by"]
+__all__ = [
+    "MAX_CHAINS",
+    "MAX_CHECKS",
+    "MAX_DEPTH",
+    "Facts",
+    "Fault",
+    "Finder",
+    "Path",
+    "facts",
+    "is_key_and_name",
+    "public_key",
+    "readable",
+    "signed_by",
+]
 
 MAX_DEPTH = 12
 """Certificates in a chain, anchor included: the deepest real hierarchies have 5."""

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
 from trust import algorithms
 from trust.algorithms import DIGESTS
 from trust.errors import KakuinError
 from trust.model import Digest, Form, Reference, Signature, Stamp, StampKind
-from verifier.chains import facts, readable
+from verifier.chains import facts, public_key, readable
 from verifier.policy import Level
 from verifier.process.chain import Chain, Kind, validate_certificate
 from verifier.process.context import Case, Purpose
@@ -82,12 +84,9 @@ def validate_basic(
 
 
 def verify_value(signature: Signature) -> bool:
-    """Whether the signature value verifies with the signer's key."""
-    signer = signature.signer
-    if signer is None or signature.algorithm is None or not readable((signer,)):
-        return False
-    key = facts(signer).key
-    if key is None:
+    """Whether the signature value verifies with the signer's key, or with the bare key that stands in its place and names nobody."""
+    key = _key(signature)
+    if key is None or signature.algorithm is None:
         return False
     signed = signature.signed
     try:
@@ -98,6 +97,12 @@ def verify_value(signature: Signature) -> bool:
         return algorithms.verify(key, signature.algorithm, signature.value, signed)
     except KakuinError:
         return False
+
+
+def _key(signature: Signature) -> PublicKeyTypes | None:
+    if signature.signer is None:
+        return None if signature.key is None else public_key(signature.key)
+    return facts(signature.signer).key if readable((signature.signer,)) else None
 
 
 def _references(signature: Signature, stamp: Stamp | None) -> tuple[Reference, ...]:
