@@ -45,7 +45,7 @@ class Packaging(StrEnum):
     """Where the document is, as seen from the signature."""
 
     ATTACHED = "attached"
-    """The document is inside the signature."""
+    """The document is inside the signature, or in one container with it."""
     DETACHED = "detached"
     """The signature is a file of its own beside the document."""
     ENVELOPED = "enveloped"
@@ -96,6 +96,8 @@ OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType
         (Format.XADES, Packaging.ENVELOPED): _ALL,
         (Format.XADES, Packaging.DETACHED): _ALL,
         (Format.XADES, Packaging.ATTACHED): _ALL,
+        (Format.ASIC_S_CADES, Packaging.ATTACHED): _ALL,
+        (Format.ASIC_E_CADES, Packaging.ATTACHED): _ALL,
     }
 )
 """Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
@@ -112,6 +114,8 @@ MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyTyp
         (Format.XADES, Packaging.ENVELOPED): ("application/xml", ".xml"),
         (Format.XADES, Packaging.DETACHED): ("application/xml", ".xades.xml"),
         (Format.XADES, Packaging.ATTACHED): ("application/xml", ".xades.xml"),
+        (Format.ASIC_S_CADES, Packaging.ATTACHED): ("application/vnd.etsi.asic-s+zip", ".asics"),
+        (Format.ASIC_E_CADES, Packaging.ATTACHED): ("application/vnd.etsi.asic-e+zip", ".asice"),
     }
 )
 """Media type of the result (RFC 8551 section 3.2 for CMS), and what its file name ends in."""
@@ -124,8 +128,12 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         Format.XADES: frozenset({"location", "commitment"}),
         Format.JADES: frozenset({"location", "commitment"}),
         Format.COSE: frozenset(),
+        **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_E_CADES), frozenset({"location", "commitment"})),
     }
 )
+
+SEVERAL = frozenset({Format.ASIC_E_CADES})
+"""Formats that seal several documents at once."""
 
 LONGEST_TEXT = 500
 """Characters of a reason or a location: a sentence, no document."""
@@ -232,9 +240,24 @@ def is_pdf(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(b"%PDF-")
 
 
+def is_xml(head: bytes) -> bool:
+    """Whether a document with these first bytes is markup that may envelop a seal: no document type, so far as they go, and no wider characters."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\t\n\r ")
+    return text.startswith(b"<") and text[1:2] != b"\0" and b"<!DOCTYPE" not in text
+
+
 def default_format(head: bytes) -> Format:
-    """The format that fits a document, recognised from its first bytes and never from its name."""
-    return Format.PADES if is_pdf(head) else Format.CADES
+    """The format that fits a document, recognised from its first bytes and never from its name. XML is what says so itself: HTML does not."""
+    if is_pdf(head):
+        return Format.PADES
+    return Format.XADES if is_xml(head) and head.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml") else Format.CADES
+
+
+def default_packaging(chosen: Format, head: bytes) -> Packaging:
+    """The first that the format has; what is no XML cannot envelop XML's seal."""
+    if chosen is Format.XADES and not is_xml(head):
+        return Packaging.DETACHED
+    return next(iter(packagings(chosen)), Packaging.DETACHED)
 
 
 def choose(
@@ -252,8 +275,7 @@ def choose(
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
     chosen = default_format(head) if format is None else _member(Format, format, "format")
-    there = packagings(chosen)
-    packed = _member(Packaging, packaging, "packaging") if packaging is not None else (there[0] if there else Packaging.DETACHED)
+    packed = _member(Packaging, packaging, "packaging") if packaging is not None else default_packaging(chosen, head)
     levels = OFFERED.get((chosen, packed), _ALL)
     written = Serialization.FLATTENED if serialization is None else _member(Serialization, serialization, "serialization")
     referred = Mechanism.URI_HASH if mechanism is None else _member(Mechanism, mechanism, "mechanism")

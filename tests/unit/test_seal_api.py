@@ -193,7 +193,7 @@ CSV_TYPE = {"Content-Type": "text/csv"}
         (PDF[:900], "", {}, (400, "malformed", "the PDF cannot be updated: could not read malformed pdf file")),
         (CSV, "?reason=so", CSV_TYPE, (422, "unacceptable", "cades has no place for a reason; it has commitment and location")),
         (CSV, "?level=high", CSV_TYPE, (422, "unacceptable", "no level has that name; there are B-B, B-T, B-LT and B-LTA")),
-        (CSV, "?format=xades", CSV_TYPE, (422, "unacceptable", "format xades is not offered yet; there are pades and cades")),
+        (CSV, "?format=pades&packaging=detached", CSV_TYPE, (422, "unacceptable", "pades is enveloped, got detached")),
         (CSV, "?digest=sha512", CSV_TYPE, (422, "unacceptable", "this organisation's key signs with sha256, got sha512")),
         (PDF, "?level=B-T&level=B-B", {}, (422, "unacceptable", "the query gives level twice")),
         (PDF, "?signing_time=yesterday", {}, (422, "unacceptable", "signing_time is not a time of RFC 3339")),

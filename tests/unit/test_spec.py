@@ -45,7 +45,6 @@ def test_names_are_read_in_any_case() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"format": "xades"}, "format xades is not offered yet; there are pades and cades"),
         ({"format": "docx"}, "no format has that name"),
         ({"level": "B-X"}, "no level has that name; there are B-B, B-T, B-LT and B-LTA"),
         ({"packaging": "enveloped"}, "cades is detached or attached, got enveloped"),
@@ -60,6 +59,28 @@ def test_names_are_read_in_any_case() -> None:
 def test_what_is_not_offered_is_refused_with_what_is(asked: dict[str, str], message: str) -> None:
     with pytest.raises(Unacceptable, match=message):
         choose(OTHER, **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("head", "format_", "packaging"),
+    [
+        (b'<?xml version="1.0"?>\n<a>', Format.XADES, Packaging.ENVELOPED),
+        (b'\xef\xbb\xbf<?xml version="1.0"?><a>', Format.XADES, Packaging.ENVELOPED),
+        (b'<?xml version="1.0"?><!DOCTYPE a><a>', Format.CADES, Packaging.DETACHED),
+        (b"<html><body>", Format.CADES, Packaging.DETACHED),
+        ('<?xml version="1.0"?><a>'.encode("utf-16"), Format.CADES, Packaging.DETACHED),
+    ],
+)
+def test_xml_is_what_says_that_it_is(head: bytes, format_: Format, packaging: Packaging) -> None:
+    assert (choose(head).format, choose(head).packaging) == (format_, packaging)
+
+
+@pytest.mark.parametrize(
+    ("head", "packaging"),
+    [(b" <a>", Packaging.ENVELOPED), (b"a,b", Packaging.DETACHED), (b"<!DOCTYPE html><html>", Packaging.DETACHED), (b"<\0a\0", Packaging.DETACHED)],
+)
+def test_what_is_no_xml_envelops_no_xades(head: bytes, packaging: Packaging) -> None:
+    assert choose(head, format="xades").packaging is packaging
 
 
 @pytest.mark.parametrize("format_", [f for f in Format if not packagings(f)])

@@ -48,7 +48,7 @@ def _attached(document: Document, spec: Spec, means: Means, c14n: str) -> Draft:
         raise Unacceptable(f"an attached xades holds at most {MOST_ATTACHED} bytes, got {document.size}; seal it detached")
     digest, mime = _digest(document, spec, means), _media_type(document, _ANYTHING)
     bare = Part("", digest, document.chunks, mime, (algorithm("ds:Transform", BASE64),), OBJECT_TYPE)
-    name = f"{name_of([bare], means.key.certificate, means.now.isoformat())}-document"
+    name = f"{name_of([bare], means)}-document"
     part = Part(f"#{name}", digest, document.chunks, mime, bare.transforms, bare.kind)
     return _drafted(sign([part], spec, means, held=Held(document, name, mime), c14n=c14n))
 

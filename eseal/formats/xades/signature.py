@@ -153,7 +153,7 @@ def sign(
     """
     key, digest = means.key, digest_for(means.key.algorithm, spec.digest)
     at = signing_time(spec.claims.signing_time, means)
-    name = name_of(parts, key.certificate, at.isoformat())
+    name = name_of(parts, means)
     formats = [(f"{name}-r{i}", part.mime) for i, part in enumerate(parts)]
     said = properties.signed_properties(f"{name}-properties", key.certificate, digest, at, spec.claims, formats)
     sheet = _Sheet(name, c14n, around, codec, _key_info((key.certificate, *key.chain)), said, held)
@@ -165,9 +165,9 @@ def sign(
     return Signed(sheet.pieces(), value, stamps)
 
 
-def name_of(parts: Sequence[Part], certificate: Cert, moment: str) -> str:
+def name_of(parts: Sequence[Part], means: Means) -> str:
     """An Id that no other signature in the document has, without chance: of what is signed, by whom and when."""
-    told = b"".join((*(p.uri.encode() + p.digest.value for p in parts), certificate.der, moment.encode()))
+    told = b"".join((*(p.digest.value for p in parts), means.key.certificate.der, means.now.isoformat().encode()))
     return f"seal-{Digest.of('sha256', told).value[:12].hex()}"
 
 
