@@ -20,9 +20,11 @@ MODULES: Mapping[Format, str] = MappingProxyType(
         Format.XADES: "eseal.formats.xades",
         Format.JADES: "eseal.formats.jades",
         Format.COSE: "eseal.formats.cose",
+        Format.ASIC_S_CADES: "eseal.formats.asic",
+        Format.ASIC_E_CADES: "eseal.formats.asic",
     }
 )
-"""Each has seal(document, spec, means) -> Draft."""
+"""Each has seal(document, spec, means) -> Draft; those of spec.SEVERAL take more documents after that."""
 
 PARSING = frozenset({Format.PADES, Format.XADES})
 """Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
@@ -91,8 +93,19 @@ class _Proxy:
 
 
 def draft(
-    document: Document, spec: Spec, holder: Holder, now: datetime, *, sign: Callable[[bytes], bytes], stamp: Stamper, status: StatusSource
+    document: Document,
+    spec: Spec,
+    holder: Holder,
+    now: datetime,
+    *more: Document,
+    sign: Callable[[bytes], bytes],
+    stamp: Stamper,
+    status: StatusSource,
 ) -> Draft:
-    """The seal that `spec` asks for, neither checked nor recorded. Errors are the format's and the callables'."""
-    made: Draft = importlib.import_module(MODULES[spec.format]).seal(document, spec, Means(_Proxy(holder, sign), stamp, status, now))
+    """The seal that `spec` asks for over a document and, where its format takes several, `more` of them; neither checked nor recorded.
+
+    Errors are the format's and the callables'.
+    """
+    seal, means = importlib.import_module(MODULES[spec.format]).seal, Means(_Proxy(holder, sign), stamp, status, now)
+    made: Draft = seal(document, spec, means, more) if more else seal(document, spec, means)
     return made

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from eseal import drafting
+from eseal.dataset import joined
 from eseal.draft import Base64, Draft, Span, assembled
 from eseal.drafting import Holder, Signable
-from eseal.spec import Level, Packaging, Spec, media_type
+from eseal.spec import SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
@@ -28,6 +28,8 @@ _LOG = logging.getLogger("kakuin.eseal")
 
 MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 5, 8
 """Calls that one seal may make: a signature once more for want of room, stamps likewise with the archive's, status of each chain."""
+DATASET = "documents"
+"""What a container of several documents is called: `documents.asice`."""
 LONGEST_WARNING = 200
 """Characters."""
 
@@ -93,31 +95,34 @@ class Sealer:
     check: Check
     run: Runner
 
-    def seal(self, document: Document, spec: Spec, organisation: str) -> Sealed:
-        """Seal a document for an organisation.
+    def seal(self, document: Document, spec: Spec, organisation: str, more: Sequence[Document] = ()) -> Sealed:
+        """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several.
 
         The answer is at the level that was asked for, or there is none: Unavailable when the authority, the status service or the journal is away,
         Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key.
         """
-        if document.size == 0:
+        documents = (document, *more)
+        if more and spec.format not in SEVERAL:
+            raise Unacceptable(f"{spec.format} seals one document at a time, got {len(documents)}; several go into {' or '.join(sorted(SEVERAL))}")
+        subject = joined(documents)
+        if subject.size == 0:
             raise Malformed("the document is empty")
         key, now, signed = self.keys(organisation), self.clock(), list[bytes]()
-        draft = self._draft(document, spec, key, now, signed)
-        sealed = assembled(document, draft.pieces, sealed_name(document.name, spec), media_type(spec)[0])
+        draft = self._draft(documents, spec, key, now, signed)
+        _sound(draft, subject, spec)
+        sealed = assembled(subject, draft.pieces, sealed_name(DATASET if more else document.name, spec), media_type(spec)[0])
         self._checked(sealed, document, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
-        return replace(made, index=self._recorded(made, document, key))
+        return replace(made, index=self._recorded(made, documents, key))
 
-    def _draft(self, document: Document, spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
+    def _draft(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
         calls = {
             "sign": _at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
             "stamp": _at_most(MOST_STAMPS, "time-stamps", _stamping(self.stamp, spec.level)),
             "status": _at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
         }
         run = self.run if spec.format in drafting.PARSING else here
-        draft = run("eseal.drafting:draft", document, spec, Holder.of(key), now, calls=calls, returns=Draft)
-        _sound(draft, document, spec)
-        return draft
+        return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
 
     def _checked(self, sealed: Document, document: Document, spec: Spec, draft: Draft) -> None:
         with Spool() as spool:
@@ -130,11 +135,11 @@ class Sealer:
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
         raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
 
-    def _recorded(self, made: Sealed, document: Document, key: Key) -> int:
+    def _recorded(self, made: Sealed, documents: Sequence[Document], key: Key) -> int:
         # Digests, never the document: what an entry reveals is decided on privacy.
-        entry = {
+        entry: dict[str, Any] = {
             "certificate": key.certificate.id.hex(),
-            "document": _sha256(document).hex(),
+            "document": _fingerprint(documents).hex(),
             "format": made.spec.format,
             "level": made.spec.level,
             "organisation": made.organisation,
@@ -145,6 +150,8 @@ class Sealer:
             "stamps": [Digest.of("sha256", token).value.hex() for token in made.draft.stamps],
             "time": made.time.isoformat(),
         }
+        if len(documents) > 1:
+            entry["documents"] = len(documents)
         return self.record("seal", json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
 
 
@@ -173,6 +180,12 @@ def _solid(sealed: Document, spool: Spool) -> Document:
         if spool.full:
             spool.flush()
     return spool.document(sealed.name, sealed.media_type)
+
+
+def _fingerprint(documents: Sequence[Document]) -> bytes:
+    """SHA-256 of a document; of several, that of their SHA-256 values one behind the other."""
+    found = [_sha256(d) for d in documents]
+    return found[0] if len(found) == 1 else Digest.of("sha256", b"".join(found)).value
 
 
 def _sha256(document: Document) -> bytes:
