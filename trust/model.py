@@ -164,7 +164,7 @@ class Crl(_Der):
     def x509(self) -> x509.CertificateRevocationList:
         try:
             return x509.load_der_x509_crl(self.der)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise Malformed("not a DER certificate revocation list") from error
 
 
