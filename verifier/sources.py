@@ -7,13 +7,13 @@ import base64
 import binascii
 import functools
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from trust.edge import source
+from trust.edge.source import document, shown, size_of, unreadable
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unacceptable
 from trust.model import Cert, Crl, Digest, Document, Ocsp, utc
 from trust.ports import Clock
@@ -23,10 +23,13 @@ LIMIT = 64 << 20
 """Bytes of one file of certificates or status data; the largest CRLs in use have about 30 MB."""
 POLICY_LIMIT = 256 << 10
 """Bytes; a policy that says everything has about 3 kB."""
-SPOOL = 16 << 20
-"""Bytes of standard input that are kept in memory; more goes to a temporary file."""
 CERTIFICATE_NAMES = frozenset({".cer", ".crt", ".der", ".pem", ".p7b", ".p7c"})
 """Of a folder, only files called so are certificates; the others are left alone."""
+
+__all__ = [
+    "certificates", "certificates_in", "crls", "crls_in", "detached", "detached_files", "document", "known_by_digest", "moment", "ocsps", "ocsps_in",
+    "opened", "policy", "shown", "streamed",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(.*?)-----END \1-----", re.DOTALL)
@@ -34,31 +37,9 @@ _CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED 
 _PKCS7_LABELS = frozenset({b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA"})
 
 
-def document(path: Path, name: str | None = None) -> Document:
-    """A file as a document. NotFound when it is not there, is a folder or may not be read; Malformed when it is empty."""
-    size = _size(path)
-    if size == 0:
-        raise Malformed(f"{shown(path)} is empty")
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return Document(name or path.name, size, lambda: path.open("rb"))
-
-
 def streamed(stream: BinaryIO, name: str = "standard input") -> Document:
     """All of a stream as a document; what is large stands in a temporary file that goes away with the document."""
-    head = stream.read(SPOOL + 1)
-    if not head:
-        raise Malformed(f"{name} is empty")
-    if len(head) <= SPOOL:
-        return Document.of(head, name)
-    spool = tempfile.NamedTemporaryFile(prefix="kakuin-")  # noqa: SIM115  # the document keeps it, and it deletes itself
-    spool.write(head)
-    shutil.copyfileobj(stream, spool)
-    spool.flush()
-    return Document(name, spool.tell(), lambda: Path(spool.name).open("rb"))
+    return source.streamed(stream, name, name)
 
 
 def detached(paths: Iterable[Path]) -> tuple[Document, ...]:
@@ -137,34 +118,11 @@ def moment(text: str, clock: Clock | None = None) -> datetime:
         raise Unacceptable(f"time is out of range: {text[:40]!r}") from error
 
 
-def shown(path: Path) -> str:
-    """A path in an error message: control characters never raw."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        raise NotFound(f"{shown(path)} is a folder, expected a file")
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except ValueError as error:
-        raise NotFound(f"not a file name: {shown(path)}") from error
-
-
-def _unreadable(path: Path, error: OSError) -> KakuinError:
-    if isinstance(error, FileNotFoundError):
-        return NotFound(f"no such file: {shown(path)}")
-    return NotFound(f"cannot read {shown(path)}: {(error.strerror or 'input/output error').lower()}")
-
-
 def _certificate_files(folder: Path) -> list[Path]:
     try:
         inside = sorted(f for f in folder.iterdir() if f.suffix.lower() in CERTIFICATE_NAMES and f.is_file())
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     if not inside:
         raise NotFound(f"folder {shown(folder)} has no certificates (files called {' '.join(sorted(CERTIFICATE_NAMES))})")
     return inside
@@ -172,13 +130,13 @@ def _certificate_files(folder: Path) -> list[Path]:
 
 def _read(path: Path, parse: Callable[[bytes], Sequence[_T]]) -> tuple[_T, ...]:
     """A file's objects; parsed once as long as the file does not change, because every job of a batch names the same few."""
-    if _size(path) > LIMIT:
+    if size_of(path) > LIMIT:
         raise TooLarge(f"{shown(path)} is over {LIMIT >> 20} MiB")
     stat = path.stat()
     try:
         return _parsed(path, stat.st_mtime_ns, stat.st_size, parse)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except KakuinError as error:
         raise type(error)(f"{shown(path)}: {error}") from error
 
@@ -259,7 +217,7 @@ def policy(name: str) -> Policy:
     path = Path(name)
     if not path.is_file():
         raise NotFound(f"no policy {name[:80]!r}: expected {', '.join(SHIPPED)} or a TOML file")
-    if _size(path) > POLICY_LIMIT:
+    if size_of(path) > POLICY_LIMIT:
         raise TooLarge(f"{shown(path)} is over {POLICY_LIMIT >> 10} KiB")
     try:
         # A text always has a line feed: that is how `load` tells it from a name.
@@ -267,6 +225,6 @@ def policy(name: str) -> Policy:
     except UnicodeDecodeError as error:
         raise Malformed(f"{shown(path)}: policy is not UTF-8") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except KakuinError as error:
         raise type(error)(f"{shown(path)}: {error}") from error

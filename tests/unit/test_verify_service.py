@@ -9,6 +9,7 @@ import pytest
 
 from tests import pki
 from tests.verdicts import NOW, office
+from trust.edge import source
 from trust.edge.sandbox import Sandbox
 from trust.edge.wire import Luggage, decode, encode
 from trust.errors import Malformed, Unacceptable
@@ -77,7 +78,7 @@ def test_what_is_no_time_is_told_in_one_line(text: str) -> None:
 
 
 def test_standard_input_of_any_size_is_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "SPOOL", 1000)
+    monkeypatch.setattr(source, "SPOOL", 1000)
     for size in (1, 1000, 1001, 5000):
         document = sources.streamed(io.BytesIO(b"x" * size))
         assert document.size == size
@@ -90,7 +91,7 @@ def test_standard_input_of_any_size_is_a_document(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_spooled_document_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sources, "SPOOL", 10)
+    monkeypatch.setattr(source, "SPOOL", 10)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     document = sources.streamed(io.BytesIO(b"x" * 100))
     assert len(list(tmp_path.iterdir())) == 1

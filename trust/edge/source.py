@@ -15,39 +15,42 @@ SPOOL = 16 << 20
 
 
 def document_of(path: Path, name: str | None = None) -> Document:
-    """A file, or standard input for `-`, as a document. NotFound when it is not there, is a folder or may not be read; Malformed when it is empty."""
+    """What a command is given: a file, or standard input for `-`."""
     if path == STDIN:
         import sys
 
         return streamed(sys.stdin.buffer)
-    if size_of(path) == 0:
+    return document(path, name)
+
+
+def document(path: Path, name: str | None = None) -> Document:
+    """A file as a document. NotFound when it is not there, is a folder or may not be read; Malformed when it is empty."""
+    size = size_of(path)
+    if size == 0:
         raise Malformed(f"{shown(path)} is empty")
     try:
         with path.open("rb"):
             pass
     except OSError as error:
         raise unreadable(path, error) from error
-    return Document(name or path.name, path.stat().st_size, lambda: path.open("rb"))
+    return Document(name or path.name, size, lambda: path.open("rb"))
 
 
-def streamed(stream: BinaryIO, name: str = "standard input") -> Document:
-    """All of a stream as a document; what is large stands in a temporary file that goes away with the process."""
-    spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # the document keeps it
+def streamed(stream: BinaryIO, what: str = "standard input", name: str | None = None) -> Document:
+    """All of a stream as a document of this name; what is large stands in a temporary file that goes away with the document."""
     try:
+        head = stream.read(SPOOL + 1)
+        if not head:
+            raise Malformed(f"{what} is empty")
+        if len(head) <= SPOOL:
+            return Document.of(head, name)
+        spool = tempfile.NamedTemporaryFile(prefix="kakuin-")  # noqa: SIM115  # the document keeps it, and it deletes itself
+        spool.write(head)
         shutil.copyfileobj(stream, spool)
+        spool.flush()
     except OSError as error:
-        raise plainly(error, f"read {name}") from error
-    size = spool.tell()
-    if size == 0:
-        raise Malformed(f"{name} is empty")
-    if size <= SPOOL:
-        spool.seek(0)
-        return Document.of(spool.read())
-    spool.rollover()
-    spool.flush()
-    handle = spool.fileno()
-    # The opener holds on to the spool: the file lives as long as the document.
-    return Document(None, size, lambda _kept=spool: Path(f"/dev/fd/{handle}").open("rb"))  # type: ignore[misc]
+        raise plainly(error, f"read {what}") from error
+    return Document(name, spool.tell(), lambda: Path(spool.name).open("rb"))
 
 
 def size_of(path: Path) -> int:
