@@ -38,6 +38,7 @@ COMMANDS = {
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
     "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
+    "journal": ("trust.log.commands:journal", "What was issued here: list, show, count, export."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
     "doctor": ("trust.commands:doctor", "Say what is wrong with an instance, and what to do."),
     "demo": ("cli:demo", "Seal and verify a demonstration, then serve it."),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -248,7 +247,7 @@ def renew(open_house: Open, name: str, instance: Path, passphrase_file: Path | N
 def revoke(open_house: Open, serial: str, reason: str, since: str | None, instance: Path, passphrase_file: Path | None) -> None:
     """Revoke a certificate for good, by its serial number (hexadecimal); the new list is published at once."""
     with open_house(instance, passphrase_file) as house:
-        done = house.instance.authority.revoke(_serial(serial), reason, _time(since) if since else None)
+        done = house.instance.authority.revoke(_serial(serial), reason, options.moment(since) if since else None)
         click.echo(f"{done.certificate.name} is revoked since {done.revoked_at:%Y-%m-%dT%H:%M:%SZ} ({done.reason})")
 
 
@@ -270,16 +269,6 @@ def _serial(text: str) -> int:
         return int(text.replace(":", ""), 16)
     except ValueError as error:
         raise click.BadParameter("a serial number is hexadecimal, as `kakuin ca list` prints it") from error
-
-
-def _time(text: str) -> datetime:
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(f"expected a time such as 2026-06-01T09:00:00+09:00, got {text[:40]!r}") from error
-    if parsed.tzinfo is None:
-        raise click.BadParameter("the time has no zone")
-    return parsed
 
 
 @click.command()

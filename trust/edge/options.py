@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -47,6 +49,22 @@ def output(function: F) -> F:
 def as_json(function: F) -> F:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
+
+
+def moment(text: str) -> datetime:
+    """A time with its zone, or a date alone: its beginning in UTC."""
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise click.BadParameter(f"expected a time such as 2026-06-01T09:00:00+09:00, got {text[:40]!r}") from error
+    if parsed.tzinfo is None:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()) is None:
+            raise click.BadParameter(f"the time has no zone, expected 2026-06-01T09:00:00+09:00, got {text[:40]!r}")
+        return parsed.replace(tzinfo=UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError as error:
+        raise click.BadParameter(f"the time is out of range: {text[:40]!r}") from error
 
 
 def written(chunks: Iterable[bytes], path: Path, *, replace: bool) -> None:

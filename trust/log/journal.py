@@ -289,7 +289,7 @@ class Journal:
             query = select(ENTRY).where(ENTRY.c.number >= start).order_by(ENTRY.c.number).limit(count)
             with refused(self._engine), self._engine.connect() as connection:
                 rows = connection.execute(query).mappings().all()
-            yield from (_entry(row) for row in rows if end is None or row["number"] < end)
+            yield from (entry_of(row) for row in rows if end is None or row["number"] < end)
             if len(rows) < count:
                 return
             start = int(rows[-1]["number"]) + 1
@@ -299,7 +299,7 @@ class Journal:
         query = select(ENTRY).where(ENTRY.c.unit == unit, ENTRY.c.serial == serial)
         with refused(self._engine), self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
-        return None if row is None else _entry(row)
+        return None if row is None else entry_of(row)
 
 
 _LOCK = update(NEXT).where(NEXT.c.name == _ENTRIES).values(value=NEXT.c.value).returning(NEXT.c.value)
@@ -355,6 +355,7 @@ class _Page:
         self.outcomes.append(_Outcome(request, index, made.answer, None))
 
 
-def _entry(row: RowMapping) -> Entry:
+def entry_of(row: RowMapping) -> Entry:
+    """A row of the table `ENTRY`."""
     at = _EPOCH + row["at"] * _MICROSECOND
     return Entry(row["number"], row["kind"], at, row["body"], row["leaf"], row["unit"], row["serial"])
