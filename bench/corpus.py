@@ -3,6 +3,7 @@
     python bench/corpus.py [corpus|forged]… [--policy eu]… [--format PAdES]… [--at-least bench/figures.toml] [--answers FILE] [--wrong FILE]
 
 Jobs go through `kakuin verify --batch -` as anybody's would; `corpus.py compare` of the oracle beside the corpora counts. Nothing touches a network.
+Every disagreement with EU DSS or the makers needs a cause in bench/verdicts.toml, which docs/verdicts.md tells: exit 1 for one without.
 """
 
 import argparse
@@ -14,8 +15,13 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.verdicts import causes, grouped, stale, told, unexplained  # noqa: E402
+
 SHARED = ROOT.parent / "shared"
 KAKUIN = Path(sys.executable).with_name("kakuin")
 RATE = re.compile(r"^ *([0-9.]+) % +\d+ of +(\d+)  (.+)$")
@@ -37,7 +43,7 @@ def rows(corpus: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (corpus / "manifest.jsonl").open(encoding="utf-8")]
 
 
-def compared(corpus: Path, answers: Path) -> tuple[str, list[dict[str, object]]]:
+def compared(corpus: Path, answers: Path) -> tuple[str, list[dict[str, Any]]]:
     """The oracle's figures, and every disagreement."""
     done = subprocess.run(
         [sys.executable, SHARED / "oracle" / "corpus.py", "compare", corpus, answers, "--list"], capture_output=True, text=True, check=False
@@ -92,7 +98,7 @@ def ours(corpus: Path, answers: Path) -> str:
     return "\n".join(lines)
 
 
-def by_format(corpus: Path, wrong: list[dict[str, object]]) -> str:
+def by_format(corpus: Path, wrong: list[dict[str, Any]]) -> str:
     kinds = {r["id"]: r["format"] for r in rows(corpus)}
     counted = collections.Counter((str(w["figure"]).split(",")[0], kinds[str(w["id"])]) for w in wrong)
     table: dict[str, list[str]] = collections.defaultdict(list)
@@ -112,10 +118,23 @@ def measure(name: str, policy: str, options: argparse.Namespace, floors: dict[st
         print(ours(corpus, answers))
     if wrong:
         print("disagreements, by figure and format:\n" + by_format(corpus, wrong))
+    wrong = [{"corpus": name, "policy": policy, **w} for w in wrong]
     if options.wrong:
         with options.wrong.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps({"corpus": name, "policy": policy, **w}, ensure_ascii=False) + "\n" for w in wrong)
-    return [f"{name}, {policy}: {line}" for line in fallen(figures(printed), floors.get(name, {}).get(policy, {}))]
+            out.writelines(json.dumps(w, ensure_ascii=False) + "\n" for w in wrong)
+    return [
+        f"{name}, {policy}: {line}"
+        for line in (*fallen(figures(printed), floors.get(name, {}).get(policy, {})), *explained(wrong, name, policy, options))
+    ]
+
+
+def explained(wrong: list[dict[str, Any]], name: str, policy: str, options: argparse.Namespace) -> list[str]:
+    """Prints the disagreements by cause; what has none, and causes that are none any more."""
+    known = causes()
+    by_cause, rest = grouped(wrong, known)
+    if by_cause:
+        print("disagreements, by cause (docs/verdicts.md):\n" + told(by_cause, known))
+    return [*map(unexplained, rest), *([] if options.format else stale(by_cause, known, name, policy))]
 
 
 def main() -> int:
