@@ -1,5 +1,6 @@
-"""Programs that are not ours, held against what we make: OpenSSL, EU DSS, pyHanko's own command, poppler's pdfsig, rfc3161-client."""
+"""Programs that are not ours, held against what we make: OpenSSL, EU DSS, pyHanko's own command, poppler's pdfsig, jwcrypto, cwt, rfc3161-client."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -16,6 +17,15 @@ pytestmark = pytest.mark.xdist_group("office")
 
 PADES = ("B-B", "B-T", "B-LT", "B-LTA")
 CADES = tuple((level, packaging) for level in ("B-B", "B-T") for packaging in ("attached", "detached"))
+JADES = {
+    **{f"{level}.attached": ("--packaging", "attached") for level in PADES},
+    **{f"{level}.detached-hash": () for level in PADES},
+    **{f"{level}.detached-payload": ("--mechanism", "payload") for level in PADES},
+    "B-LTA.general": ("--packaging", "attached", "--serialization", "general"),
+    "B-B.compact": ("--packaging", "attached", "--serialization", "compact"),
+    "B-B.compact-detached": ("--mechanism", "payload", "--serialization", "compact"),
+}
+COSE = ("B-B.attached", "B-T.attached", "B-T.detached")
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +39,13 @@ def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.
     for level, packaging in CADES:
         out = made[f"cades.{level}.{packaging}"] = folder / f"cades.{level}.{packaging}.p7s"
         run("seal", documents["csv"], "--instance", office.folder, "--format", "cades", "--level", level, "--packaging", packaging, "-o", out)
+    for name, options in JADES.items():
+        out = made[f"jades.{name}"] = folder / f"jades.{name}.json"
+        run("seal", documents["csv"], "--instance", office.folder, "--format", "jades", "--level", name.split(".")[0], *options, "-o", out)
+    for name in COSE:
+        level, packaging = name.split(".")
+        out = made[f"cose.{name}"] = folder / f"cose.{name}.cose"
+        run("seal", documents["csv"], "--instance", office.folder, "--format", "cose", "--level", level, "--packaging", packaging, "-o", out)
     return made
 
 
@@ -89,7 +106,8 @@ def test_eu_dss_passes_everything_at_the_level_that_was_asked_for(
         crls.append(tmp_path / f"{name}.crl")
         crls[-1].write_bytes(urllib.request.urlopen(f"{office.url}/pki/{name}.crl").read())
     jobs = []
-    for name, path in sealed.items():
+    known = {name: path for name, path in sealed.items() if not name.startswith("cose.")}
+    for name, path in known.items():
         job = {"id": name, "file": str(path), "trust": [str(office.root)]}
         if "B-B" in name or "B-T" in name:
             job["crls"] = [str(c) for c in crls]
@@ -100,15 +118,45 @@ def test_eu_dss_passes_everything_at_the_level_that_was_asked_for(
     done = subprocess.run([SHARED / "oracle" / "dss", "batch"], input=asked, capture_output=True, text=True, check=True)
     answers = {a["id"]: a for a in map(json.loads, done.stdout.splitlines())}
     found = {}
-    for name in sealed:
+    for name in known:
         [signature] = answers[name]["signatures"]
         found[name] = (signature["level"], signature["intact"], signature["indication"])
-    form = {"pades": "PAdES", "cades": "CAdES"}
+    form = {"pades": "PAdES", "cades": "CAdES", "jades": "JAdES"}
     asked_for = {}
-    for name in sealed:
+    for name in known:
         kind, level = name.split(".")[:2]
         asked_for[name] = (f"{form[kind]}-BASELINE-{level.removeprefix('B-')}", True, "TOTAL_PASSED")
     assert found == asked_for
+
+
+@pytest.mark.parametrize("name", JADES)
+def test_jwcrypto_accepts_jades(sealed: dict[str, Path], documents: dict[str, Path], name: str) -> None:
+    from cryptography import x509
+    from jwcrypto import jwk, jws
+    from jwcrypto.common import JWSEHeaderParameter, json_decode
+
+    token = jws.JWS(header_registry={known: JWSEHeaderParameter(known, False, True, None) for known in ("sigD", "etsiU")})
+    token.deserialize(sealed[f"jades.{name}"].read_text())
+    header = json_decode((token.objects.get("signatures") or [token.objects])[0]["protected"])
+    signer = x509.load_der_x509_certificate(base64.b64decode(header["x5c"][0]))
+    apart = b"" if "hash" in name else documents["csv"].read_bytes() if "detached" in name else None
+    token.verify(jwk.JWK.from_pyca(signer.public_key()), detached_payload=apart)
+    if apart is None:
+        assert token.payload == documents["csv"].read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:::cwt")
+@pytest.mark.parametrize("name", COSE)
+def test_cwt_accepts_cose(sealed: dict[str, Path], documents: dict[str, Path], name: str) -> None:
+    import cbor2
+    import cwt
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    data, content = sealed[f"cose.{name}"].read_bytes(), documents["csv"].read_bytes()
+    signer = x509.load_der_x509_certificate(cbor2.loads(cbor2.loads(data).value[0])[33][0])
+    key = cwt.COSEKey.from_pem(signer.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), kid="01", alg="ES256")
+    assert cwt.COSE.new().decode(data, [key], detached_payload=content if "detached" in name else None) == content
 
 
 def test_rfc3161_client_accepts_the_authoritys_tokens(office: Office, documents: dict[str, Path]) -> None:
