@@ -50,7 +50,8 @@ USAGE_EXIT, INTERRUPTED_EXIT, BROKEN_PIPE_EXIT = 2, 130, 141
 CONFINED = (
     *("verifier.service", "verifier.shapes", "verifier.report.etsi"),
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
-    *("eseal.drafting", "eseal.formats.pades", "eseal.formats.cades"),
+    "eseal.drafting",
+    *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
 )
 """What the confined process imports before the first stranger's file."""
 
@@ -189,7 +190,7 @@ class House:
         from eseal.store import Repeats
         from trust.edge.web import application
         from trust.pki.api import router as certificates
-        from tsa.api import Endpoint, front
+        from tsa.api import Endpoint, description, front
         from verifier.api import router as verifications
 
         instance, settings = self.instance, self.instance.settings
@@ -200,6 +201,7 @@ class House:
                 seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
                 verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
+                description(),
             ),
             description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",
             base_url=settings.base_url,
@@ -329,16 +331,12 @@ def _demonstrate(house: House, folder: Path) -> None:
     from verifier.report.text import render
     from verifier.terminal import style
 
-    lists = ""
-    for issuer in ("root", "ca"):
-        write_atomically(folder / f"{issuer}.crl", house.instance.authority.crl(issuer).crl.der)
-        lists += f" --crl {folder / issuer}.crl"
-    for name, draw, level, packaging in ((PDF_NAME, pdf, "B-LTA", "enveloped"), (CSV_NAME, csv, "B-T", "detached")):
+    for name, draw, packaging in ((PDF_NAME, pdf, "enveloped"), (CSV_NAME, csv, "detached")):
         path = folder / name
         if not path.exists():
             write_atomically(path, draw())
         document = document_of(path)
-        spec = choose(document.head(4096), level=level, packaging=packaging)
+        spec = choose(document.head(4096), level="B-LTA", packaging=packaging)
         ending = ".sealed.pdf" if name == PDF_NAME else ".csv.p7s"
         target = path.with_suffix(ending)
         if not target.exists():
@@ -346,8 +344,7 @@ def _demonstrate(house: House, folder: Path) -> None:
             options.written(options.pieces(made.document.open()), target, replace=False)
             click.echo(f"sealed {path} at {made.spec.level}: {target}")
         detached = (document,) if name == CSV_NAME else ()
-        # Below B-LT a seal carries no status: the lists stand beside it.
-        given = f" --detached {path}{lists}" if detached else ""
+        given = f" --detached {path}" if detached else ""
         click.echo(f"\n$ kakuin verify {target}{given} --trust {folder / 'instance' / 'anchors'}")
         click.echo(render(house.answer(house.verifier.question(document_of(target), detached)), style(sys.stdout)))
     key = folder / "api-key"

@@ -24,7 +24,7 @@ def sealed_pdf(office: Office, documents: dict[str, Path], tmp_path_factory: pyt
 @pytest.fixture(scope="session")
 def sealed_csv(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sealed") / "dataset.csv.p7s"
-    run("seal", documents["csv"], "--instance", office.folder, "-o", out)
+    run("seal", documents["csv"], "--instance", office.folder, "--level", "B-T", "-o", out)
     return out
 
 
