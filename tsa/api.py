@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from fastapi import APIRouter, Response
+
 from trust.codecs.tsp import MAX_REQUEST
 from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
 from tsa.service import Authority
@@ -25,6 +27,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 QUERY = b"application/timestamp-query"
 REPLY = b"application/timestamp-reply"
 PEM = b"application/pem-certificate-chain"
+
+PROBLEM = "application/problem+json"
+_PROBLEMS = {413: "Over the limit of a request.", 415: "Another media type, or a coded body."}
 
 DRAINED = 8 << 20
 """Bytes of a refused body that are read and thrown away."""
@@ -128,6 +133,39 @@ class Endpoint:
         return TooLarge(f"a time-stamp request is at most {self._limit} bytes")
 
 
+def description(path: str = "/tsa") -> APIRouter:
+    """The endpoint as `/openapi.json` tells it. `front` answers before the application is asked, so these routes answer nothing."""
+    binary, text = {"type": "string", "format": "binary"}, {"type": "string"}
+    problems: dict[int | str, dict[str, Any]] = {status: {"description": what, "content": {PROBLEM: {}}} for status, what in _PROBLEMS.items()}
+    router = APIRouter(tags=["Time-stamps"])
+
+    @router.post(
+        path,
+        summary="Time-stamp a digest (RFC 3161)",
+        description="A TimeStampReq for a TimeStampResp, both DER (RFC 3161 section 3.4). A refusal is an answer too: HTTP 200, and its "
+        "PKIFailureInfo says why. Every token is in the journal before it is answered. No key is asked for.",
+        operation_id="post_time_stamp",
+        response_class=Response,
+        responses={200: {"description": "A TimeStampResp, refusals included.", "content": {REPLY.decode(): {"schema": binary}}}, **problems},
+        openapi_extra={"requestBody": {"required": True, "content": {QUERY.decode(): {"schema": binary}}}},
+    )
+    def _stamp() -> None:
+        raise NotFound("nothing is served at this address")
+
+    @router.get(
+        f"{path}/certificates",
+        summary="The certificates of the time-stamping unit",
+        description="That of the unit in service, then its issuers' without the root.",
+        operation_id="get_time_stamp_certificates",
+        response_class=Response,
+        responses={200: {"description": "Certificates, PEM.", "content": {PEM.decode(): {"schema": text}}}},
+    )
+    def _certificates() -> None:
+        raise NotFound("nothing is served at this address")
+
+    return router
+
+
 def front(endpoint: Endpoint, application: Application) -> Application:
     """The endpoint's addresses first, everything else to the application."""
 
@@ -187,9 +225,9 @@ async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, b
     document = {"type": f"urn:kakuin:problem:{error.slug}", "title": error.title, "status": error.status, "detail": str(error)}
     body = json.dumps(document).encode()
     if incoming is None:
-        await _answer(send, b"application/problem+json", body, status=error.status, headers=headers)
+        await _answer(send, PROBLEM.encode(), body, status=error.status, headers=headers)
         return
-    await _start(send, b"application/problem+json", body, error.status, headers)
+    await _start(send, PROBLEM.encode(), body, error.status, headers)
     await send({"type": "http.response.body", "body": body, "more_body": True})
     await _drain(incoming)
     await send({"type": "http.response.body", "body": b""})

@@ -27,6 +27,7 @@ from trust.model import Cert, Digest
 from trust.ports import Clock, Stamper
 from tsa import issue
 from tsa.issue import Refused, Response, Unit
+from tsa.refusals import Refusals
 
 QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
@@ -109,6 +110,7 @@ class Authority:
         quick = algorithms.key_strength(unit.public_key) in QUICK
         self._issuer = _Issuer(unit, clock, 1 if quick else os.cpu_count() or 1)
         self._loop: _Loop | None = None
+        self._refusals = Refusals()
 
     def stamp(self, request: bytes) -> bytes:
         """RFC 3161: answer a TimeStampReq with a TimeStampResp, both DER. A token is in the journal, durably, when this returns.
@@ -118,7 +120,7 @@ class Authority:
         try:
             return self._issue(issue.accept(request, self.unit.policy)).result().der
         except KakuinError as error:
-            return issue.refusal(error).der
+            return self._refusals.answer(error)
 
     async def stamp_soon(self, request: bytes) -> bytes:
         """The same without blocking the event loop."""
@@ -129,12 +131,12 @@ class Authority:
         decided: asyncio.Future[bytes] = loop.create_future()
 
         def settle(_index: int, response: Response, error: KakuinError | None) -> None:
-            home.settle(decided, response.der if error is None else issue.refusal(error).der)
+            home.settle(decided, response.der if error is None else self._refusals.answer(error))
 
         try:
             self._journal.issue(self._issuer, issue.accept(request, self.unit.policy), settle)
         except KakuinError as error:
-            return issue.refusal(error).der
+            return self._refusals.answer(error)
         return await decided
 
     def stamper(self) -> Stamper:
@@ -172,3 +174,4 @@ class Authority:
     def close(self) -> None:
         """Let the signing threads go. The journal is closed by whoever opened it, first."""
         self._issuer.close()
+        self._refusals.close()

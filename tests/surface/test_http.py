@@ -160,7 +160,7 @@ def test_unknown_addresses_and_methods(office: Office) -> None:
 def test_the_description_is_openapi_31_and_names_every_operation(office: Office) -> None:
     described = json.loads(urllib.request.urlopen(office.url + "/openapi.json").read())
     assert described["openapi"].startswith("3.1")
-    assert {"/v1/seals", "/v1/verifications"} <= set(described["paths"])
+    assert {"/v1/seals", "/v1/verifications", "/tsa", "/tsa/certificates"} <= set(described["paths"])
     for path, operations in described["paths"].items():
         for name, operation in operations.items():
             assert operation.get("summary") and operation.get("operationId"), (path, name)

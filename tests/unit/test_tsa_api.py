@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import uvicorn
 from cryptography import x509
+from fastapi import FastAPI
 
 from tests import tsu
 from trust.codecs import tsp
 from trust.codecs.tsp import Failure
-from tsa.api import Endpoint, front
+from tsa.api import Endpoint, description, front
 from tsa.service import Authority
 
 REQUEST = tsp.encode_request(tsu.DIGEST, nonce=1 << 63)
@@ -255,6 +256,18 @@ def chunk(data: bytes, extension: bytes = b"") -> bytes:
 
 
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def test_the_description_says_what_the_endpoint_does(endpoint: Endpoint) -> None:
+    app = FastAPI()
+    app.include_router(description())
+    paths = app.openapi()["paths"]
+    assert set(paths) == {"/tsa", "/tsa/certificates"} and all(endpoint.serves(path) for path in paths)
+    stamp = paths["/tsa"]["post"]
+    assert set(stamp["requestBody"]["content"]) == {QUERY} and set(stamp["responses"]["200"]["content"]) == {"application/timestamp-reply"}
+    assert {"413", "415"} <= set(stamp["responses"])
+    # Described and not served: the endpoint in front does that.
+    assert len(app.routes) and call(front(endpoint, app), "POST", "/tsa", REQUEST, {"content-type": QUERY}) is not None
 
 
 def test_one_connection_serves_many_requests(port: int) -> None:

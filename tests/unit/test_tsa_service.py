@@ -19,6 +19,7 @@ from trust.errors import Unacceptable, Unavailable
 from trust.log.journal import Journal
 from trust.model import Digest
 from tsa.issue import Refused
+from tsa.refusals import Refusals
 from tsa.service import Authority
 
 REQUEST = tsp.encode_request(tsu.DIGEST, nonce=5)
@@ -273,3 +274,34 @@ def test_gen_time_is_read_for_each_token_after_its_request(authority: Authority)
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     token = tsu.token(authority.stamp(REQUEST))
     assert before <= token.gen_time <= datetime.now(UTC)
+
+
+def test_refusals_are_in_the_log_and_do_not_fill_it(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    noted = Refusals(lambda: now)
+    caplog.set_level("INFO", "kakuin.tsa")
+    unsynchronised, weak = Refused(Failure.TIME_NOT_AVAILABLE, "the clock is not synchronised"), Refused(Failure.BAD_ALG, "md5 is not offered")
+    for _ in range(1000):
+        assert tsp.decode_response(noted.answer(unsynchronised)).failures == {Failure.TIME_NOT_AVAILABLE}
+    noted.answer(weak)
+    noted.answer(Unavailable("the journal does not answer"))
+    now = 10.0
+    noted.answer(unsynchronised)
+    noted.answer(weak)
+    noted.answer(weak)
+    noted.close()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "refused: timeNotAvailable: the clock is not synchronised"),
+        ("INFO", "refused: badAlg: md5 is not offered"),
+        ("WARNING", "refused: the journal does not answer"),
+        ("WARNING", "refused: timeNotAvailable: the clock is not synchronised (999 more since the last line)"),
+        ("INFO", "refused: badAlg: md5 is not offered"),
+        ("INFO", "refused: 1 more (badAlg)"),
+    ]
+
+
+def test_every_refusal_of_the_authority_is_noted(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "kakuin.tsa")
+    authority.stamp(b"no request")
+    many(authority, 2)
+    assert [record.getMessage().split(":")[:2] for record in caplog.records] == [["refused", " badDataFormat"]]
