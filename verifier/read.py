@@ -51,6 +51,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     if not head:
         raise Malformed("file is empty")
     given = tuple(certs)
+    _refuse_request(head)
     reader = next((r for r in READERS if NEEDS.get(r, b"") in head and reader_of(r).claims(head)), None) or _marked(document)
     if reader is None:
         return Evidence("unsigned")
@@ -60,6 +61,16 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
         if not _is_signature(reader, document):
             raise
         return Evidence(UNREADABLE, defects=(Defect("EN 319 102-1 5.2.2", str(error)),))
+
+
+def _refuse_request(head: bytes) -> None:
+    """What asks for a time-stamp is neither signed nor a failed signature."""
+    if head[:1] == b"\x30":
+        from verifier.formats.tst import is_request
+
+        if is_request(head):
+            why = "it asks an authority for a time-stamp and proves nothing; verify the authority's answer, with the document beside it"
+            raise Malformed(f"file is a time-stamp request (RFC 3161 TimeStampReq): {why}")
 
 
 def reader_of(name: str) -> Reader:

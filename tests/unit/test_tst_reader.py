@@ -1,9 +1,12 @@
 """verifier.formats.tst: tokens and responses on their own."""
 
+from typing import Any
+
 import pytest
 
 from tests.envelopes import integer, seq
 from tests.pki import authority, root, token, unit
+from trust.codecs import tsp
 from trust.errors import Malformed
 from trust.model import Digest, Document, Scope, StampKind, identify
 from verifier.formats import tst
@@ -64,3 +67,13 @@ def test_a_token_signed_without_its_certificate_takes_a_given_one() -> None:
 def test_other_bytes_are_not_claimed() -> None:
     for data in (b"", b"%PDF-1.7", b"\x30\x03\x02\x01\x01", b"\x30\x80", b"PK\x03\x04"):
         assert not tst.claims(data)
+
+
+@pytest.mark.parametrize("more", [{}, {"nonce": 1 << 63}, {"policy": "1.2.3", "cert_req": False}])
+def test_a_request_is_called_by_its_name(more: dict[str, Any]) -> None:
+    """It is shaped like the beginning of an evidence record, and must not be called a signature that failed."""
+    request = tsp.encode_request(Digest.of("sha256", CONTENT), **more)
+    with pytest.raises(Malformed, match="is a time-stamp request"):
+        read(Document.of(request))
+    assert not tst.is_request(request + b"\0")
+    assert not tst.is_request(TOKEN)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from trust.codecs import asn1, cms
+from trust.codecs import asn1, cms, tsp
 from trust.codecs.asn1 import INTEGER, SEQUENCE, Rules
 from trust.errors import Malformed
 from trust.model import Cert, Document, Evidence, Reference, Scope, Stamp, StampKind, Token
@@ -28,6 +28,15 @@ def _is_refusal(head: bytes) -> bool:
         return len(head) < 300 and status.children[0].tag == INTEGER and 2 <= status.children[0].small() <= 5
     except (Malformed, IndexError):
         return False
+
+
+def is_request(head: bytes) -> bool:
+    """A TimeStampReq (RFC 3161 section 2.4.1), which lies beside tokens and looks like an evidence record to who looks no further."""
+    try:
+        tsp.decode_request(head)
+    except Malformed:
+        return False
+    return True
 
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
