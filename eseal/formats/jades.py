@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -35,14 +35,13 @@ _TYPES = MappingProxyType({Serialization.COMPACT: "jose", Serialization.FLATTENE
 """RFC 7515 section 4.1.9, without `application/`."""
 
 
-def seal(document: Document, spec: Spec, means: Means) -> Draft:
-    """ETSI TS 119 182-1 clause 6, levels B-B to B-LTA.
+def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] = ()) -> Draft:
+    """ETSI TS 119 182-1 clause 6, levels B-B to B-LTA; over several documents where `sigD` names them.
 
-    Unacceptable for a key without a name in JOSE, TooLarge for a payload that nobody could read, Unavailable when token or status is not to be had.
+    Unacceptable for several that it does not name, two of one name, and a key without a name in JOSE; TooLarge for a payload that nobody could
+    read; Unavailable when token or status is not to be had.
     """
-    if not document.readable or document.size is None:
-        raise Malformed("only digests of this document are known")
-    content = _Content(document, spec)
+    content = _Content((document, *more), spec)
     key, needs, digest = means.key, NEEDS[spec.level], digest_for(means.key.algorithm, spec.digest)
     header = jose.encoded(_json(_header(content, means, digest))).encode("ascii")
     value = key.sign(b"".join((header, b".", *content.payload())))
@@ -68,14 +67,26 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The document as this signature has it."""
+    """The documents as this signature has them: one, or several that it names."""
 
-    document: Document
+    documents: tuple[Document, ...]
     spec: Spec
 
     def __post_init__(self) -> None:
-        if not self.by_hash and (self.document.size or 0) > LARGEST:
+        if not all(d.readable and d.size is not None for d in self.documents):
+            raise Malformed("only digests of this document are known")
+        if self.by_hash:
+            if len({d.name for d in self.documents}) < len(self.documents):
+                raise Unacceptable("of several documents each has a name of its own")
+        elif len(self.documents) > 1:
+            raise Unacceptable(f"jades names several documents detached by {Mechanism.URI_HASH}; as a payload it seals one at a time")
+        elif self.size > LARGEST:
             raise TooLarge(f"as the payload of a JWS a document is at most {LARGEST >> 20} MiB; detached by {Mechanism.URI_HASH} it has no limit")
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(d.size or 0 for d in self.documents)
 
     @property
     def attached(self) -> bool:
@@ -92,7 +103,8 @@ class _Content:
 
     def archived(self) -> Iterator[bytes]:
         """Clause 5.3.6.3: what an archive time-stamp hashes in the payload's place."""
-        return jose.encoded_chunks(self.document.chunks()) if self.attached else self.document.chunks()
+        chunks = (chunk for document in self.documents for chunk in document.chunks())
+        return jose.encoded_chunks(chunks) if self.attached else chunks
 
 
 # The protected header.
@@ -100,7 +112,7 @@ class _Content:
 
 def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
     """Clauses 5.1 and 5.2. The claimed time is `iat`: since 2025-07-15 no new signature has `sigT` (clause 5.2.1)."""
-    key, spec, media_type = means.key, content.spec, content.document.media_type
+    key, spec, media_type = means.key, content.spec, content.documents[0].media_type
     chain = [c for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
     header: dict[str, Any] = {
         "alg": _algorithm(key),
@@ -116,7 +128,7 @@ def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
         # it makes the digest that of the file itself (clause 5.2.8.3.3).
         header |= {"crit": ["b64", "sigD"] if content.by_hash else ["b64"], "b64": False}
     if content.by_hash:
-        header["sigD"] = _reference(content.document, digest)
+        header["sigD"] = _reference(content.documents, digest)
     if spec.claims.commitment is not None:
         header["srCms"] = [{"commId": {"id": _COMMITMENTS[spec.claims.commitment]}}]
     if spec.claims.location is not None:
@@ -135,14 +147,20 @@ def _algorithm(key: Key) -> str:
     return name
 
 
-def _reference(document: Document, digest: str) -> dict[str, Any]:
-    """Clause 5.2.8.3.3: the file by its name, as a URI reference, and its digest."""
-    content = document.digest(digest)
-    if content is None or digest not in _DIGESTS:
+def _reference(documents: Sequence[Document], digest: str) -> dict[str, Any]:
+    """Clause 5.2.8.3.3: each file by its name, as a URI reference, and its digest."""
+    if digest not in _DIGESTS:
         raise Unacceptable(f"{digest} has no name in JAdES")
-    named = {"mId": _BY_URI_HASH, "pars": [quote(document.name or "document", safe="")], "hashM": _DIGESTS[digest]}
-    named["hashV"] = [jose.encoded(content.value)]
-    return named if document.media_type is None else named | {"ctys": [document.media_type]}
+    found = [d.digest(digest) for d in documents]
+    types = [d.media_type for d in documents]
+    named = {
+        "mId": _BY_URI_HASH,
+        "pars": [quote(d.name or "document") for d in documents],
+        "hashM": _DIGESTS[digest],
+        "hashV": [jose.encoded(d.value) for d in found if d is not None],
+    }
+    # One content type for each file, or none (clause 5.2.8.1).
+    return named if None in types else named | {"ctys": types}
 
 
 # The unsigned header: each component is a base64url text, so that what an archive time-stamp hashes is what stands in the file (clause 5.3.1).
@@ -198,7 +216,7 @@ def _archived(content: _Content, header: bytes, signature: bytes, unsigned: Iter
 
 
 def _written(content: _Content, header: bytes, signature: bytes, unsigned: list[str]) -> tuple[Piece, ...]:
-    payload: tuple[Piece, ...] = (Base64(0, content.document.size or 0, url=True),) if content.attached else ()
+    payload: tuple[Piece, ...] = (Base64(0, content.size, url=True),) if content.attached else ()
     if content.spec.serialization is Serialization.COMPACT:
         return (header + b".", *payload, b"." + signature)
     own: dict[str, Any] = {"protected": header.decode("ascii"), "signature": signature.decode("ascii")}

@@ -152,11 +152,37 @@ def test_b64_is_false_only_where_the_payload_is_elsewhere() -> None:
 
 
 def test_a_file_name_is_a_uri_reference() -> None:
-    document = Document.of(CSV, "価格 2025/1.csv")
+    document = Document.of(CSV, "価格/2025 1.csv")
     header = header_of(made(asked(), document=document))
-    assert header["sigD"]["pars"] == ["%E4%BE%A1%E6%A0%BC%202025%2F1.csv"]
+    assert header["sigD"]["pars"] == ["%E4%BE%A1%E6%A0%BC/2025%201.csv"]
     assert "ctys" not in header["sigD"]
     assert header_of(made(asked(), document=Document.of(CSV)))["sigD"]["pars"] == ["document"]
+
+
+def test_several_documents_are_named_under_one_seal() -> None:
+    documents = [Document.of(f"{n}\n".encode(), f"価格/{n}.csv") for n in range(3)]
+    for level in Level:
+        draft = jades.seal(documents[0], asked(level=level), means(PKI), documents[1:])
+        data = whole(documents[0], draft)
+        given = () if "LT" in level else lists(PKI)
+        question = Question(Document.of(data), SIGNED.replace(hour=12), load("strict"), (PKI.root.certificate,), tuple(documents), crls=given)
+        assert finding(question, draft.signature)[:2] == (True, f"JAdES-BASELINE-{level.removeprefix('B-')}")
+        swapped = tuple(Document.of(f"{2 - n}\n".encode(), d.name) for n, d in enumerate(documents))
+        assert not finding(replace(question, detached=swapped), draft.signature)[0]
+    [stamp] = dict(components(data))["arcTst"]["tstTokens"]
+    entry = json.loads(data)
+    over = b".".join((b"0\n1\n2\n", entry["protected"].encode(), entry["signature"].encode(), "".join(entry["header"]["etsiU"][:4]).encode()))
+    assert imprint(base64.b64decode(stamp["val"])) == Digest.of("sha256", over)
+
+
+def test_several_documents_need_names_of_their_own_and_no_payload() -> None:
+    same = [Document.of(b"x", "a.csv"), Document.of(b"y", "a.csv")]
+    with pytest.raises(Unacceptable, match="each has a name of its own"):
+        jades.seal(same[0], asked(), means(PKI), same[1:])
+    other = Document.of(b"y", "b.csv")
+    for place in (ATTACHED, AS_PAYLOAD):
+        with pytest.raises(Unacceptable, match="as a payload it seals one at a time"):
+            jades.seal(same[0], asked(place), means(PKI), [other])
 
 
 @pytest.mark.parametrize(("kind", "digest"), [("p256", "sha256"), ("p384", "sha384"), ("p521", "sha512"), ("ed25519", "sha512")])
