@@ -4,9 +4,9 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from eseal import openapi
+from eseal.dataset import joined
 from eseal.draft import Draft, assembled
-from eseal.service import Sealed, Sealer, sealed_name
-from eseal.spec import Claims, Spec, choose, commitment, is_pdf, media_type
+from eseal.service import Sealed, Sealer, name_of, sealed_name
+from eseal.spec import FOR_SEVERAL, Claims, Spec, choose, commitment, is_pdf, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
 from trust.edge.upload import Upload, receive
@@ -128,22 +129,24 @@ def _options(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
 
 
 def _seal(job: _Job, upload: Upload, query: Mapping[str, str]) -> Sealed:
-    document, options = _request(upload, query)
+    documents, options = _request(upload, query)
     if options.organisation not in (None, job.key.organisation):
         raise Forbidden("the API key is another organisation's")
-    head = document.head(HEAD)
-    if not head:
+    heads = [document.head(HEAD) for document in documents]
+    if not all(heads):
         raise Malformed("the document is empty: 0 bytes arrived")
-    if document.media_type == "application/pdf" and not is_pdf(head):
+    if any(d.media_type == "application/pdf" and not is_pdf(head) for d, head in zip(documents, heads, strict=True)):
         raise UnsupportedMedia("the Content-Type is application/pdf and the document is no PDF")
-    spec = options.spec(head)
+    if len(documents) > 1 and options.format is None:
+        options = replace(options, format=FOR_SEVERAL)
+    spec = options.spec(heads[0])
     if job.idempotency_key is None:
-        return job.sealer.seal(document, spec, job.key.organisation)
-    return _once(job, document, spec)
+        return job.sealer.seal(documents[0], spec, job.key.organisation, documents[1:])
+    return _once(job, documents, spec)
 
 
-def _request(upload: Upload, query: Mapping[str, str]) -> tuple[Document, Options]:
-    """The document, and the options of query and form together."""
+def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], Options]:
+    """The documents, and the options of query and form together."""
     said = dict(query)
     form = [(name, text) for name, text in upload.fields.items() if name != OPTIONS]
     if OPTIONS in upload.fields:
@@ -159,9 +162,9 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[Document, Option
     for name, value in _options(form, "form").items():
         if said.setdefault(name, value) != value:
             raise Unacceptable(f"query and form disagree about {name}")
-    if len(documents) != 1:
-        raise Unacceptable(f"one file called {DOCUMENT} is sealed at a time, got {len(documents)}")
-    return documents[0], Options(**said)
+    if not documents:
+        raise Unacceptable(f"a file called {DOCUMENT} is expected, got none")
+    return documents, Options(**said)
 
 
 def _text(document: Document) -> str:
@@ -189,26 +192,38 @@ def _time(text: str | None) -> datetime | None:
         raise Unacceptable("signing_time is not a time of RFC 3339") from error
 
 
-def _once(job: _Job, document: Document, spec: Spec) -> Sealed:
+def _once(job: _Job, documents: Sequence[Document], spec: Spec) -> Sealed:
     """The seal that this Idempotency-Key got before, or a new one that it will get from now on."""
     if not _IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
         raise Malformed("an Idempotency-Key is 1 to 255 visible characters")
     key = _digest(job.key.organisation, job.idempotency_key)
-    content = document.digest("sha256")
-    request = _digest(content.value.hex() if content else "", document.name, document.media_type, repr(spec), spec.password)
+    about = [part for d in documents for part in (_sha256(d), d.name, d.media_type)]
+    request = _digest(*about, repr(spec), spec.password)
     found = job.repeats.find(key, request)
     if found is None:
-        sealed = job.sealer.seal(document, spec, job.key.organisation)
+        sealed = job.sealer.seal(documents[0], spec, job.key.organisation, documents[1:])
         found = job.repeats.keep(key, request, wire.encode((sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed)))
     draft, time, index, sha256, signed = wire.decode(found)
-    return _again(document, spec, job.key.organisation, draft, time, index, sha256, signed)
+    return _again(documents, spec, job.key.organisation, draft, time, index, sha256, signed)
 
 
 def _again(  # the remembered fields, in order
-    document: Document, spec: Spec, organisation: str, draft: Draft, time: datetime, index: int, sha256: bytes, signed: tuple[bytes, ...]
+    documents: Sequence[Document],
+    spec: Spec,
+    organisation: str,
+    draft: Draft,
+    time: datetime,
+    index: int,
+    sha256: bytes,
+    signed: tuple[bytes, ...],
 ) -> Sealed:
-    made = assembled(document, draft.pieces, sealed_name(document.name, spec), media_type(spec)[0])
+    made = assembled(joined(documents), draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
     return Sealed(made, spec, organisation, time, index, sha256, draft, signed)
+
+
+def _sha256(document: Document) -> str:
+    found = document.digest("sha256")
+    return found.value.hex() if found else ""
 
 
 def _digest(*parts: str | None) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from trust.edge import options
+from trust.errors import Malformed, Unacceptable
 
 if TYPE_CHECKING:
     from eseal.service import Sealer
@@ -36,13 +37,18 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 
 
 @click.command()
-@click.argument("file", type=options.file_path)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.file_path)
 @options.instance
 @options.passphrase_file
 @click.option("--organisation", metavar="NUMBER", help="Corporate number (法人番号). Not needed where there is one organisation.")
-@click.option("--format", "format_", metavar="FORMAT", help="pades, cades. Default: pades for PDF, cades for anything else.")
+@click.option(
+    "--format",
+    "format_",
+    metavar="FORMAT",
+    help="pades, xades, cades, jades, cose, asic-s-cades, asic-e-cades. Default: pades for PDF, xades for XML, cades for anything else.",
+)
 @click.option("--level", metavar="LEVEL", help="B-B, B-T, B-LT or B-LTA. Default: the highest that the format has.")
-@click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF), detached or attached.")
+@click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF and XML), detached or attached.")
 @click.option("--serialization", metavar="NAME", help="Of JAdES: flattened, general or compact (B-B only). Default: flattened.")
 @click.option("--mechanism", metavar="NAME", help="Of detached JAdES: uri-hash (name and digest) or payload. Default: uri-hash.")
 @click.option("--digest", metavar="NAME", help="sha256, sha384 or sha512. Default: the key's own.")
@@ -60,7 +66,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 def seal(
     open_house: Open,
     /,
-    file: Path,
+    files: tuple[Path, ...],
     instance: Path,
     passphrase_file: Path | None,
     server: str | None,
@@ -70,19 +76,22 @@ def seal(
     password_file: Path | None,
     **asked: str | None,
 ) -> None:
-    """Seal a document for an organisation.
+    """Seal a document, or several under one seal, for an organisation.
 
-    FILE is the document; - is standard input. The sealed document is written beside it (contract.sealed.pdf; data.csv.p7s), or where -o says. What
-    is written is at the level that was asked for and passed our own verifier; otherwise nothing is written.
+    FILE is the document; - is standard input. Several, or a folder, become one container (asic-e-cades; documents.asice). The sealed document is
+    written beside it (contract.sealed.pdf; data.csv.p7s), or where -o says. What is written is at the level that was asked for and passed our own
+    verifier; otherwise nothing is written.
     """
+    from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
-    from trust.edge.source import document_of
 
-    document = document_of(file)
-    asked["format"] = asked.pop("format_")
+    file, document, *more = files[0], *_documents(files)
+    asked["format"] = asked.pop("format_") or (FOR_SEVERAL if more or file.is_dir() else None)
     if password_file is not None:
         asked["password"] = secret_in(password_file, "password file").decode()
     if server is not None:
+        if more:
+            raise Unacceptable(f"a server is sent one document at a time from here, got {1 + len(more)}")
         from eseal.client import seal_at
 
         key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
@@ -91,7 +100,7 @@ def seal(
         return
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
-        made = house.sealer.seal(document, _spec(document, asked), number)
+        made = house.sealer.seal(document, _spec(document, asked), number, more)
         for warning in made.draft.warnings:
             click.echo(f"warning: {warning}", err=True)
         facts = {
@@ -103,6 +112,24 @@ def seal(
             "sha256": made.sha256.hex(),
         }
         _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json)
+
+
+def _documents(files: "tuple[Path, ...]") -> "list[Document]":
+    """One by its own name; of several and of folders each by its path, as far as that stays below where one stands."""
+    from trust.edge.source import document_of
+
+    if len(files) == 1 and not files[0].is_dir():
+        return [document_of(files[0])]
+    found: list[Document] = []
+    for file in files:
+        if file == options.STDIO:
+            raise Unacceptable("standard input is sealed by itself, not among other documents")
+        above = Path() if not file.is_absolute() and ".." not in file.parts else file.parent
+        inside = sorted(f for f in file.rglob("*") if f.is_file()) if file.is_dir() else [file]
+        found += [document_of(f, f.relative_to(above).as_posix()) for f in inside]
+    if not found:
+        raise Malformed("there is no document in the folder")
+    return found
 
 
 def _spec(document: "Document", asked: dict[str, str | None]) -> Any:

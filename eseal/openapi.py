@@ -8,6 +8,7 @@ from trust.errors import Conflict, Forbidden, KakuinError, Malformed, TooLarge, 
 
 DESCRIPTION = """The body is the document itself, with its own `Content-Type`, or `multipart/form-data` with the document as the file `document`
 and the options as fields of their own or as one JSON object in the field `options`. It is streamed, never held whole in memory.
+Several files called `document` get one seal together, in a container (`asic-e-cades`).
 
 The answer is the sealed document: the PDF with the seal in it, or a CMS file (`.p7s` beside the document, `.p7m` with it inside). Before it is
 given out it is verified by this installation's own verifier and recorded in its journal. If the time-stamping authority, the status service or

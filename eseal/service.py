@@ -110,7 +110,7 @@ class Sealer:
         key, now, signed = self.keys(organisation), self.clock(), list[bytes]()
         draft = self._draft(documents, spec, key, now, signed)
         _sound(draft, subject, spec)
-        sealed = assembled(subject, draft.pieces, sealed_name(DATASET if more else document.name, spec), media_type(spec)[0])
+        sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
         self._checked(sealed, document, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
         return replace(made, index=self._recorded(made, documents, key))
@@ -162,6 +162,11 @@ def here(target: str, *args: Any, calls: Mapping[str, Callable[..., Any]] | None
     if not isinstance(made, returns):
         raise Malformed(f"{name} made a {type(made).__name__}")
     return made
+
+
+def name_of(documents: Sequence[Document]) -> str | None:
+    """What is sealed, for the name of the result."""
+    return documents[0].name if len(documents) == 1 else DATASET
 
 
 def sealed_name(name: str | None, spec: Spec) -> str:

@@ -134,6 +134,8 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
 
 SEVERAL = frozenset({Format.ASIC_E_CADES})
 """Formats that seal several documents at once."""
+FOR_SEVERAL = Format.ASIC_E_CADES
+"""Where none is named."""
 
 LONGEST_TEXT = 500
 """Characters of a reason or a location: a sentence, no document."""

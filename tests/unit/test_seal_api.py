@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import logging
+import zipfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ class Desk:
 
     def _check(self, sealed: Document, _detached: Sequence[Document], _signature: bytes) -> Finding:
         made = sealed.read(1 << 30)
-        cades = "CAdES-BASELINE-LTA" if ARCHIVE_TIME_STAMP in made else "CAdES-BASELINE-T"
+        cades = "CAdES-BASELINE-LTA" if ARCHIVE_TIME_STAMP in made or b"ASiCArchiveManifest" in made else "CAdES-BASELINE-T"
         return Finding(True, "PAdES-BASELINE-LTA" if made.startswith(b"%PDF-") else cades)
 
     def post(self, content: Any = PDF, query: str = "", key: str | None = "", **options: Any) -> httpx.Response:
@@ -227,7 +229,7 @@ def test_a_misspelt_option_never_makes_a_weaker_seal(desk: Desk) -> None:
     ("files", "data", "status", "kind"),
     [
         ({"document": ("a", PDF), "other": ("b", PDF)}, {}, 422, "unacceptable"),
-        ([("document", ("a", PDF)), ("document", ("b", PDF))], {}, 422, "unacceptable"),
+        ([("document", ("a", PDF)), ("document", ("a", PDF))], {}, 422, "unacceptable"),
         ({"options": ("o", b"{}")}, {}, 422, "unacceptable"),
         ({"document": ("a", b"")}, {}, 400, "malformed"),
         ({"document": ("a", PDF)}, {"options": "{"}, 400, "malformed"),
@@ -311,3 +313,20 @@ def test_the_description_says_what_the_door_does(desk: Desk) -> None:
     from eseal.api import Options
 
     assert set(form) - {"document", "options"} == set(Options.__dataclass_fields__)
+
+
+def test_several_documents_become_one_container(desk: Desk) -> None:
+    files, headers = [("document", ("a.csv", CSV)), ("document", ("b.csv", CSV + b"2"))], {"Idempotency-Key": "several"}
+    answer = desk.post(files=files, headers=headers)
+    assert (answer.status_code, answer.headers["kakuin-format"]) == (200, "asic-e-cades")
+    assert 'filename="documents.asice"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as box:
+        assert (box.read("a.csv"), box.read("b.csv")) == (CSV, CSV + b"2")
+    # Again, by its key: the same bytes. With other documents: refused.
+    assert desk.post(files=files, headers=headers).content == answer.content
+    assert problem(desk.post(files=files[:1], headers=headers))[:2] == (409, "conflict")
+    assert problem(desk.post(query="?format=cades", files=files)) == (
+        422,
+        "unacceptable",
+        "cades seals one document at a time, got 2; several go into asic-e-cades",
+    )
