@@ -32,7 +32,11 @@ def _choice(values: Iterable[str]) -> dict[str, Any]:
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "format": (_choice(formats()), "Envelope of the seal. Default: `pades` for PDF, `xades` for XML, else `cades`: the bytes decide.", "pades"),
+    "format": (
+        _choice(formats()),
+        "Envelope of the seal. Default: `pades` for PDF, `xades` for XML, `jades` for JSON, else `cades`: the bytes decide.",
+        "pades",
+    ),
     "level": (_choice(Level), "Baseline level. Default: the highest that format and packaging have here. Never weaker than asked.", "B-LTA"),
     "packaging": (_choice(Packaging), "Where the document is: `enveloped` in PDF and XML; else `detached` (default) or `attached`.", "enveloped"),
     "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),

@@ -111,7 +111,7 @@ class Sealer:
         draft = self._draft(documents, spec, key, now, signed)
         _sound(draft, subject, spec)
         sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
-        self._checked(sealed, document, spec, draft)
+        self._checked(sealed, documents, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
         return replace(made, index=self._recorded(made, documents, key))
 
@@ -124,10 +124,10 @@ class Sealer:
         run = self.run if spec.format in drafting.PARSING else here
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
 
-    def _checked(self, sealed: Document, document: Document, spec: Spec, draft: Draft) -> None:
+    def _checked(self, sealed: Document, documents: Sequence[Document], spec: Spec, draft: Draft) -> None:
         with Spool() as spool:
             try:
-                finding = self.check(_solid(sealed, spool), (document,) if spec.packaging is Packaging.DETACHED else (), draft.signature)
+                finding = self.check(_solid(sealed, spool), documents if spec.packaging is Packaging.DETACHED else (), draft.signature)
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
         if finding.passed and finding.level.endswith((f"-BASELINE-{spec.level.removeprefix('B-')}", f"COSE-{spec.level.removeprefix('B-')}")):

@@ -3,6 +3,7 @@
 A `Spec` that cannot be met cannot be made: its constructor raises Unacceptable and names what there is instead.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,7 +133,7 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
     }
 )
 
-SEVERAL = frozenset({Format.ASIC_E_CADES})
+SEVERAL = frozenset({Format.ASIC_E_CADES, Format.JADES})
 """Formats that seal several documents at once."""
 FOR_SEVERAL = Format.ASIC_E_CADES
 """Where none is named."""
@@ -242,16 +243,26 @@ def is_pdf(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\t\n\f\r ").startswith(b"%PDF-")
 
 
+_JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{])')
+
+
 def is_xml(head: bytes) -> bool:
     """Whether a document with these first bytes is markup that may envelop a seal: no document type, so far as they go, and no wider characters."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\t\n\r ")
     return text.startswith(b"<") and text[1:2] != b"\0" and b"<!DOCTYPE" not in text
 
 
+def is_json(head: bytes) -> bool:
+    """Whether a document with these first bytes is a JSON object, or an array of objects or arrays (RFC 8259)."""
+    return _JSON.match(head) is not None
+
+
 def default_format(head: bytes) -> Format:
     """The format that fits a document, recognised from its first bytes and never from its name. XML is what says so itself: HTML does not."""
     if is_pdf(head):
         return Format.PADES
+    if is_json(head):
+        return Format.JADES
     return Format.XADES if is_xml(head) and head.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml") else Format.CADES
 
 

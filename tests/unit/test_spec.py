@@ -18,6 +18,10 @@ OTHER = b"a,b\r\n"
         (b"\xef\xbb\xbf\n" + PDF, (Format.PADES, Level.B_LTA, Packaging.ENVELOPED)),
         (OTHER, (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
         (b"\x30\x82\x01\x00 a CMS with a " + PDF, (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
+        (b' {"a": 1}', (Format.JADES, Level.B_LTA, Packaging.DETACHED)),
+        (b'[\n  {"a": 1}]', (Format.JADES, Level.B_LTA, Packaging.DETACHED)),
+        (b"{\\rtf1 a text}", (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
+        (b"[section]\nkey=1\n", (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
         (b"", (Format.CADES, Level.B_LTA, Packaging.DETACHED)),
     ],
 )
