@@ -84,6 +84,7 @@ def seal(
     """
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
+    from trust.edge.progress import Progress
 
     file, document, *more = files[0], *_documents(files)
     asked["format"] = asked.pop("format_") or (FOR_SEVERAL if more or file.is_dir() else None)
@@ -95,12 +96,16 @@ def seal(
         from eseal.client import seal_at
 
         key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
-        facts, chunks, name = seal_at(server, key, document, asked)
+        with Progress() as progress:
+            progress.tell(f"sealing {document.name or 'standard input'} at {server}")
+            facts, chunks, name = seal_at(server, key, document, asked)
         _release(file, output, name, chunks, facts, as_json)
         return
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
-        made = house.sealer.seal(document, _spec(document, asked), number, more)
+        with Progress() as progress:
+            progress.tell(f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else ""))
+            made = house.sealer.seal(document, _spec(document, asked), number, more)
         for warning in made.draft.warnings:
             click.echo(f"warning: {warning}", err=True)
         facts = {

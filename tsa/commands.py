@@ -45,11 +45,14 @@ def stamp(
     import sys
 
     from trust.codecs.cms import token
+    from trust.edge.progress import Progress
     from trust.edge.source import document_of
     from trust.errors import Malformed, Unacceptable
 
     document = document_of(file)
-    imprint = document.digest(digest)
+    with Progress() as progress:
+        progress.tell(f"hashing {document.name or 'standard input'}")
+        imprint = document.digest(digest)
     if imprint is None:
         raise Malformed("the document cannot be read")
     if server is not None:

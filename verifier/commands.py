@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from trust.edge.progress import Progress
     from trust.model import Cert, Document
     from verifier.bundle import Bundle
     from verifier.hand import Hands, Wishes
     from verifier.service import Question, Verifier
     from verifier.shapes import Shape
-    from verifier.terminal import Output, Progress
+    from verifier.terminal import Output
 
 STDIN = "-"
 _FILE = click.Path(path_type=Path)
@@ -99,10 +100,11 @@ def verify(
     if allow_private_networks and not online:
         raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
     from trust.edge.clock import now
+    from trust.edge.progress import Progress
     from verifier import sources
     from verifier.hand import NOTHING, Hands, Network, Wishes
     from verifier.service import DEFAULT_POLICY, Verifier
-    from verifier.terminal import Output, Progress
+    from verifier.terminal import Output
 
     _quiet()
     shapes = _shapes(reports)
@@ -136,10 +138,11 @@ def verify(
 @_output
 def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
     """Show what a file carries, without judging it: signatures, time-stamps, certificates, status data, and what they cover."""
+    from trust.edge.progress import Progress
     from verifier import sources
     from verifier.read import read
     from verifier.report.inspection import inspection, outline
-    from verifier.terminal import Output, Progress
+    from verifier.terminal import Output
 
     _quiet()
     with Progress() as progress, Output(output, progress) as out:

@@ -22,6 +22,7 @@ from trust.edge import crew
 from trust.edge.crew import Crew
 from trust.edge.files import told
 from trust.edge.options import written
+from trust.edge.progress import Progress
 from trust.edge.wire import Luggage, encode
 from trust.errors import KakuinError
 from verifier import bulk, sources, table
@@ -32,7 +33,7 @@ from verifier.report.json import error_report
 from verifier.report.parties import Json
 from verifier.report.text import in_short, summary
 from verifier.resume import Run, State
-from verifier.terminal import Output, Progress
+from verifier.terminal import Output
 
 STDIN = "-"
 IDLE = 0.01

@@ -16,9 +16,10 @@ import cli
 from tests import pki
 from tests.schema import faults
 from tests.verdicts import everything, office
-from verifier import service, terminal
+from trust.edge.progress import ERASE, Progress
+from verifier import service
 from verifier.service import Question
-from verifier.terminal import Progress, style
+from verifier.terminal import style
 from verifier.verdict import EXIT_CODE, Conclusion, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,11 +336,11 @@ def test_progress_speaks_after_a_second_to_people_only() -> None:
         progress.tell("verifying \x1b[2Ja.pdf" + "角" * 100)
         time.sleep(0.2)
         with progress.hidden():
-            assert shown.getvalue().endswith(terminal.ERASE)
+            assert shown.getvalue().endswith(ERASE)
     said = shown.getvalue()
     assert "verifying" in said
     assert "\x1b[2J" not in said
-    assert said.endswith(terminal.ERASE)
+    assert said.endswith(ERASE)
     for quiet, pause in ((io.StringIO(), 0.1), (Terminal(), 0.0)):
         with Progress(quiet, patience=0.02) as progress:
             progress.tell("verifying")
