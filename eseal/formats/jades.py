@@ -155,7 +155,7 @@ def _reference(documents: Sequence[Document], digest: str) -> dict[str, Any]:
     types = [d.media_type for d in documents]
     named = {
         "mId": _BY_URI_HASH,
-        "pars": [quote(d.name or "document") for d in documents],
+        "pars": [quote(d.name or "document", errors="replace") for d in documents],
         "hashM": _DIGESTS[digest],
         "hashV": [jose.encoded(d.value) for d in found if d is not None],
     }

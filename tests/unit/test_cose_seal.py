@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from eseal import drafting
 from eseal.draft import Span
+from eseal.drafting import SIGNABLE, Holder
 from eseal.formats import cose
 from eseal.service import sealed_name
-from eseal.spec import Claims, Level, Packaging, Spec, choose, media_type
+from eseal.spec import Claims, Format, Level, Packaging, Spec, choose, media_type
 from tests import pki as office
 from tests.pki import SIGNED, Party
 from tests.sealing import CSV, imprint, lists, means, whole
 from trust.algorithms import Algorithm, pss, verify
 from trust.errors import Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Digest, Document
+from trust.ports import Status
 from verifier.policy import load
 from verifier.question import Question
 from verifier.service import finding
@@ -201,6 +204,19 @@ def test_defaults() -> None:
 def test_a_key_without_an_identifier_is_refused_before_it_signs(party: Party, message: str) -> None:
     with pytest.raises(Unacceptable, match=message):
         made(asked(), party)
+
+
+def test_what_is_signed_is_told_from_its_first_bytes() -> None:
+    signed: list[bytes] = []
+
+    def sign(data: bytes) -> bytes:
+        signed.append(data)
+        return PKI.signer.sign(data)
+
+    drafting.draft(DOCUMENT, asked(), Holder.of(PKI.signer), SIGNED, sign=sign, stamp=office.stamper(PKI.tsu), status=lambda _: Status())
+    assert len(signed) == 1
+    assert signed[0].startswith(SIGNABLE[Format.COSE].begins)
+    assert SIGNABLE[Format.COSE].longest > cose.LARGEST + (1 << 20)
 
 
 def away(_: object) -> bytes:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from eseal import drafting
 from eseal.draft import Base64
+from eseal.drafting import SIGNABLE, Holder
 from eseal.formats import jades
 from eseal.spec import OFFERED, Claims, Commitment, Format, Level, Mechanism, Packaging, Serialization, Spec, choose, media_type
 from tests import pki as office
@@ -156,6 +158,8 @@ def test_a_file_name_is_a_uri_reference() -> None:
     header = header_of(made(asked(), document=document))
     assert header["sigD"]["pars"] == ["%E4%BE%A1%E6%A0%BC/2025%201.csv"]
     assert "ctys" not in header["sigD"]
+    undecodable = Document.of(CSV, b"\xff.csv".decode("utf-8", "surrogateescape"))
+    assert header_of(made(asked(), document=undecodable))["sigD"]["pars"] == ["%3F.csv"]
     assert header_of(made(asked(), document=Document.of(CSV)))["sigD"]["pars"] == ["document"]
 
 
@@ -312,6 +316,20 @@ def test_an_authority_that_is_away_is_no_weaker_seal() -> None:
     with pytest.raises(Unavailable, match="it does not answer"):
         made(asked(level="B-LT"), status=away)
     assert made(asked(level="B-B"), stamp=away, status=away)
+
+
+@PLACES
+def test_what_is_signed_is_told_from_its_first_bytes(place: Place) -> None:
+    signed: list[bytes] = []
+
+    def sign(data: bytes) -> bytes:
+        signed.append(data)
+        return PKI.signer.sign(data)
+
+    drafting.draft(DOCUMENT, asked(place), Holder.of(PKI.signer), SIGNED, sign=sign, stamp=office.stamper(PKI.tsu), status=lambda _: Status())
+    assert len(signed) == 1
+    assert signed[0].startswith(SIGNABLE[Format.JADES].begins)
+    assert SIGNABLE[Format.JADES].longest > jades.LARGEST * 4 // 3 + (1 << 20)
 
 
 def test_a_claimed_time_is_stated_in_whole_seconds() -> None:
