@@ -1,4 +1,4 @@
-"""Programs that are not ours, held against what we make: OpenSSL, EU DSS, pyHanko's own command, poppler's pdfsig, jwcrypto, cwt, rfc3161-client."""
+"""Programs that are not ours, held against what we make: OpenSSL, EU DSS, pyHanko's command, pdfsig, xmlsec1, jwcrypto, cwt, rfc3161-client."""
 
 import base64
 import json
@@ -25,6 +25,8 @@ JADES = {
     "B-B.compact": ("--packaging", "attached", "--serialization", "compact"),
     "B-B.compact-detached": ("--mechanism", "payload", "--serialization", "compact"),
 }
+XADES = tuple((level, packaging) for level in PADES for packaging in ("enveloped", "attached", "detached"))
+NOTICE = '<?xml version="1.0" encoding="UTF-8"?>\n<通知 xml:lang="ja">\n <額 単位="円">1000</額>\n</通知>\n'
 COSE = ("B-B.attached", "B-T.attached", "B-T.detached")
 
 
@@ -42,6 +44,12 @@ def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.
     for name, options in JADES.items():
         out = made[f"jades.{name}"] = folder / f"jades.{name}.json"
         run("seal", documents["csv"], "--instance", office.folder, "--format", "jades", "--level", name.split(".")[0], *options, "-o", out)
+    notice = folder / "notice.xml"
+    notice.write_text(NOTICE)
+    for level, packaging in XADES:
+        out = made[f"xades.{level}.{packaging}"] = folder / f"xades.{level}.{packaging}.xml"
+        document = notice if packaging == "enveloped" else documents["csv"]
+        run("seal", document, "--instance", office.folder, "--format", "xades", "--level", level, "--packaging", packaging, "-o", out)
     for name in COSE:
         level, packaging = name.split(".")
         out = made[f"cose.{name}"] = folder / f"cose.{name}.cose"
@@ -76,6 +84,16 @@ def test_openssl_accepts_cades(
     done = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out").read_bytes() == documents["csv"].read_bytes()
+
+
+@pytest.mark.parametrize("packaging", ["enveloped", "attached"])
+@pytest.mark.parametrize("level", PADES)
+def test_xmlsec1_accepts_xades(sealed: dict[str, Path], office: Office, level: str, packaging: str) -> None:
+    # It knows XML Signature, and what an Id is only when told.
+    command = [program("xmlsec1"), "--verify", "--trusted-pem", office.root, "--id-attr:Id", "SignedProperties", "--id-attr:Id", "Object"]
+    done = subprocess.run([*command, sealed[f"xades.{level}.{packaging}"]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "SignedInfo References (ok/all): 2/2" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("level", PADES)
@@ -121,7 +139,7 @@ def test_eu_dss_passes_everything_at_the_level_that_was_asked_for(
     for name in known:
         [signature] = answers[name]["signatures"]
         found[name] = (signature["level"], signature["intact"], signature["indication"])
-    form = {"pades": "PAdES", "cades": "CAdES", "jades": "JAdES"}
+    form = {"pades": "PAdES", "cades": "CAdES", "jades": "JAdES", "xades": "XAdES"}
     asked_for = {}
     for name in known:
         kind, level = name.split(".")[:2]
