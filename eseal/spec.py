@@ -126,7 +126,7 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         Format.PADES: frozenset({"reason", "location", "commitment"}),
         # EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
         Format.CADES: frozenset({"location", "commitment"}),
-        Format.XADES: frozenset({"location", "commitment"}),
+        Format.XADES: frozenset({"location", "commitment", "role"}),
         Format.JADES: frozenset({"location", "commitment"}),
         Format.COSE: frozenset(),
         **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_E_CADES), frozenset({"location", "commitment"})),
@@ -154,9 +154,11 @@ class Claims:
     commitment: Commitment | None = None
     signing_time: datetime | None = None
     """Aware UTC; None: the moment of sealing."""
+    role: str | None = None
+    """In which the organisation seals, as it says itself."""
 
     def __post_init__(self) -> None:
-        for name, text in (("reason", self.reason), ("location", self.location)):
+        for name, text in (("reason", self.reason), ("location", self.location), ("role", self.role)):
             if text is None:
                 continue
             if not 0 < len(text) <= LONGEST_TEXT:
@@ -195,7 +197,7 @@ class Spec:
             raise Unacceptable(f"{self.format} {self.packaging} is not offered at {self.level} yet; there are {_names(levels)}")
         if self.digest is not None and self.digest not in DIGESTS:
             raise Unacceptable("unknown digest algorithm")
-        stated = {name for name in ("reason", "location", "commitment") if getattr(self.claims, name) is not None}
+        stated = {name for name in ("reason", "location", "commitment", "role") if getattr(self.claims, name) is not None}
         if excess := stated - _CLAIMS[self.format]:
             there_is = _names(sorted(_CLAIMS[self.format]) or ["none"])
             raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {there_is}")

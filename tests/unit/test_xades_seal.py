@@ -115,7 +115,7 @@ def test_every_kind_of_key_signs_what_the_standard_says(kind: str, packaging: Pa
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize("packaging", Packaging)
 def test_the_reader_of_the_verifier_agrees(packaging: Packaging, level: Level, c14n: str) -> None:
-    made, draft = sealed(packaging, level, c14n=c14n, location="東京 & <京都>", commitment=Commitment.APPROVAL)
+    made, draft = sealed(packaging, level, c14n=c14n, location="東京 & <京都>", commitment=Commitment.APPROVAL, role="会計課")
     evidence = read(made, packaging)
     [signature] = evidence.signatures
     assert signature.level == f"XAdES-BASELINE-{level.removeprefix('B-')}"
@@ -123,6 +123,7 @@ def test_the_reader_of_the_verifier_agrees(packaging: Packaging, level: Level, c
     assert signature.defects == ()
     assert signature.claims.time == SIGNED
     assert signature.claims.place == "東京 & <京都>"
+    assert signature.claims.roles == ("会計課",)
     assert signature.claims.commitments == ("http://uri.etsi.org/01903/v1.2.2#ProofOfApproval",)
     assert signature.claims.content_type == ("application/xml" if packaging is Packaging.ENVELOPED else "text/csv")
     assert [s.token.der for s in evidence.stamps] == list(draft.stamps)
@@ -138,7 +139,7 @@ def test_the_reader_of_the_verifier_agrees(packaging: Packaging, level: Level, c
 @pytest.mark.parametrize("packaging", Packaging)
 @needs_shared
 def test_it_is_valid_by_the_schemas_of_etsi(schema: Any, packaging: Packaging, level: Level) -> None:
-    made, _ = sealed(packaging, level, location="東京", commitment=Commitment.ORIGIN)
+    made, _ = sealed(packaging, level, location="東京", commitment=Commitment.ORIGIN, role="a > b")
     alone = etree.fromstring(etree.tostring(the_signature(made), with_tail=False))
     assert schema.validate(alone), schema.error_log
     alone.find(f".//{X132}SigningTime").text = "yesterday"
@@ -334,6 +335,12 @@ def test_a_second_seal_is_made_where_the_first_allows_it() -> None:
     part = b'<a><b Id="b">x</b></a>'
     own = maker.signature(PKI.signer, [maker.Made("#b", b'<b Id="b">x</b>', maker.EXCLUSIVE)])
     assert len(reader.read(Document.of(enveloped(maker.inserted(part, own))), ()).signatures) == 2
+
+
+def test_a_second_seal_is_refused_where_nobody_can_tell() -> None:
+    made = maker.signature(PKI.signer, [maker.Made("", b"x", maker.transform("http://www.w3.org/TR/1999/REC-xslt-19991116"))])
+    with pytest.raises(Unacceptable, match="signed already"):
+        enveloped(maker.inserted(maker.PAPER, made))
 
 
 def test_a_document_full_of_signatures_is_refused_before_it_is_worked_through() -> None:

@@ -22,9 +22,7 @@ _COMMITMENTS = {
 }
 
 
-def signed_properties(
-    name: str, certificate: Cert, digest: str, at: datetime, claims: Claims, formats: Sequence[tuple[str, str]], roles: Sequence[str] = ()
-) -> str:
+def signed_properties(name: str, certificate: Cert, digest: str, at: datetime, claims: Claims, formats: Sequence[tuple[str, str]]) -> str:
     """xades:SignedProperties with the Id `name`. `formats` is the Id of each reference and the media type of what it is of."""
     said = [
         element("xades:SigningTime", f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),
@@ -33,9 +31,8 @@ def signed_properties(
     if claims.location is not None:
         # Clause 5.2.5: the place as it was said, in the one part that names no kind of place more precisely than it did.
         said.append(element("xades:SignatureProductionPlaceV2", element("xades:City", escaped(claims.location))))
-    if roles:
-        claimed = "".join(element("xades:ClaimedRole", escaped(role)) for role in roles)
-        said.append(element("xades:SignerRoleV2", element("xades:ClaimedRoles", claimed)))
+    if claims.role is not None:
+        said.append(element("xades:SignerRoleV2", element("xades:ClaimedRoles", element("xades:ClaimedRole", escaped(claims.role)))))
     data = [element("xades:DataObjectFormat", element("xades:MimeType", escaped(mime)), ObjectReference=f"#{to}") for to, mime in formats]
     if claims.commitment is not None:
         data.append(_commitment(claims.commitment))
