@@ -10,7 +10,8 @@ DESCRIPTION = """The body is the document itself, with its own `Content-Type`, o
 and the options as fields of their own or as one JSON object in the field `options`. It is streamed, never held whole in memory.
 Several files called `document` get one seal together, in a container (`asic-e-cades`).
 
-The answer is the sealed document: the PDF with the seal in it, or a CMS file (`.p7s` beside the document, `.p7m` with it inside). Before it is
+The answer is the sealed document: the PDF with the seal in it, or a CMS file (`.p7s` beside the document, `.p7m` with it inside), an XML
+or JSON signature, a container or a COSE message, as `format` says. Before it is
 given out it is verified by this installation's own verifier and recorded in its journal. If the time-stamping authority, the status service or
 the journal does not answer, the answer is a problem and no weaker seal.
 
