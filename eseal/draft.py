@@ -65,7 +65,7 @@ class Draft:
     signature: bytes
     """The signature value: names this signature among others in the file."""
     stamps: tuple[bytes, ...] = ()
-    """The tokens in it, in order of time."""
+    """The tokens in it as the authority gave them, in order of time."""
     warnings: tuple[str, ...] = ()
     """For people."""
 
