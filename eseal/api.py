@@ -45,6 +45,7 @@ class Options:
     digest: str | None = None
     reason: str | None = None
     location: str | None = None
+    role: str | None = None
     commitment: str | None = None
     signing_time: str | None = None
     organisation: str | None = None
@@ -54,7 +55,7 @@ class Options:
 
     def spec(self, head: bytes) -> Spec:
         """Unacceptable for what is not offered."""
-        claims = Claims(self.reason, self.location, commitment(self.commitment), _time(self.signing_time))
+        claims = Claims(self.reason, self.location, commitment(self.commitment), _time(self.signing_time), self.role)
         return choose(
             head,
             format=self.format,

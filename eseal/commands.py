@@ -54,6 +54,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option("--digest", metavar="NAME", help="sha256, sha384 or sha512. Default: the key's own.")
 @click.option("--reason", help="Why it is sealed, in a sentence; signed with it.")
 @click.option("--location", help="Where it is sealed; signed with it.")
+@click.option("--role", help="Of XAdES: in which role it is sealed; signed with it.")
 @click.option("--commitment", metavar="TYPE", help="What sealing means: origin, receipt, delivery, sender, approval or creation.")
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
 @click.option(
@@ -140,7 +141,7 @@ def _documents(files: "tuple[Path, ...]") -> "list[Document]":
 def _spec(document: "Document", asked: dict[str, str | None]) -> Any:
     from eseal.spec import Claims, choose, commitment
 
-    claims = Claims(asked.pop("reason"), asked.pop("location"), commitment(asked.pop("commitment")))
+    claims = Claims(asked.pop("reason"), asked.pop("location"), commitment(asked.pop("commitment")), role=asked.pop("role"))
     return choose(document.head(4096), claims=claims, **asked)
 
 

@@ -45,6 +45,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "digest": (_choice(DIGEST_CHOICES), "Digest algorithm; refused where the organisation's key uses another one.", "sha256"),
     "reason": (_TEXT, "PDF only: why it is sealed.", "invoice for October"),
     "location": (_TEXT, "Where it is sealed.", "東京都千代田区"),
+    "role": (_TEXT, "XAdES only: in which role the organisation seals.", "会計管理者"),
     "commitment": (_choice(Commitment), "What the organisation says by sealing (意思). In a PDF not together with `reason`.", "approval"),
     "signing_time": (
         {"type": "string", "format": "date-time"},
