@@ -127,7 +127,7 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         # EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
         Format.CADES: frozenset({"location", "commitment"}),
         Format.XADES: frozenset({"location", "commitment", "role"}),
-        Format.JADES: frozenset({"location", "commitment"}),
+        Format.JADES: frozenset({"location", "commitment", "role"}),
         Format.COSE: frozenset(),
         **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_E_CADES), frozenset({"location", "commitment"})),
     }

@@ -133,6 +133,9 @@ def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
         header["srCms"] = [{"commId": {"id": _COMMITMENTS[spec.claims.commitment]}}]
     if spec.claims.location is not None:
         header["sigPl"] = {"addressLocality": spec.claims.location}
+    if spec.claims.role is not None:
+        # Clause 5.2.5: claimed, which nobody certified.
+        header["srAts"] = {"claimed": [{"mediaType": "text/plain", "encoding": "binary", "qVals": [spec.claims.role]}]}
     return header
 
 

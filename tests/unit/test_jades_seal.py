@@ -123,7 +123,7 @@ def test_jwcrypto_verifies_the_core(place: Place, serialization: str, kind: str)
 
 
 def test_the_protected_header_says_what_the_standard_asks() -> None:
-    claims = Claims(location="東京都千代田区", commitment=Commitment.APPROVAL)
+    claims = Claims(location="東京都千代田区", commitment=Commitment.APPROVAL, role="会計課")
     header = header_of(made(asked(BY_HASH, claims=claims)))
     assert header == {
         "alg": "ES256",
@@ -142,6 +142,7 @@ def test_the_protected_header_says_what_the_standard_asks() -> None:
         },
         "srCms": [{"commId": {"id": "http://uri.etsi.org/01903/v1.2.2#ProofOfApproval"}}],
         "sigPl": {"addressLocality": "東京都千代田区"},
+        "srAts": {"claimed": [{"mediaType": "text/plain", "encoding": "binary", "qVals": ["会計課"]}]},
     }
 
 
@@ -272,7 +273,7 @@ def test_a_payload_that_nobody_could_read_is_refused(place: Place) -> None:
         ({"format": "jades", "packaging": "enveloped"}, "jades is detached or attached, got enveloped"),
         ({"format": "jades", "serialization": "yaml"}, "no serialization has that name; there are flattened, general and compact"),
         ({"format": "jades", "mechanism": "http"}, "no mechanism has that name; there are uri-hash and payload"),
-        ({"format": "jades", "claims": Claims(reason="so")}, "jades has no place for a reason; it has commitment and location"),
+        ({"format": "jades", "claims": Claims(reason="so")}, "jades has no place for a reason; it has commitment, location and role"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
@@ -351,7 +352,7 @@ def test_etsis_schemas_hold(place: Place, serialization: str) -> None:
     schemas = {p.relative_to(folder).as_posix(): json.loads(p.read_bytes()) for p in folder.rglob("*.json")}
     etsi = schemas["19182-jsonSchema.json"]
     registry: Registry[Any] = Registry().with_resources((n, Resource(s, DRAFT7)) for n, s in schemas.items())
-    claims = Claims(location="東京", commitment=Commitment.ORIGIN)
+    claims = Claims(location="東京", commitment=Commitment.ORIGIN, role="会計課")
     data = made(asked(place, "B-LTA", serialization, claims=claims), status=lambda _: Status(lists(PKI), (office.ocsp(PKI.signer, PKI.ca),)))
     checked = 0
     for name, value in (*header_of(data).items(), *components(data)):
@@ -359,8 +360,8 @@ def test_etsis_schemas_hold(place: Place, serialization: str) -> None:
             named = {"$ref": f"19182-jsonSchema.json#/definitions/{name}"}
             jsonschema.Draft7Validator(named, registry=registry).validate(value)
             checked += 1
-    # Commitment, place, five components, and the reference where there is one.
-    assert checked == 7 + (place == BY_HASH)
+    # Commitment, place, role, five components, and the reference where there is one.
+    assert checked == 8 + (place == BY_HASH)
     entry = json.loads(data)
     unprotected = entry.get("signatures", [entry])[0]["header"]
     jsonschema.Draft7Validator(schemas["19182-unprotected-jsonSchema.json"], registry=registry).validate(unprotected)
