@@ -16,7 +16,8 @@ from tests.shared import SHARED, needs_shared
 pytestmark = pytest.mark.xdist_group("office")
 
 PADES = ("B-B", "B-T", "B-LT", "B-LTA")
-CADES = tuple((level, packaging) for level in ("B-B", "B-T") for packaging in ("attached", "detached"))
+CADES = tuple((level, packaging) for level in PADES for packaging in ("attached", "detached"))
+ASIC = tuple((kind, level) for kind in ("asic-s-cades", "asic-e-cades") for level in PADES)
 JADES = {
     **{f"{level}.attached": ("--packaging", "attached") for level in PADES},
     **{f"{level}.detached-hash": () for level in PADES},
@@ -54,6 +55,10 @@ def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.
         level, packaging = name.split(".")
         out = made[f"cose.{name}"] = folder / f"cose.{name}.cose"
         run("seal", documents["csv"], "--instance", office.folder, "--format", "cose", "--level", level, "--packaging", packaging, "-o", out)
+    for kind, level in ASIC:
+        out = made[f"{kind}.{level}"] = folder / f"{kind}.{level}.{kind[:6].replace('-', '')}"
+        both = (documents["csv"], documents["pdf"]) if kind == "asic-e-cades" else (documents["csv"],)
+        run("seal", *both, "--instance", office.folder, "--format", kind, "--level", level, "-o", out)
     return made
 
 
@@ -139,7 +144,7 @@ def test_eu_dss_passes_everything_at_the_level_that_was_asked_for(
     for name in known:
         [signature] = answers[name]["signatures"]
         found[name] = (signature["level"], signature["intact"], signature["indication"])
-    form = {"pades": "PAdES", "cades": "CAdES", "jades": "JAdES", "xades": "XAdES"}
+    form = {"pades": "PAdES", "cades": "CAdES", "jades": "JAdES", "xades": "XAdES", "asic-s-cades": "CAdES", "asic-e-cades": "CAdES"}
     asked_for = {}
     for name in known:
         kind, level = name.split(".")[:2]
