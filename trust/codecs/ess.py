@@ -55,7 +55,7 @@ def ess_cert_id(node: Node, *, v2: bool) -> CertReference:
     fields = node.fields()
     algorithm: str | None = "sha1"
     if v2:
-        found = fields.maybe(SEQUENCE) if node.children[0].tag == SEQUENCE else None
+        found = fields.maybe(SEQUENCE) if node.children[:1] and node.children[0].tag == SEQUENCE else None
         algorithm = "sha256" if found is None else asn1.digest_name(found)
     value = fields.take(*_OCTETS).octets()
     issuer, serial = issuer_serial(fields.maybe(SEQUENCE))
