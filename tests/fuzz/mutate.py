@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -190,8 +191,8 @@ def member(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
     """A ZIP of which one entry is changed in a way of its own format, renamed, doubled or left out."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [(info, archive.read(info)) for info in archive.infolist()[:50]]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+            entries = [(info, archive.open(info).read(MAX)) for info in archive.infolist()[:50]]
+    except Exception:  # the standard library's reader is no example: IndexError, RuntimeError, struct.error …
         return octets(random, data, others)
     if not entries:
         return octets(random, data, others)
@@ -211,10 +212,13 @@ def member(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
             change = tlv if inside[:1] == b"\x30" else element if inside[:1] in (b"<", b"\xef") else octets
             entries[at] = (info, change(random, inside, others))
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for info, inside in entries:
-            archive.NameToInfo.pop(info.filename, None)
-            archive.writestr(zipfile.ZipInfo(info.filename), inside, random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+    try:
+        with zipfile.ZipFile(made, "w") as archive:
+            for info, inside in entries:
+                archive.NameToInfo.pop(info.filename, None)
+                archive.writestr(zipfile.ZipInfo(info.filename), inside, random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+    except (ValueError, struct.error, zipfile.LargeZipFile):  # a name that cannot be written
+        return octets(random, data, others)
     return made.getvalue()[:MAX]
 
 
