@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KAKUIN := $(BIN)/kakuin
+PYTEST_ARGS ?= -q -n auto --dist loadgroup
 
 .PHONY: run setup test check lock clean
 
