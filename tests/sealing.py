@@ -13,6 +13,7 @@ from eseal.draft import Draft, assembled
 from eseal.levels import Means
 from tests.pki import SIGNED, Party, Pki, stamper
 from trust.algorithms import verify
+from trust.codecs import asn1
 from trust.model import Cert, Crl, Digest, Document
 from trust.ports import Status
 
@@ -137,8 +138,9 @@ def fields(data: bytes) -> list[Field]:
 
 
 def der_of(contents: bytes) -> bytes:
-    """Without the padding that /Contents has."""
-    return cms.ContentInfo.load(contents).dump()
+    """Without the padding that /Contents has. Not by `dump()` of what asn1crypto loaded: a length that ends in 0x80 looks indefinite to it, and
+    it encodes anew."""
+    return asn1.parse_head(contents).raw
 
 
 def store(data: bytes) -> dict[str, list[bytes]]:
