@@ -94,15 +94,14 @@ class House:
     @functools.cached_property
     def authority(self) -> "Authority":
         from trust.edge.clock import synchronised
-        from trust.edge.settings import KERNEL_CLOCK
         from tsa.issue import Unit
         from tsa.policy import Policy
         from tsa.service import Authority
 
         said = self.instance.settings.tsa
-        policy = Policy(said.policy, digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
+        policy = Policy(self.instance.settings.token_policy(said.policy), digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
         key = self.instance.key("tsu")
-        clock = synchronised(policy.accuracy_us) if said.clock == KERNEL_CLOCK else self.instance.clock
+        clock = self.instance.clock if self.instance.settings.development_clock else synchronised(policy.accuracy_us)
         # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
         return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, clock)
 
@@ -259,11 +258,11 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
     """Until SIGINT or SIGTERM; requests in flight are answered first."""
     import uvicorn
 
-    from trust.edge.settings import KERNEL_CLOCK
+    from trust.edge.settings import DEVELOPMENT_CLOCK
     from trust.edge.web import logging_to
 
-    if house.instance.settings.tsa.clock != KERNEL_CLOCK:
-        click.echo(f"beware: {house.instance.settings.tsa.clock}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
+    if house.instance.settings.development_clock:
+        click.echo(f"beware: {DEVELOPMENT_CLOCK}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
     house.sandbox.start()
     application = house.application()
 

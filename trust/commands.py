@@ -47,7 +47,10 @@ ASKED = {
 @click.option("--port", type=int, help="Port of the service.  [default: that of --base-url, or 8318]")
 @click.option("--key-type", default="p256", show_default=True, help="p256, p384, rsa3072 or ed25519.")
 @click.option("--database-url", default="", help="PostgreSQL instead of the SQLite file in the folder: postgresql://user:password@host/name.")
-@click.option("--clock", help="kernel, or the development clock under its full name. Default: kernel; for a demonstration the development clock.")
+@click.option(
+    "--clock",
+    help="kernel, chrony, ntp, or several with commas; or the development clock by its full name. Default: kernel; in a demonstration that.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing, take the defaults.")
 @options.as_json
 def init(instance: Path, passphrase_file: Path | None, port: int | None, yes: bool, as_json: bool, **answers: str | None) -> None:

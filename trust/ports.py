@@ -9,7 +9,9 @@ from trust.algorithms import Algorithm
 from trust.model import Cert, Crl, Digest, Ocsp
 
 Clock = Callable[[], datetime]
-"""Now, as aware UTC. The only source of time."""
+"""Now, as aware UTC. The only source of time.
+
+The clock of time-stamps vouches for what it says: it raises Unavailable while it cannot, and the request is refused with timeNotAvailable."""
 
 Stamper = Callable[[Digest], bytes]
 """Digest of what is to be stamped -> DER TimeStampToken (a CMS ContentInfo, RFC 3161 section 2.4.2).

@@ -80,7 +80,7 @@ def test_a_demonstration_needs_no_answer_and_is_called_so(pattern: Path) -> None
         assert (organisation.number, organisation.name) == (DEMONSTRATION, DEMONSTRATION_NAME)
         assert "not a real organisation" in organisation.name
         assert "架空" in organisation.name
-        assert made.settings.tsa.clock == DEVELOPMENT_CLOCK
+        assert made.settings.clock.sources == (DEVELOPMENT_CLOCK,)
         assert "Demonstration" in made.certificate("root").name
         assert made.anchors == pattern / "anchors"
         kinds = [entry.kind for entry in made.journal.read()]
@@ -111,7 +111,7 @@ def test_a_real_organisation_needs_a_passphrase(tmp_path: Path) -> None:
     with Instance.create(tmp_path / "i", OFFICE, SECRET) as made:
         assert made.new
         assert not made.demonstration
-        assert made.settings.tsa.clock == KERNEL_CLOCK
+        assert made.settings.clock.sources == (KERNEL_CLOCK,)
         assert not (made.folder / "keys" / "passphrase").exists()
         assert "http://seal.example/pki/ca.crl" in str(made.certificate("tsu").x509.extensions)
     with Instance.open(tmp_path / "i", SECRET) as opened:

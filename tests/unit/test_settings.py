@@ -80,7 +80,7 @@ def test_variables_of_other_purposes_are_let_be() -> None:
         ('[tsa]\nhashes = ["md5"]', "tsa.hashes: expected some of sha256"),
         ("[tsa]\nhashes = []", "tsa.hashes: expected some of sha256"),
         ('[tsa]\nhashes = ["sha256", 1]', "tsa.hashes: expected a list of texts, got list"),
-        ('[tsa]\nclock = "development"', "tsa.clock: expected one of kernel, unsafe-development-clock"),
+        ('[tsa]\nclock = "development"', "clock.sources: expected some of kernel, chrony, ntp, each once; or unsafe-development-clock alone"),
         ('[pki]\nkey_type = "rsa1024"', "pki.key_type: expected one of p256"),
         ("[confined]\nseconds = nan", "confined.seconds: expected a number"),
         ('[database]\nurl = "mysql://x"', "database.url: expected sqlite:///"),
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_named(text: str, says: str) -> None:
     [
         ("KAKUIN_SERVICE_PORT", "eighty", "KAKUIN_SERVICE_PORT: expected a whole number"),
         ("KAKUIN_SERVICE_PROT", "80", "KAKUIN_SERVICE_PROT: unknown setting"),
-        ("KAKUIN_TSA_CLOCK", "x", "KAKUIN_TSA_CLOCK: expected one of"),
+        ("KAKUIN_CLOCK_SOURCES", "x", "KAKUIN_CLOCK_SOURCES: expected some of"),
         ("KAKUIN_CONFINED_SECONDS", "inf", "KAKUIN_CONFINED_SECONDS: expected a number"),
     ],
 )

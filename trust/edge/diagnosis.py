@@ -200,9 +200,9 @@ def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]
 
 def _clock(settings: Settings) -> Iterator[Finding]:
     kernel = kernel_clock()
-    if settings.tsa.clock == DEVELOPMENT_CLOCK:
+    if settings.development_clock:
         detail = f"{DEVELOPMENT_CLOCK}: nobody checks this machine's time, and its time-stamps prove nothing"
-        yield Finding("clock", ok=True, detail=detail, remedy='for real work set tsa.clock = "kernel" and run chrony')
+        yield Finding("clock", ok=True, detail=detail, remedy='for real work set clock.sources = ["kernel"] and run chrony')
     elif kernel is None or not kernel.synchronised:
         yield Finding(
             "clock", ok=False, detail="the kernel's clock is not synchronised: no time-stamps are issued", remedy="run chrony or another NTP daemon"

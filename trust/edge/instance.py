@@ -74,7 +74,7 @@ class Answers:
     key_type: str = "p256"
     database_url: str = ""
     clock: str | None = None
-    """A value of the setting tsa.clock; for a demonstration the development clock where nothing is said."""
+    """The setting clock.sources, separated by commas; for a demonstration the development clock where nothing is said."""
 
     @property
     def demonstration(self) -> bool:
@@ -90,9 +90,9 @@ class Answers:
                 "port": defaults.service.port if self.port is None else self.port,
             },
             "tsa": {
-                "clock": self.clock or (DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK),
                 "policy": self.tsa_policy or defaults.tsa.policy,
             },
+            "clock": {"sources": self._clock_sources()},
             "pki": {"key_type": self.key_type, "base_url": self.pki_url, "policy": self.certificate_policy or defaults.pki.policy},
             "database": {"url": self.database_url},
         }
@@ -101,6 +101,11 @@ class Answers:
             return made
         chosen["pki"]["base_url"] = _plain(made.service.base_url)
         return configuration.combine(chosen, environ, "answer")
+
+    def _clock_sources(self) -> list[str]:
+        if self.clock:
+            return [name.strip() for name in self.clock.split(",")]
+        return [DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK]
 
 
 def _plain(base_url: str) -> str:

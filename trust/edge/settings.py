@@ -20,9 +20,12 @@ from trust.errors import Misconfigured, NotFound
 FILE = "kakuin.toml"
 PREFIX = "KAKUIN_"
 
-KERNEL_CLOCK = "kernel"
+KERNEL_CLOCK, CHRONY_CLOCK, NTP_CLOCK = "kernel", "chrony", "ntp"
 DEVELOPMENT_CLOCK = "unsafe-development-clock"
 """Time-stamps under this clock prove nothing: nobody checks whether the machine's time is right."""
+DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
+"""Stands in every token under the development clock, whatever policy is set: it says that the time is nobody's. (The arc for examples, RFC 5612.)"""
+LEAP_MODES = ("none", "pause", "stop")
 
 KEY_TYPE_NAMES = ("p256", "p384", "rsa3072", "ed25519")
 HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
@@ -49,6 +52,19 @@ def _one_of(*names: str) -> Check:
 
 def _some_of(*names: str) -> Check:
     return lambda value: None if value and set(value) <= set(names) and len(set(value)) == len(value) else f"some of {', '.join(names)}, each once"
+
+
+def _clocks(value: tuple[str, ...]) -> str | None:
+    trusted = (KERNEL_CLOCK, CHRONY_CLOCK, NTP_CLOCK)
+    if value == (DEVELOPMENT_CLOCK,) or _some_of(*trusted)(value) is None:
+        return None
+    return f"some of {', '.join(trusted)}, each once; or {DEVELOPMENT_CLOCK} alone"
+
+
+def _servers(value: tuple[str, ...]) -> str | None:
+    host = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?)(?::[0-9]{1,5})?"
+    sound = 1 <= len(value) <= 16 and len(set(value)) == len(value) and all(re.fullmatch(host, server) for server in value)
+    return None if sound else "1 to 16 time servers, each once: host, host:port or [IPv6 address]:port"
 
 
 def _oid(value: str) -> str | None:
@@ -90,12 +106,39 @@ class Tsa:
     )
     accuracy_ms: int = _setting(1000, "Accuracy stated in every token, in milliseconds. EN 319 421 wants 1000 or better.", _between(1, 60_000))
     hashes: tuple[str, ...] = _setting(HASHES, "Digest algorithms that are time-stamped; others are refused with badAlg.", _some_of(*HASHES))
-    clock: str = _setting(
-        KERNEL_CLOCK,
-        f'"{KERNEL_CLOCK}": the kernel\'s clock, synchronised. "{DEVELOPMENT_CLOCK}": whatever the machine says; its tokens prove nothing.',
-        _one_of(KERNEL_CLOCK, DEVELOPMENT_CLOCK),
-    )
     request_limit_bytes: int = _setting(65_536, "Largest time-stamp request, in bytes. Real ones have about 100.", _between(256, 1 << 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What vouches for the time of time-stamps. While it does not, every request is refused with timeNotAvailable."""
+
+    sources: tuple[str, ...] = _setting(
+        (KERNEL_CLOCK,),
+        f"All of these must vouch: {KERNEL_CLOCK} (adjtimex), {CHRONY_CLOCK}, {NTP_CLOCK} (a quorum of ntp_servers). "
+        f"{DEVELOPMENT_CLOCK}: whatever the machine says; its tokens prove nothing.",
+        _clocks,
+    )
+    poll_seconds: float = _setting(5.0, "From one look at the kernel and chrony to the next, in seconds.", _between(0.05, 300))
+    chrony: str = _setting("127.0.0.1:323", "Where chronyd answers: host:port, or the path of its socket (which tells of NTS too).")
+    nts_required: bool = _setting(False, "chrony's source must be authenticated by NTS; only chronyd's socket tells.")
+    ntp_servers: tuple[str, ...] = _setting(
+        ("ntp.nict.jp", "ptbtime1.ptb.de", "time.nist.gov"),
+        "Asked where sources has ntp: laboratories that keep UTC, of Japan, Germany and the United States.",
+        _servers,
+    )
+    ntp_quorum: int = _setting(0, "So many of them must agree. 0: more than half.", _between(0, 16))
+    ntp_poll_seconds: float = _setting(
+        256.0, "From one question to each of them to the next, in seconds. NICT asks for 180 or more.", _between(0.05, 86_400)
+    )
+    step_ms: float = _setting(
+        10.0, "A jump of the clock by more than this is a step: nothing is issued before fresh readings.", _between(0.1, 60_000)
+    )
+    leap: str = _setting("pause", f"Around a leap second: {', '.join(LEAP_MODES)} (until the service is started again).", _one_of(*LEAP_MODES))
+    leap_seconds: int = _setting(60, "... so many seconds before and after it, nothing is issued.", _between(1, 3600))
+    evidence_minutes: float = _setting(
+        10.0, "While tokens are issued the journal gets the clock's readings so often, in minutes.", _between(0.01, 1440)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +191,7 @@ class Settings:
 
     service: Service = Service()
     tsa: Tsa = Tsa()
+    clock: Clock = Clock()
     pki: Pki = Pki()
     database: Database = Database()
     confined: Confined = Confined()
@@ -158,6 +202,15 @@ class Settings:
         """Where others reach the service, without a slash at the end."""
         host = f"[{self.service.host}]" if ":" in self.service.host else self.service.host
         return self.service.base_url or f"http://{host}:{self.service.port}"
+
+    @property
+    def development_clock(self) -> bool:
+        """Nobody vouches for the time of time-stamps."""
+        return self.clock.sources == (DEVELOPMENT_CLOCK,)
+
+    def token_policy(self, policy: str) -> str:
+        """The policy that stands in tokens of a unit whose policy is `policy`: under the development clock another, which says so."""
+        return DEVELOPMENT_POLICY if self.development_clock else policy
 
     @property
     def pki_url(self) -> str:
@@ -186,7 +239,7 @@ def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Settings:
     """Settings from a parsed file and an environment, over the defaults."""
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    for section, table in found.items():
+    for section, table in _moved(found).items():
         if section not in SECTIONS:
             raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}")
         if not isinstance(table, dict):
@@ -199,6 +252,14 @@ def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -
             where = f"environment variable {variable}"
             values[section][name] = _checked(section, name, _parsed(section, name, text, where), where)
     return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()})
+
+
+def _moved(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Files of the first instances say tsa.clock for what is clock.sources now."""
+    tsa = found.get("tsa")
+    if not isinstance(tsa, dict) or "clock" not in tsa or "clock" in found:
+        return found
+    return {**found, "tsa": {name: value for name, value in tsa.items() if name != "clock"}, "clock": {"sources": [tsa["clock"]]}}
 
 
 def _known(section: str, name: str, where: str) -> "tuple[Field[Any], Any]":

@@ -1,4 +1,4 @@
-"""The one place that reads the machine's clock."""
+"""What the kernel says of its own clock."""
 
 import ctypes
 import functools
@@ -9,11 +9,6 @@ from datetime import UTC, datetime
 
 from trust.errors import Unavailable
 from trust.ports import Clock
-
-
-def now() -> datetime:
-    """Now, aware UTC: the `trust.ports.Clock` of a running installation."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +67,6 @@ def synchronised(accuracy_us: int) -> Clock:
             raise Unavailable("this machine's clock is not synchronised")
         if state.max_error_us > accuracy_us:
             raise Unavailable(f"this machine's clock may be wrong by {state.max_error_us} microseconds, and {accuracy_us} are stated")
-        return now()
+        return datetime.now(UTC)
 
     return read
