@@ -7,6 +7,7 @@
     certificates/NAME.pem  each with its issuers behind it
     */retired/, */next/    those that were renewed, and those that are about to be: trust.edge.renewal
     anchors/root.pem       what recipients need
+    log/                   the log's key, and the verifier key for whoever checks the log: trust.log.keys
 
 It is made in a folder beside its place and then moved there piece by piece, the settings last: an interrupted `create` leaves either nothing that
 counts or a finished rest that the next `create` moves.
@@ -40,16 +41,18 @@ from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
 if TYPE_CHECKING:
     from trust.edge.renewal import Renewal
     from trust.log.journal import Journal
+    from trust.log.note import VerifierKey
+    from trust.log.publish import Publisher
     from trust.pki.profiles import Subject
     from trust.pki.service import CertificateAuthority, Terms
 
 DEMONSTRATION_NAME = "Kakuin Demonstration (not a real organisation) 角印デモ用の架空組織"
 DATABASE = "kakuin.db"
-KEYS, CERTIFICATES, ANCHORS = "keys", "certificates", "anchors"
+KEYS, CERTIFICATES, ANCHORS, LOG = "keys", "certificates", "anchors", "log"
 PASSPHRASE_FILE = "passphrase"
 _STAGE = ".kakuin-new"
 _COMPLETE = "complete"
-_PARTS = (KEYS, CERTIFICATES, ANCHORS, DATABASE, configuration.FILE)
+_PARTS = (KEYS, CERTIFICATES, ANCHORS, LOG, DATABASE, configuration.FILE)
 """In the order of moving: with the settings there, it is an instance."""
 
 
@@ -283,6 +286,35 @@ class Instance:
         store = CertificateStore(self.engine)
         return CertificateAuthority(store, self.journal, self.clock, key=self.key, certificate=self.certificate, terms=_terms(self.settings))
 
+    def found_log(self) -> "VerifierKey":
+        """Make the key of the log, under the name that the settings say. Conflict when it has one."""
+        from trust.log import keys
+        from trust.log.note import Kind
+
+        return keys.make(self.folder / LOG, self.settings.log_origin, Kind.LOG, self.secret)
+
+    @property
+    def log_key(self) -> "VerifierKey":
+        """The log's verifier key; no passphrase is needed. NotFound where none was made; Misconfigured when the settings name another log."""
+        from trust.log import keys
+
+        try:
+            found = keys.verifier(self.folder / LOG)
+        except NotFound:
+            raise NotFound("the log of this installation has no key yet: `kakuin log init` makes it") from None
+        if self.settings.log.origin not in ("", found.name):
+            raise Misconfigured(f"log.origin is {self.settings.log.origin}, but the log's key was made for {found.name}: a log keeps its name")
+        return found
+
+    def publisher(self) -> "Publisher":
+        """What signs the log's checkpoints. Errors as of log_key; Misconfigured for a wrong passphrase."""
+        from trust.log import keys
+        from trust.log.publish import Publisher
+
+        key = self.log_key
+        sign = keys.unlocked(self.folder / LOG, self.secret).sign
+        return Publisher(self.engine, key, sign, self.clock, timedelta(milliseconds=self.settings.log.interval_ms))
+
     def add_organisation(self, name: str, number: str) -> Organisation:
         """Make a key and a seal certificate for an organisation: a new one, or one whose seal was revoked or has ended.
 
@@ -413,6 +445,7 @@ def _build(stage: Path, settings: Settings, answers: Answers, secret: bytes | No
         ):
             made._enrol(key, profile, replace(of_operator, common_name=common_name))  # this is its maker
         made.add_organisation(answers.organisation, answers.number)
+        made.found_log()
         made.authority.crl("root")
         made.authority.crl("ca")
         write_atomically(stage / ANCHORS / "root.pem", pem_of(made.certificates("root")))

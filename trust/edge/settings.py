@@ -82,6 +82,11 @@ def _url(value: str) -> str | None:
     return None if sound and not value.endswith("/") else "an http or https address without a slash at its end"
 
 
+def _origin(value: str) -> str | None:
+    sound = value.isprintable() and len(value) <= 200 and not any(c.isspace() or c == "+" for c in value)
+    return None if sound else "up to 200 visible characters without spaces and without +, such as seal.example.jp/log"
+
+
 def _database(value: str) -> str | None:
     return None if not value or re.match(r"(?:sqlite|postgresql(?:\+psycopg)?)://", value) else "sqlite:///… or postgresql://…"
 
@@ -162,6 +167,17 @@ class Pki:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """The journal as a Merkle log (C2SP tlog-tiles): its checkpoints and who else looks at them."""
+
+    origin: str = _setting("", "The log's name, fixed when its key is made. Empty: the service's base_url without its scheme, and /log.", _origin)
+    interval_ms: int = _setting(1000, "At most one checkpoint in this time, in milliseconds.", _between(50, 86_400_000))
+    entries: bool = _setting(True, "Serve the entries too, to everybody: digests and certificates, never documents. Without, only hashes are served.")
+    witnesses: tuple[str, ...] = _setting((), "Witnesses that are asked to cosign: the address and the verifier key of each, with a space between.")
+    quorum: int = _setting(0, "A checkpoint is shown when so many of them have cosigned it.", _between(0, 32))
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What is kept: certificates, the journal, API keys."""
 
@@ -193,6 +209,7 @@ class Settings:
     tsa: Tsa = Tsa()
     clock: Clock = Clock()
     pki: Pki = Pki()
+    log: Log = Log()
     database: Database = Database()
     confined: Confined = Confined()
     verifier: Verifier = Verifier()
@@ -211,6 +228,11 @@ class Settings:
     def token_policy(self, policy: str) -> str:
         """The policy that stands in tokens of a unit whose policy is `policy`: under the development clock another, which says so."""
         return DEVELOPMENT_POLICY if self.development_clock else policy
+
+    @property
+    def log_origin(self) -> str:
+        """The name that a log gets whose key is made now."""
+        return self.log.origin or f"{self.base_url.partition('://')[2]}/log"
 
     @property
     def pki_url(self) -> str:

@@ -1,6 +1,6 @@
 """The journal: everything that the installation issues, in one append-only table, durable before anybody sees it.
 
-Entries are numbered from 0 without gaps. Each carries the RFC 6962 leaf hash of what it says, so that a Merkle log can be built over the
+Entries are numbered from 0 without gaps. Each carries the RFC 6962 leaf hash of what it says: `trust.log.publish` makes a Merkle log of the
 table as it stands. An entry's body is what was issued (a token, a certificate) or digests of it (a seal); never a document.
 
 **Group commit.** One writer thread takes all requests that are waiting and records them in one transaction; while the disk flushes, the
@@ -12,7 +12,6 @@ already recorded. So the number, the thing that bears it and its record are one 
 **The crash story** stands at the commit, in `_record`.
 """
 
-import hashlib
 import logging
 import queue
 import threading
@@ -27,6 +26,7 @@ from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.tables import ENTRY, NEXT
+from trust.log.tree import leaf_hash
 from trust.ports import Clock
 
 KINDS = ("token", "seal", "certificate", "revocation", "event")
@@ -52,14 +52,14 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def moment(at: int) -> datetime:
+    """The reverse: aware, UTC."""
+    return _EPOCH + at * _MICROSECOND
+
+
 def entry_data(kind: str, at: int, body: bytes) -> bytes:
     """What an entry says, as bytes: its kind, a newline, its time (microseconds since 1970 UTC, eight octets), its body."""
     return kind.encode("ascii") + b"\n" + at.to_bytes(8, "big") + body
-
-
-def leaf_hash(data: bytes) -> bytes:
-    """RFC 6962 section 2.1: the hash of a leaf is SHA-256 over a zero octet and the leaf's data."""
-    return hashlib.sha256(b"\x00" + data).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,5 +357,4 @@ class _Page:
 
 def entry_of(row: RowMapping) -> Entry:
     """A row of the table `ENTRY`."""
-    at = _EPOCH + row["at"] * _MICROSECOND
-    return Entry(row["number"], row["kind"], at, row["body"], row["leaf"], row["unit"], row["serial"])
+    return Entry(row["number"], row["kind"], moment(row["at"]), row["body"], row["leaf"], row["unit"], row["serial"])

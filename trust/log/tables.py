@@ -28,6 +28,28 @@ NEXT = Table(
 )
 """The next number: of the entries under the name "", of each unit's serials under the unit's name."""
 
+NODE = Table(
+    "log_node",
+    METADATA,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+"""The hashes over full tiles: row `number` of level L >= 1 is the Merkle tree hash of entries number * 256**L and the 256**L - 1 after it. Level 0 is
+the entries' own leaf hashes. All of it can be computed again from these."""
+
+CHECKPOINT = Table(
+    "log_checkpoint",
+    METADATA,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    Column("cosigned", Integer, nullable=False),
+)
+"""Every checkpoint that was signed. `at` is microseconds since 1970 UTC; `note` is the signed note, with as many of the witnesses' cosignatures as
+`cosigned` says."""
+
 APPEND_ONLY = tuple(
     f"CREATE TRIGGER journal_entry_no_{verb.lower()} BEFORE {verb} ON journal_entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
     for verb in ("UPDATE", "DELETE")
