@@ -1,7 +1,8 @@
 """Evidence records written (RFC 4998): many documents under one time-stamp, each with its own reduced hash tree.
 
-The tree is binary and has no list of one value. RFC 4998 section 4.3 hashes the first list whatever it holds, most readers take a lone value
-as it is: a record of ours reads the same either way. What has no neighbour on its floor moves up as it is.
+The tree is binary; what has no neighbour on its floor moves up as it is. The first list of a reduced tree holds the document's digest alone: each
+document is a data group of its own (RFC 4998 section 4.2.1, where the value of a group of one is that document's hash), so no record claims its
+neighbour as a data object. Section 4.3 could be read to hash a list of one too; EU DSS, Bouncy Castle and our reader take its value as it is.
 
 A record is a head, a reduced tree and a token. The token is the same for all, and what stands above a pair is put together once for all
 documents under it; so a record costs a few joined slices, and memory holds the floors of the tree as flat bytes and nothing else.
@@ -113,15 +114,11 @@ def distinct(size: int, digests: bytes) -> "tuple[bytes, array[int] | None]":
 
 
 def reduced(tree: Tree, index: int) -> tuple[tuple[bytes, ...], ...]:
-    """RFC 4998 section 4.2: the reduced hash tree of a document, its lists from the first, the one that holds its digest, up to the root's."""
+    """RFC 4998 section 4.2: the reduced hash tree of a document: a list with its digest, then one for each value beside it, up to the root's."""
     own = _at(tree.documents or tree.floors[0], index, tree.size)
-    others = beside(tree, index)
     if tree.blinds:
-        others = (_at(tree.blinds, index, tree.size), *others)
-    if not others:
-        return ()
-    first, *above = others
-    return (tuple(sorted((own, first))), *((value,) for value in above))
+        return ((own,), (_at(tree.blinds, index, tree.size),), *((value,) for value in beside(tree, index)))
+    return ((own,), *((value,) for value in beside(tree, index))) if len(tree) > 1 else ()
 
 
 def beside(tree: Tree, index: int) -> tuple[bytes, ...]:
@@ -185,40 +182,23 @@ def _blocks(tree: Tree) -> Iterator[list[bytes]]:
     """The lists of each document's reduced tree, DER: those under a whole subtree at once, from its top down; then one by one those of the rest."""
     count, size = len(tree), tree.size
     floors = min(BLOCK_FLOORS, len(tree.floors) - 1)
-    whole = count >> floors
+    whole = count >> floors if floors else 0
+    head = _list((bytes(size),))[:-size]
     for block in range(whole):
         made = [_above(tree, floors, block)]
         for at in range(floors - 1, -1, -1):
-            span = slice(block * size << (floors - at), (block + 1) * size << (floors - at))
-            made = _below(size, tree.floors[at][span], made, lone=at > 0 or bool(tree.blinds))
+            floor = tree.floors[at][block * size << (floors - at) : (block + 1) * size << (floors - at)]
+            below: list[bytes] = []
+            for (left, right), above in zip(struct.iter_unpack(f"{size}s{size}s", floor), made, strict=True):
+                below += (head + right + above, head + left + above)
+            made = below
+        span = slice(block * size << floors, (block + 1) * size << floors)
         if tree.blinds:
-            span = slice(block * size << floors, (block + 1) * size << floors)
-            both = _couples(size, _pairs(size, tree.documents[span], tree.blinds[span]))
-            made = [couple + above for couple, above in zip(both, made, strict=True)]
-        yield made
+            made = [head + blind + above for blind, above in zip(values(size, tree.blinds[span]), made, strict=True)]
+        documents = values(size, (tree.documents or tree.floors[0])[span])
+        yield [head + own + above for own, above in zip(documents, made, strict=True)]
     for index in range(whole << floors, count):
         yield [b"".join(_list(group) for group in reduced(tree, index))]
-
-
-def _below(size: int, floor: bytes, above: Sequence[bytes], *, lone: bool) -> list[bytes]:
-    """The lists of each node of a floor, from those of the nodes above; on the lowest floor the first list holds both of a pair."""
-    pairs = struct.iter_unpack(f"{size}s{size}s", floor)
-    made: list[bytes] = []
-    if not lone:
-        for couple, higher in zip(_couples(size, pairs), above, strict=True):
-            made += (couple + higher,) * 2
-        return made
-    head = _list((bytes(size),))[:-size]
-    for (left, right), higher in zip(pairs, above, strict=True):
-        made += (head + right + higher, head + left + higher)
-    return made
-
-
-def _couples(size: int, pairs: Iterable[tuple[bytes, ...]]) -> Iterator[bytes]:
-    """PartialHashtree of each pair."""
-    second = tlv(OCTET_STRING, bytes(size))[:-size]
-    first = _list((bytes(size),) * 2)[: -len(second) - 2 * size]
-    return (first + left + second + right if left < right else first + right + second + left for left, right in pairs)
 
 
 def _above(tree: Tree, floor: int, index: int) -> bytes:
