@@ -20,6 +20,8 @@ from trust.edge import options
 from trust.errors import KakuinError, NotFound, Unavailable
 
 if TYPE_CHECKING:
+    from eseal.extend_material import Known
+    from eseal.extend_service import Extender, Look
     from eseal.service import Finding, Sealer
     from eseal.store import ApiKeys
     from trust.edge.instance import Instance
@@ -34,6 +36,7 @@ COMMANDS = {
     "init": ("trust.commands:init", "Make an instance: keys, a small PKI, a database."),
     "serve": ("cli:serve", "Serve the authority, the sealer, the verifier and the PKI over HTTP."),
     "seal": ("eseal.commands:seal", "Seal a document for an organisation."),
+    "extend": ("eseal.extend_commands:extend", "Raise signatures to a higher level, or renew their archive time-stamps."),
     "verify": ("verifier.commands:verify", "Verify files: one verdict, then why, then what to do."),
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
@@ -51,7 +54,8 @@ CONFINED = (
     *("verifier.service", "verifier.shapes", "verifier.report.etsi"),
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
     "eseal.drafting",
-    *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
+    "eseal.extend",
+    *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic", "cades_extend")),
 )
 """What the confined process imports before the first stranger's file."""
 
@@ -121,6 +125,62 @@ class House:
         )
 
     @functools.cached_property
+    def extender(self) -> "Extender":
+        """Fetches only where the operator lets the service fetch."""
+        return self._extender(self._looked if self.instance.settings.verifier.online else None)
+
+    def extender_online(self, *, allow_private: bool) -> "Extender":
+        """The same for somebody at this machine, who may say so himself."""
+        return self._extender(functools.partial(self._looked, allow_private=allow_private))
+
+    def _extender(self, look: "Look | None") -> "Extender":
+        from eseal.extend_service import Extender
+
+        instance = self.instance
+        return Extender(
+            stamp=self.authority.stamper(),
+            status=instance.authority.status,
+            record=instance.journal.append,
+            clock=instance.clock,
+            examine=self._examine,
+            run=self.sandbox.run,
+            look=look,
+            anchors=self.verifier.anchors,
+        )
+
+    def _examine(self, document: "Document", detached: "Sequence[Document]", known: "Known") -> "Json":
+        return self.sandbox.run("verifier.service:answer", self._asked(document, detached, known), returns=dict)
+
+    def _looked(self, document: "Document", detached: "Sequence[Document]", known: "Known", *, allow_private: bool | None = None) -> "Known":
+        private = self.instance.settings.verifier.allow_private_networks if allow_private is None else allow_private
+        found = self._fetched(self._asked(document, detached, known), allow_private=private)
+        return replace(known, certificates=found.certificates, crls=found.crls, ocsps=found.ocsps)
+
+    def _asked(self, document: "Document", detached: "Sequence[Document]", known: "Known") -> "Question":
+        """Whoever is trusted by the caller is trusted besides this instance: its own time-stamps are in what comes out."""
+        anchors = tuple(dict.fromkeys((*known.anchors, *self.verifier.anchors)))
+        asked = self.verifier.question(document, detached, anchors=anchors, certificates=known.certificates, crls=known.crls, ocsps=known.ocsps)
+        return self._informed(asked)
+
+    def known(self, trust: "Sequence[Path]", certificates: "Sequence[Path]", crls: "Sequence[Path]", ocsps: "Sequence[Path]") -> "Known":
+        """What is given beside a document as files, and folders of files."""
+        from eseal.extend_material import Known
+        from verifier import sources
+
+        files = sources.detached_files
+        return Known(
+            sources.certificates(trust),
+            sources.certificates(certificates),
+            sources.crls(path for path, _ in files(crls)),
+            sources.ocsps(path for path, _ in files(ocsps)),
+        )
+
+    def detached(self, paths: "Sequence[Path]") -> "tuple[Document, ...]":
+        from verifier import sources
+
+        return sources.detached(paths)
+
+    @functools.cached_property
     def api_keys(self) -> "ApiKeys":
         from eseal.store import ApiKeys
 
@@ -136,26 +196,28 @@ class House:
 
     def answer(self, question: "Question") -> "Json":
         """The JSON report on a stranger's document, read in the confined process."""
-        return self.sandbox.run("verifier.service:answer", self._fetched(self._informed(question)), returns=dict)
+        return self.sandbox.run("verifier.service:answer", self._informed_online(self._informed(question)), returns=dict)
 
     def etsi(self, question: "Question") -> bytes:
         """The same as an ETSI validation report."""
-        return self.sandbox.run("verifier.shapes:etsi_report", self._fetched(self._informed(question)), returns=bytes)
+        return self.sandbox.run("verifier.shapes:etsi_report", self._informed_online(self._informed(question)), returns=bytes)
 
     def _informed(self, question: "Question") -> "Question":
         """With this authority's own status lists: a seal below B-LT carries none."""
         lists = tuple(self.instance.authority.crl(issuer).crl for issuer in ("root", "ca"))
         return replace(question, crls=(*question.crls, *lists))
 
-    def _fetched(self, question: "Question") -> "Question":
-        """With what is missing, where the operator lets the service fetch. The confined process asks, and has no network itself."""
+    def _informed_online(self, question: "Question") -> "Question":
+        """With what is missing, where the operator lets the service fetch."""
         settings = self.instance.settings.verifier
-        if not settings.online:
-            return question
+        return self._fetched(question, allow_private=settings.allow_private_networks) if settings.online else question
+
+    def _fetched(self, question: "Question", *, allow_private: bool) -> "Question":
+        """With what is missing. The confined process asks, and has no network itself."""
         from trust.edge.fetch import Fetcher
         from verifier.service import Question
 
-        fetcher = Fetcher(allow_private=settings.allow_private_networks)
+        fetcher = Fetcher(allow_private=allow_private)
         calls: dict[str, Callable[..., Any]] = {"get": fetcher.get, "post": fetcher.post}
         known = self.sandbox.run("verifier.online:informed", question, calls=calls, returns=Question)
         # The documents come back without their content; what was fetched is a stranger's anyhow.

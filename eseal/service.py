@@ -112,14 +112,14 @@ class Sealer:
         _sound(draft, subject, spec)
         sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
         self._checked(sealed, documents, spec, draft)
-        made = Sealed(sealed, spec, organisation, now, -1, _sha256(sealed), draft, tuple(signed))
+        made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed))
         return replace(made, index=self._recorded(made, documents, key))
 
     def _draft(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
         calls = {
-            "sign": _at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
-            "stamp": _at_most(MOST_STAMPS, "time-stamps", _stamping(self.stamp, spec.level)),
-            "status": _at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
+            "sign": at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
+            "stamp": at_most(MOST_STAMPS, "time-stamps", stamping(self.stamp, spec.level)),
+            "status": at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
         }
         run = self.run if spec.format in drafting.PARSING else here
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
@@ -127,7 +127,7 @@ class Sealer:
     def _checked(self, sealed: Document, documents: Sequence[Document], spec: Spec, draft: Draft) -> None:
         with Spool() as spool:
             try:
-                finding = self.check(_solid(sealed, spool), documents if spec.packaging is Packaging.DETACHED else (), draft.signature)
+                finding = self.check(solid(sealed, spool), documents if spec.packaging is Packaging.DETACHED else (), draft.signature)
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
         if finding.passed and finding.level.endswith((f"-BASELINE-{spec.level.removeprefix('B-')}", f"COSE-{spec.level.removeprefix('B-')}")):
@@ -176,7 +176,7 @@ def sealed_name(name: str | None, spec: Spec) -> str:
     return f"{PurePath(given).stem}.sealed{ending}" if spec.packaging is Packaging.ENVELOPED else given + ending
 
 
-def _solid(sealed: Document, spool: Spool) -> Document:
+def solid(sealed: Document, spool: Spool) -> Document:
     """The same as a file of its own where it is large: the verifier works in another process, and a file is all that it has to be handed."""
     if sealed.size is not None and sealed.size <= IN_MEMORY:
         return sealed
@@ -189,15 +189,29 @@ def _solid(sealed: Document, spool: Spool) -> Document:
 
 def _fingerprint(documents: Sequence[Document]) -> bytes:
     """SHA-256 of a document; of several, that of their SHA-256 values one behind the other."""
-    found = [_sha256(d) for d in documents]
+    found = [sha256_of(d) for d in documents]
     return found[0] if len(found) == 1 else Digest.of("sha256", b"".join(found)).value
 
 
-def _sha256(document: Document) -> bytes:
+def sha256_of(document: Document) -> bytes:
+    """Malformed where only other digests are known."""
     found = document.digest("sha256")
     if found is None:
         raise Malformed("only digests of this document are known")
     return found.value
+
+
+def sound_draft(draft: Draft, document: Document) -> None:
+    """Of a document that is extended: what was made is bytes and parts of it that exist. Unlike a seal's it may leave parts out; what that does to
+    the signatures in it the verifier tells."""
+    size = document.size or 0
+    for piece in draft.pieces:
+        if isinstance(piece, Span | Base64) and not 0 <= piece.start <= piece.stop <= size:
+            raise Malformed("what was made names a part of the document that does not exist")
+        if not isinstance(piece, Span | Base64 | bytes):
+            raise Malformed("what was made is not bytes")
+    if not all(isinstance(s, bytes) for s in draft.stamps) or not all(map(_sound_warning, draft.warnings)):
+        raise Malformed("what was made is not well formed")
 
 
 def _sound(draft: Draft, document: Document, spec: Spec) -> None:
@@ -221,12 +235,13 @@ def _sound_warning(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isprintable() and len(text) <= LONGEST_WARNING
 
 
-def _at_most(count: int, what: str, call: Callable[..., T]) -> Callable[..., T]:
+def at_most(count: int, what: str, call: Callable[..., T]) -> Callable[..., T]:
+    """Whoever holds the confined process cannot ask without end."""
     left = [count]
 
     def counted(*args: Any) -> T:
         if not left[0]:
-            raise Unacceptable(f"one seal makes at most {count} {what}")
+            raise Unacceptable(f"one document gets at most {count} {what}")
         left[0] -= 1
         return call(*args)
 
@@ -244,7 +259,9 @@ def _signing(key: Key, signed: list[bytes], signable: Signable) -> Callable[[byt
     return sign
 
 
-def _stamping(stamp: Stamper, level: Level) -> Stamper:
+def stamping(stamp: Stamper, level: Level) -> Stamper:
+    """The authority for a confined process, with the level in what it cannot do."""
+
     def stamped(imprint: object) -> bytes:
         if not isinstance(imprint, Digest):
             raise Malformed("a time-stamp is over a digest")

@@ -308,6 +308,11 @@ def commitment(name: str | None) -> Commitment | None:
     return None if name is None else _member(Commitment, name, "commitment")
 
 
+def level_named(name: str) -> Level:
+    """A level by its name."""
+    return _member(Level, name, "level")
+
+
 _E = TypeVar("_E", bound=StrEnum)
 
 

@@ -8,7 +8,7 @@ import contextlib
 import io
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO
@@ -26,14 +26,18 @@ from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 
 from eseal.draft import Appended, Draft, Span, assembled
+from eseal.extend import Tools, Wanted
 from eseal.formats import cms
 from eseal.formats.unchanged import require_unchanged
-from eseal.levels import NEEDS, Means, digest_for, gathered, later, signing_time, stamped
+from eseal.levels import NEEDS, Means, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, hasher
+from trust.codecs import asn1, cades, ess
+from trust.codecs import cms as codec
 from trust.codecs.asn1 import printable
+from trust.codecs.signed_data import SignerInfo, ocsp_response, signed_data
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable
-from trust.model import Digest, Document, Token
+from trust.model import Cert, Crl, Digest, Document, Token
 from trust.ports import Stamper, Status
 
 TOKEN_ROOM = 6 << 10
@@ -76,6 +80,108 @@ class Reading(Enum):
 
     STRICT = "strict"
     LENIENT = "lenient"
+
+
+def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:  # noqa: ARG001  # a PDF holds its content
+    """EN 319 142-1 clauses 5.4 and 6, and annex A for `adbe` signatures: by updates behind the file's end alone. A document time-stamp where a
+    signature has none of any kind, then validation data, and the next document time-stamp over them.
+
+    Malformed for what is no PDF or cannot be updated, Unacceptable without its password, Unavailable when token or status is not to be had.
+    """
+    if document.size is None:
+        raise Malformed("only digests of this document are known")
+    with _plainly():
+        try:
+            made = _extended(document, wanted, tools, Reading.STRICT)
+        except PdfStrictReadError:
+            made = _extended(document, wanted, tools, Reading.LENIENT)
+        require_unchanged(document, assembled(document, made.pieces, None, None), wanted.password)
+        return made
+
+
+def _extended(document: Document, wanted: Wanted, tools: Tools, how: Reading) -> Draft:
+    size, stamps = document.size or 0, list[Token]()
+    with document.open() as base:
+        paper = _Paper(base, size, "sha256", wanted.password, how)
+        with paper.reading() as reader:
+            held = _held(reader, tools)
+        if held.unstamped:
+            stamps.append(_archive(paper, Status(), tools.stamp, TOKEN_ROOM))
+        if wanted.status:
+            found = held.needed(tools)
+            for token in stamps:
+                found = joined(found, tools.material.of_token(token))
+            if wanted.archive:
+                archive = _archive(paper, found, tools.stamp, TOKEN_ROOM)
+                stamps.append(archive)
+                needed = tools.material.of_token(archive)
+                found = Status() if set(needed.certs) <= set(found.certs) else needed
+            with paper.writing() as writer:
+                if _hold(writer, found):
+                    writer.write_in_place()
+        # No update, no line feed either: the file is what it was.
+        tail = bytes(paper.tail) if len(paper.tail) > 1 else b""
+        return Draft((Span(0, size), tail), b"", tuple(t.der for t in stamps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the signatures of a PDF are."""
+
+    signers: tuple[SignerInfo, ...]
+    tokens: tuple[Token, ...]
+    unstamped: bool
+    """A signature has neither a time-stamp in it nor a document time-stamp after it."""
+
+    def needed(self, tools: Tools) -> Status:
+        leaves = [ess.signer_of(info, tools.material.certs())[0] for info in self.signers]
+        if None in leaves:
+            raise Unacceptable("the certificate of a signer is not in the PDF: give it with the certificates")
+        found = tools.material.of(leaf for leaf in leaves if leaf is not None)
+        for token in self.tokens:
+            found = joined(found, tools.material.of_token(token))
+        return found
+
+
+def _held(reader: PdfFileReader, tools: Tools) -> _Held:
+    """The signatures and document time-stamps, and into the tools' material what they and the /DSS carry."""
+    material = tools.material
+    signers: list[SignerInfo] = []
+    tokens: list[Token] = []
+    unstamped: list[int] = []
+    """Ends of the byte ranges of signatures without a time-stamp."""
+    stamped_to = 0
+    _carried(reader, tools)
+    for _, value, _ in itertools.islice(enumerate_sig_fields(reader, filled_status=True), MAX_FIELDS):
+        signature = value.get_object() if value is not None else None
+        contents, covered = _entry(signature, "/Contents"), [int(n) for n in _elements(signature, "/ByteRange")]
+        if not isinstance(contents, generic.ByteStringObject | generic.TextStringObject) or len(covered) != 4:
+            continue
+        node = asn1.parse_head(contents.original_bytes if isinstance(contents, generic.TextStringObject) else bytes(contents), asn1.Rules.BER)
+        if _entry(signature, "/Type") == "/DocTimeStamp" or _entry(signature, "/SubFilter") == "/ETSI.RFC3161":
+            tokens.append(codec.token(node.raw, material.certs()))
+            stamped_to = max(stamped_to, covered[2] + covered[3])
+            continue
+        signed = signed_data(node.raw)
+        material.add(signed.certs, signed.crls, signed.ocsps)
+        for info in signed.signers:
+            values = cades.values(info)
+            material.add(values.certs, values.crls, values.ocsps)
+            inside = [v.raw for a in info.unsigned_of(cades.SIGNATURE_TIME_STAMP) for v in a.values]
+            tokens += [codec.token(der, material.certs()) for der in inside]
+            signers.append(info)
+            if not inside:
+                unstamped.append(covered[2] + covered[3])
+    for token in tokens:
+        material.add_token(token)
+    return _Held(tuple(signers), tuple(tokens), any(end > stamped_to for end in unstamped))
+
+
+def _carried(reader: PdfFileReader, tools: Tools) -> None:
+    """The certificates, lists and answers of the /DSS."""
+    store = _dictionary(reader.root, "/DSS")
+    certs, crls, ocsps = ([d for d in map(_content, _elements(store, entry)) if d] for entry in ("/Certs", "/CRLs", "/OCSPs"))
+    tools.material.add(map(Cert, certs), map(Crl, crls), [o for der in ocsps if (o := ocsp_response(der))])
 
 
 def _sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
@@ -323,10 +429,12 @@ def _field_name(writer: _Writer, stem: str) -> str:
     return next(name for name in (f"{stem}{n}" for n in itertools.count(1)) if name not in taken)
 
 
-def _hold(writer: _Writer, found: Status) -> None:
-    """EN 319 142-1 clause 5.4.2: certificates, CRLs and OCSP answers into the document's /DSS, beside those that it holds already."""
+def _hold(writer: _Writer, found: Status) -> bool:
+    """EN 319 142-1 clause 5.4.2: certificates, CRLs and OCSP answers into the document's /DSS, beside those that it holds already; whether any are
+    new."""
     if found == Status():
-        return
+        return False
+    count = 0
     store = _dictionary(writer.root, "/DSS")
     if store is None:
         store = generic.DictionaryObject()
@@ -340,10 +448,13 @@ def _hold(writer: _Writer, found: Status) -> None:
         there = _entry(store, entry)
         kept = list(there) if isinstance(there, generic.ArrayObject) else []
         held = {_content(item) for item in kept}
-        kept += [writer.add_object(generic.StreamObject(stream_data=der)) for der in objects if der not in held]
+        new = [der for der in objects if der not in held]
+        count += len(new)
+        kept += [writer.add_object(generic.StreamObject(stream_data=der)) for der in new]
         if kept:
             store[pdf_name(entry)] = generic.ArrayObject(kept)
     writer.update_container(store)
+    return count > 0
 
 
 def _content(item: Any) -> bytes | None:

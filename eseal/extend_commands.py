@@ -1,0 +1,129 @@
+"""`kakuin extend`: raising and renewing from the command line."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from trust.edge import options
+
+if TYPE_CHECKING:
+    from eseal.extend_material import Known
+    from eseal.extend_service import Extender, Raised
+    from trust.model import Document
+
+_FILE = click.Path(path_type=Path)
+
+
+class House(Protocol):
+    """What this command needs of an instance."""
+
+    @property
+    def extender(self) -> "Extender": ...
+
+    def extender_online(self, *, allow_private: bool) -> "Extender":
+        """One that fetches when it is asked to."""
+
+    def known(self, trust: Sequence[Path], certificates: Sequence[Path], crls: Sequence[Path], ocsps: Sequence[Path]) -> "Known":
+        """Files, and folders of files. Errors name the file."""
+
+    def detached(self, paths: Sequence[Path]) -> "tuple[Document, ...]":
+        """Documents of files, and of folders by their paths in them."""
+
+
+Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+
+
+def _beside(name: str, variable: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(name, variable, multiple=True, type=_FILE, metavar="FILE_OR_DIR", help=text + " Repeatable.")
+
+
+@click.command()
+@click.argument("file", type=options.file_path)
+@options.instance
+@options.passphrase_file
+@click.option("--level", metavar="LEVEL", default="B-LTA", show_default=True, help="B-T, B-LT or B-LTA; one that is at B-LTA already is renewed.")
+@_beside("--detached", "detached", "Content that stands apart from its signature.")
+@_beside("--trust", "trust", "Whom you trust besides this instance: certificates (PEM or DER).")
+@_beside("--certificate", "certificates", "Further certificates, not trusted for being given.")
+@_beside("--crl", "crls", "Certificate revocation lists.")
+@_beside("--ocsp", "ocsps", "OCSP answers.")
+@click.option("--online", is_flag=True, help="Fetch what is missing (status, issuers) where the certificates say that it is.")
+@click.option("--allow-private-networks", is_flag=True, help="With --online: also from addresses of private networks.")
+@click.option("--allow-indeterminate", is_flag=True, help="Also extend what is intact but cannot be concluded about; never what failed.")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
+@options.output
+@options.as_json
+@click.pass_obj
+def extend(
+    open_house: Open,
+    /,
+    file: Path,
+    instance: Path,
+    passphrase_file: Path | None,
+    level: str,
+    detached: tuple[Path, ...],
+    trust: tuple[Path, ...],
+    certificates: tuple[Path, ...],
+    crls: tuple[Path, ...],
+    ocsps: tuple[Path, ...],
+    online: bool,
+    allow_private_networks: bool,
+    allow_indeterminate: bool,
+    password_file: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Raise the signatures of a document to a higher level, whoever made them, or renew their archive time-stamps.
+
+    The document is verified before and after. What failed is refused; what cannot be concluded about too, unless --allow-indeterminate says
+    otherwise. The result is written beside the document (contract.extended.pdf), or where -o says; with an error nothing is written.
+    """
+    if allow_private_networks and not online:
+        raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
+    from eseal.extend import Wanted
+    from eseal.extend_service import Asked
+    from eseal.spec import level_named
+    from trust.edge.keystore import secret_in
+    from trust.edge.progress import Progress
+    from trust.edge.source import document_of
+
+    password = secret_in(password_file, "password file").decode() if password_file is not None else None
+    wanted = Wanted(level_named(level), password)
+    with open_house(instance, passphrase_file) as house, Progress() as progress:
+        document = document_of(file)
+        known = house.known(trust, certificates, crls, ocsps)
+        asked = Asked(wanted, house.detached(detached), known, allow_indeterminate=allow_indeterminate, online=online)
+        progress.tell(f"extending {document.name or 'standard input'}")
+        extender = house.extender_online(allow_private=allow_private_networks) if online else house.extender
+        _release(file, output, extender.extend(document, asked), as_json)
+
+
+def _release(file: Path, output: Path | None, made: "Raised", as_json: bool) -> None:
+    """Write the document; what was done goes to standard error when the document itself goes to standard output."""
+    import json
+
+    target = output or (options.STDIO if file == options.STDIO else file.with_name(made.document.name or "extended"))
+    options.written(options.pieces(made.document.open()), target, replace=output is not None)
+    facts = {
+        "output": str(target),
+        "format": str(made.kind),
+        "level": str(made.level),
+        "before": list(made.before),
+        "after": list(made.after),
+        "conclusion": made.conclusion,
+        "journal_index": made.index,
+        "sha256": made.sha256.hex(),
+    }
+    told = f"extended {made.kind} from {_listed(made.before)} to {_listed(made.after)} ({made.conclusion}): {target}"
+    said = json.dumps(facts, ensure_ascii=False) if as_json else told
+    for warning in made.draft.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
+
+
+def _listed(levels: tuple[str, ...]) -> str:
+    return ", ".join(dict.fromkeys(levels))
