@@ -228,7 +228,7 @@ def test_an_interrupted_create_is_run_again(tmp_path: Path, monkeypatch: pytest.
         with Instance.create(folder) as made:
             assert made.key("tsu").sign(b"x")
             assert made.authority.status([made.certificate("tsu")]).ocsps
-            assert {p.name for p in folder.iterdir()} == {"kakuin.toml", "kakuin.db", "keys", "certificates", "anchors", *sidecars(folder)}
+            assert {p.name for p in folder.iterdir()} == {"kakuin.toml", "kakuin.db", "keys", "certificates", "anchors", "log", *sidecars(folder)}
     assert interruptions
 
 

@@ -76,7 +76,7 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 
 def unbundled(data: bytes, count: int) -> list[bytes]:
     """The entries of a bundle, exactly `count`."""
-    found, at = [], 0
+    found, at = list[bytes](), 0
     while at < len(data) and len(found) < count:
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if len(data) - at < 2 or end > len(data):

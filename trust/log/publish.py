@@ -3,10 +3,10 @@
 `Publisher.publish` reads the leaf hashes of the entries that are durable and were not in the tree yet, lets the tree grow by them, signs the root,
 and records it before anybody sees it. It takes no part in issuing: the journal's writer knows nothing of it.
 
-**Fail closed.** A publisher makes the tree from the table's first entry on when it starts, and compares it with checkpoints that it passes, its own and
-other processes'. Where they differ, history was rewritten: it signs nothing any more, until somebody looks (`kakuin log check`) and starts it anew.
-Entries below the last checkpoint that are changed while it runs are found by the next start, by the proofs (each is verified before it leaves), by
-`kakuin log check` and by whoever monitors the log.
+**Fail closed.** A publisher makes the tree from the table's first entry on when it starts, and compares it with checkpoints that it passes, its own
+and other processes'. Where they differ, history was rewritten: it signs nothing any more, until somebody looks (`kakuin log check`) and starts it
+anew. Entries below the last checkpoint that are changed while it runs are found by the next start, by the proofs (each is verified before it leaves),
+by `kakuin log check` and by whoever monitors the log.
 
 **The crash story.** A signature that was made and not recorded was seen by nobody, and the next one is over a tree that begins with the same entries:
 entries are durable before they are read here (SQLite shows a transaction to others after it was flushed, and so does PostgreSQL).

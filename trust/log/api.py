@@ -1,0 +1,202 @@
+"""The log over HTTP: static, cacheable resources as C2SP tlog-tiles lays them out, and receipts. No credential is asked for.
+
+Full tiles never change and may be kept for ever; where the tree ends they are short, and so is the time that they and the checkpoint may be kept.
+"""
+
+import gzip
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from trust.codecs import cms, tsp
+from trust.errors import KakuinError, Malformed, NotFound, TooLarge
+from trust.log import layout, reading
+from trust.log.journal import MAX_BODY, Entry
+from trust.log.layout import ENTRIES
+from trust.log.note import VerifierKey
+from trust.log.publish import Publisher
+from trust.log.receipt import MEDIA_TYPE, SUFFIX
+from trust.log.stored import Stored
+
+FOREVER = "public, max-age=31536000, immutable, no-transform"
+SHORTLY = "public, max-age=60, no-transform"
+"""Of partial tiles: they stay right, and are soon of no use."""
+FRESH = "public, max-age=2, no-transform"
+TILE = "application/octet-stream"
+
+_BINARY = {"type": "string", "format": "binary"}
+_TEXT = {"type": "string"}
+_MAX_REQUEST = MAX_BODY + 1024
+
+
+def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: bool = True) -> APIRouter:
+    """Routes under /log and /v1/log. Without `entries` only hashes are served, and receipts only to whoever has the token."""
+    api = APIRouter(tags=["The log"])
+
+    def receipt(entry: Entry) -> Response:
+        covering = publisher.covering(entry.index)
+        newest = stored.checkpoint()
+        if newest is None or newest.size <= entry.index:
+            newest = covering  # its witnesses have not cosigned it yet
+        proof = stored.receipt(entry, newest)
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{entry.index}{SUFFIX}"',
+            "Kakuin-Log-Index": str(entry.index),
+            "Link": f'</v1/log/receipts/{entry.index}>; rel="self"',
+        }
+        return Response(bytes(proof), media_type=MEDIA_TYPE, headers=headers)
+
+    @api.head("/log/checkpoint", include_in_schema=False)
+    @api.get(
+        "/log/checkpoint",
+        summary="The log's newest checkpoint (C2SP tlog-checkpoint)",
+        description="Origin, size and root of the log, signed by its key and by the witnesses that cosigned it.",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A signed note."}},
+        operation_id="get_log_checkpoint",
+    )
+    def checkpoint(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+        return _cacheable(stored.resource(layout.CHECKPOINT), MEDIA_TYPE, FRESH, if_none_match)
+
+    @api.get(
+        "/log/key",
+        summary="The log's verifier key (C2SP signed-note)",
+        description="For comparing with the one that you were given by another way: whoever changes the log can change this answer too.",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "NAME+ID+KEY, one line."}},
+        operation_id="get_log_key",
+    )
+    def verifier(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+        return _cacheable(f"{key}\n".encode(), MEDIA_TYPE, SHORTLY, if_none_match)
+
+    @api.head("/log/tile/{name:path}", include_in_schema=False)
+    @api.get(
+        "/log/tile/{name:path}",
+        summary="A tile of hashes, or a bundle of entries (C2SP tlog-tiles)",
+        description="`<level>/<number>[.p/<width>]`, or `entries/<number>[.p/<width>]`: what the newest checkpoint covers.",
+        response_class=Response,
+        responses={200: {"content": {TILE: {"schema": _BINARY}}, "description": "Hashes of 32 bytes, or entries, each behind its length."}},
+        operation_id="get_log_tile",
+    )
+    def tile(
+        name: Annotated[str, Path(max_length=80)],
+        if_none_match: Annotated[str | None, Header()] = None,
+        accept_encoding: Annotated[str, Header()] = "",
+    ) -> Response:
+        wanted = layout.tile_at(f"tile/{name}")
+        if wanted.level == ENTRIES and not entries:
+            raise NotFound("this log serves hashes, and not its entries")
+        newest = stored.checkpoint()
+        if newest is None:
+            raise NotFound("the log has no checkpoint yet")
+        caching = FOREVER if wanted.full else SHORTLY
+        answer = _cacheable(stored.tile(wanted, newest.size), TILE, caching, if_none_match)
+        return _compressed(answer, accept_encoding) if wanted.level == ENTRIES else answer
+
+    @api.get(
+        "/v1/log/receipts/{index}",
+        summary="A receipt: that an entry is in the log (C2SP tlog-proof)",
+        description="The inclusion proof and the checkpoint that it leads to, to be verified offline: `kakuin log verify`. A seal's answer names its "
+        "entry (`Kakuin-Seal`).",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
+        operation_id="get_receipt",
+    )
+    def by_index(index: Annotated[int, Path(ge=0, le=(1 << 63) - 1)]) -> Response:
+        entry = reading.entry(stored.engine, index)
+        if not entries and entry.kind != "token":
+            raise NotFound("this log serves hashes, and not its entries")
+        return receipt(entry)
+
+    @api.get(
+        "/v1/log/receipts",
+        summary="A time-stamp's receipt by its unit and serial number",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
+        operation_id="find_receipt",
+    )
+    def by_serial(unit: Annotated[str, Query(max_length=80)], serial: Annotated[int, Query(ge=0, le=(1 << 63) - 1)]) -> Response:
+        return receipt(stored.issued(unit, serial))
+
+    @api.post(
+        "/v1/log/receipts",
+        summary="A time-stamp's receipt for the token itself",
+        description="The token, or the whole TimeStampResp as it was answered, DER.",
+        response_class=Response,
+        responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
+        openapi_extra={"requestBody": {"required": True, "content": {"application/timestamp-reply": {"schema": _BINARY}}}},
+        operation_id="post_receipt",
+    )
+    async def by_token(request: Request) -> Response:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > _MAX_REQUEST:
+                raise TooLarge(f"a time-stamp is at most {_MAX_REQUEST} bytes")
+
+        def found() -> Response:
+            der, serial = token_in(bytes(body))
+            return receipt(stored.token(der, serial))
+
+        return await run_in_threadpool(found)
+
+    return api
+
+
+def absent() -> APIRouter:
+    """In the place of the log where it has no key."""
+    api = APIRouter()
+
+    @api.get("/log/{rest:path}", include_in_schema=False)
+    @api.get("/v1/log/{rest:path}", include_in_schema=False)
+    def none(rest: str) -> None:  # noqa: ARG001
+        raise NotFound("the log of this installation has no key yet: `kakuin log init` makes it")
+
+    return api
+
+
+def token_in(data: bytes) -> tuple[bytes, int]:
+    """A TimeStampToken, out of its TimeStampResp where it stands in one, and its serial number. Malformed."""
+    der = data
+    try:
+        reply = tsp.decode_response(data)
+    except KakuinError:
+        pass
+    else:
+        if reply.token is None:
+            raise Malformed("the answer is a refusal and has no time-stamp")
+        der = reply.token
+    serial = cms.token(der).serial
+    if serial >= 1 << 63:
+        raise NotFound("nothing of this kind was issued here")
+    return der, serial
+
+
+def _cacheable(body: bytes, media_type: str, caching: str, known: str | None) -> Response:
+    """RFC 9111, RFC 9110 section 8.8.3: by the content's digest."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": caching}
+    if known is not None and (known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _compressed(answer: Response, accepted: str) -> Response:
+    """C2SP tlog-tiles: bundles should be compressed where the client can read it."""
+    answer.headers["Vary"] = "Accept-Encoding"
+    if answer.status_code == 200 and any(_names_gzip(each) for each in accepted.split(",")):
+        packed = gzip.compress(bytes(answer.body), 5, mtime=0)
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Content-Length"] = str(len(packed))
+        # RFC 9110 section 8.8.3.3: another coding is another representation.
+        answer.headers["ETag"] = f'{answer.headers["ETag"][:-1]}-gzip"'
+        answer.body = packed
+    return answer
+
+
+def _names_gzip(coding: str) -> bool:
+    name, _, quality = coding.strip().lower().partition(";")
+    return name.strip() == "gzip" and quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
