@@ -33,8 +33,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("5.2.3", _BASIC, "reference.digest_matches is True", "reference.digest_matches is not False"),
     Mutant("5.2.4", _BASIC, "known = named in rules.policies", "known = True"),
     # 5.2.5
-    Mutant("5.2.5", _CHAIN, "answer.this_update > at - age", "True"),
-    Mutant("5.2.5", _CHAIN, "answer.this_update > at - age", "answer.this_update > at"),
+    Mutant("5.2.5", _CHAIN, "at - answer.this_update < age", "True"),
+    Mutant("5.2.5", _CHAIN, "at - answer.this_update < age", "answer.this_update > at"),
     Mutant("5.2.5", _CHAIN, "at = min(self.used_at, now) if", "at = now if"),
     Mutant("5.2.5", _LONG, "ok = any(is_fresh(case, a, best) for a in own)", "ok = True"),
     Mutant("5.2.5", _LONG, "if a.id not in case.sources.given]", "]"),

@@ -13,7 +13,7 @@ A stamp inside a signature that is not valid takes nothing from a signature that
 """
 
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 from trust.algorithms import is_available
 from trust.errors import Malformed
@@ -119,10 +119,14 @@ def _malformed(evidence: Evidence, verdicts: Verdicts) -> list[Reason]:
     return [Reason("malformed", d.clause, d.why) for d in evidence.defects if d.fatal]
 
 
-def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
+def _damaged(evidence: Evidence, context: Context) -> tuple[Reason, ...]:
     """Certificates of which bytes were changed, even where another copy serves: they name a key that is at hand and are not signed by it, or they
     are signed by nobody and nearly the same as one that is."""
     carried = {*evidence.certs, *(c for s in evidence.stamps for c in s.token.certs)}
+    return context.once("damaged", carried, lambda: tuple(_found_damaged(carried, context)))
+
+
+def _found_damaged(carried: Set[Cert], context: Context) -> Iterator[Reason]:
     known = sorted(carried, key=lambda c: c.id)[:MOST_CERTIFICATES]
     pool = readable(dict.fromkeys((*known, *context.certs, *context.anchors)))
     named: dict[bytes, list[Cert]] = defaultdict(list)
@@ -130,13 +134,11 @@ def _damaged(evidence: Evidence, context: Context) -> list[Reason]:
         named[facts(cert).subject_key].append(cert)
     confirmed = {cert for cert in pool if any(signed_by(cert, issuer) for issuer in named.get(facts(cert).issuer_key, ()))}
     keys = {facts(cert).key_identifier for cert in pool} - {None}
-    found = []
     for cert in known:
         if cert in confirmed:
             continue
         if any(_nearly(cert.der, sound.der) for sound in confirmed) or (cert in pool and _disowned(facts(cert), keys)):
-            found.append(Reason("damaged-certificate", _name(cert)))
-    return found
+            yield Reason("damaged-certificate", _name(cert))
 
 
 def _disowned(cert: Facts, keys: Set[bytes | None]) -> bool:

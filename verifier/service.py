@@ -3,8 +3,10 @@
 Extract first, judge second; nothing is fetched, no file is opened.
 """
 
+import functools
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from trust.errors import KakuinError
@@ -21,6 +23,9 @@ from verifier.report.parties import Json
 from verifier.verdict import Indication, Verdict
 
 DEFAULT_POLICY = "strict"
+MOST_SURROUNDINGS = 4
+"""Sets of anchors, status and time that are remembered, with what was worked out about them: a batch names one, or a few in turn."""
+_NOTHING = Document.of(b"")
 
 __all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "finding", "gathered", "judge"]
 
@@ -28,15 +33,44 @@ __all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "finding", "gathe
 def judge(question: Question) -> Verdict:
     """The verdict. Malformed when the document is of a format that is known here and is broken beyond judging; TooLarge above a reader's limits."""
     evidence = gathered(question)
-    context = Context(
-        question.at,
-        ordered(question.anchors),
-        question.policy,
-        ordered(question.certificates),
-        ordered(question.crls),
-        ordered(question.ocsps),
-    )
+    context = _surroundings(question).context
     return conclude(evidence, validate(evidence, context), context)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a question has in common with those about other documents."""
+
+    question: Question
+    """One of them."""
+    context: Context
+
+    @functools.cached_property
+    def bundle(self) -> str:
+        return Bundle.of(self.question).digest
+
+    def are_of(self, other: Question) -> bool:
+        """Compared whole: the same objects in most cases, which costs nothing."""
+        own = self.question
+        return (
+            own.policy is other.policy
+            and (own.at, own.anchors, own.certificates, own.crls, own.ocsps) == (other.at, other.anchors, other.certificates, other.crls, other.ocsps)
+            and (own.records, own.unobtained) == (other.records, other.unobtained)
+        )
+
+
+_recent: deque[_Surroundings] = deque(maxlen=MOST_SURROUNDINGS)
+
+
+def _surroundings(question: Question) -> _Surroundings:
+    """Those of the last questions that are this one's too; what depends on nothing else is worked out once for all of them."""
+    found = next((s for s in tuple(_recent) if s.are_of(question)), None)
+    if found is None:
+        given = (ordered(question.certificates), ordered(question.crls), ordered(question.ocsps))
+        context = Context(question.at, ordered(question.anchors), question.policy, *given)
+        found = _Surroundings(replace(question, document=_NOTHING, detached=()), context)
+        _recent.appendleft(found)
+    return found
 
 
 def gathered(question: Question) -> Evidence:
@@ -54,12 +88,12 @@ def gathered(question: Question) -> Evidence:
 
 def answer(question: Question) -> Json:
     """The verdict as the JSON report: what runs in the sandbox, where the file is a stranger's."""
-    verdict = judge(question)
+    verdict, around = judge(question), _surroundings(question)
     return report(
         verdict,
         document=question.document,
-        anchors=len(set(question.anchors)),
-        bundle=question.bundle or Bundle.of(question).digest,
+        anchors=len(around.context.anchors),
+        bundle=question.bundle or around.bundle,
         unobtained=[asdict(u) for u in question.unobtained],
     )
 

@@ -56,7 +56,7 @@ def validate_stamp(case: Case, place: int, progress: Progress) -> StampVerdict:
         status = validate_past(case, subject, progress.proofs, trace)
     if status.passed:
         status = _useful(case, basic, progress.proofs, token.id, trace)
-    verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links(), tuple(trace.steps))
+    verdict = StampVerdict(stamp, status.indication, status.sub_indication, basic.intact, basic.chain.links, tuple(trace.steps))
     progress.stamps[place] = verdict
     return verdict
 
@@ -163,7 +163,7 @@ def validate_signature(case: Case, signature: Signature, progress: Progress) -> 
         intact=basic.intact,
         value_intact=basic.value_intact,
         best_signature_time=best,
-        chain=basic.chain.links(),
+        chain=basic.chain.links,
         stamps=tuple(own),
         trace=tuple(trace.steps),
         warnings=tuple(trace.warnings),

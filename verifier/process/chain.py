@@ -4,18 +4,21 @@ The clause returns at the first thing that is wrong. Here everything that is wro
 the block's status, and the long-term processes must dissolve every one of them, so that what a later check found is never forgotten.
 """
 
+import functools
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 from trust.model import Cert, Id
 from verifier.chains import Fault, Path, facts, is_key_and_name, readable, signed_by
 from verifier.chains.certificate import EXTENDED_KEY_USAGE, NO_CHECK, NO_REV_AVAIL, SHORT_TERM, TIME_STAMPING
 from verifier.policy import CertificateRules, Freshness, Level, Responder
-from verifier.process.context import Case, Purpose
+from verifier.process.context import Case, Ground, Purpose
 from verifier.process.trace import PASSED, Status, Trace
 from verifier.revocation import Answer, Authority, answers, has_information, unusable
 from verifier.verdict import ChainLink, Step, SubIndication
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Kind(Enum):
@@ -78,6 +81,7 @@ class Chain:
     def below_anchor(self) -> tuple[Cert, ...]:
         return self.path.certs[:-1] if self.path else ()
 
+    @functools.cached_property
     def links(self) -> tuple[ChainLink, ...]:
         """For reports."""
         certs = self.path.certs if self.path else ((self.cert,) if self.cert else ())
@@ -90,40 +94,70 @@ class Chain:
         return ChainLink(cert, trusted, status.told(), status.id, status.revoked_at, status.reason if status.revoked else None)
 
 
+@dataclass(frozen=True)
+class _Validated:
+    """The outcome of clause 5.2.6 for a certificate that was used at any time from `since` until before `until`."""
+
+    chain: Chain
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...]
+    since: datetime
+    until: datetime
+
+    def holds(self, at: datetime) -> bool:
+        return self.since <= at and (at < self.until or self.until is _LAST)
+
+
 def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> Chain:
     """Clause 5.2.6.4. `used_at`: when the certificate is known or said to have been used, for the policies that ask for freshness then."""
-    at = used_at if case.policy.status.freshness is Freshness.AT_USE else case.now
-    about = trace.about
-    chain, steps, warnings = case.once((cert, purpose, at, about), lambda: _validated(case, cert, purpose, at, Trace(about)))
-    trace.steps += steps
-    trace.warnings += warnings
-    return chain
+    ground = case.ground
+    at = used_at if ground.policy.status.freshness is Freshness.AT_USE else ground.now
+    # A unit's million tokens were made at a million times, between which its status was fresh or was not: a handful of outcomes.
+    known: list[_Validated] = ground.once(("validated", cert, purpose), list)
+    found = next((v for v in known if v.holds(at)), None)
+    if found is None:
+        found = _validated(ground, cert, purpose, at)
+        known.append(found)
+    if found.chain.path is None:
+        trace.note(False, "5.2.6", SubIndication.NO_CERTIFICATE_CHAIN_FOUND, _NO_CHAIN)
+    trace.steps += found.steps
+    trace.warnings += found.warnings
+    return found.chain
 
 
-def _validated(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> tuple[Chain, list[Step], list[str]]:
+_NO_CHAIN = "a chain from the certificate to a trust anchor is found"
+
+
+def _validated(case: Ground, cert: Cert, purpose: Purpose, used_at: datetime) -> _Validated:
     paths = case.finder(purpose).paths(cert) if readable((cert,)) else ()
     tried: list[tuple[Chain, Trace]] = []
+    since, until = _FIRST, _LAST
     for path in paths:
-        own = Trace(trace.about)
-        chain = _Walk(case, path, purpose, used_at, own).chain()
+        own = Trace()
+        walk = _Walk(case, path, purpose, used_at, own)
+        chain = walk.chain()
         tried.append((chain, own))
+        # Every chain that was tried had its part in the choice.
+        since = max([since, *(t for t in walk.turns if t <= used_at)])
+        until = min([until, *(t for t in walk.turns if t > used_at)])
         if not chain.problems:
             break
     if not tried:
-        why = "a chain from the certificate to a trust anchor is found"
-        trace.note(False, "5.2.6", SubIndication.NO_CERTIFICATE_CHAIN_FOUND, why)
-        broken = Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", why)
-        return Chain(cert, None, (broken,)), trace.steps, trace.warnings
+        broken = Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", _NO_CHAIN)
+        return _Validated(Chain(cert, None, (broken,)), (), (), since, until)
     chosen, own = min(tried, key=lambda pair: (pair[0].broken is not None, len(pair[0].problems)))
-    return chosen, own.steps, own.warnings
+    return _Validated(chosen, tuple(own.steps), tuple(own.warnings), since, until)
 
 
 class _Walk:
     """One prospective chain, certificate by certificate (step 4)."""
 
-    def __init__(self, case: Case, path: Path, purpose: Purpose, used_at: datetime, trace: Trace) -> None:
+    def __init__(self, case: Ground, path: Path, purpose: Purpose, used_at: datetime, trace: Trace) -> None:
         self.case, self.path, self.purpose, self.trace = case, path, purpose, trace
         self.used_at = used_at
+        """Read by `_fresh` alone: what else it decided, `turns` would not tell."""
+        self.turns: list[datetime] = []
+        """Times of use from which on some status is no longer fresh."""
         self.rules = case.rules(purpose)
         self.problems: list[Problem] = []
         self.acceptable: dict[int, tuple[Answer, ...]] = {}
@@ -193,9 +227,15 @@ class _Walk:
         elif latest.revoked_at is not None and now >= latest.revoked_at:
             why = "the certificate is not suspended"
             self._require(False, Problem(Kind.ON_HOLD, SubIndication.TRY_LATER, index, "5.2.6", why, latest.revoked_at))
-        at = min(self.used_at, now) if self.case.policy.status.freshness is Freshness.AT_USE else now
         fresh = Problem(Kind.STALE, SubIndication.TRY_LATER, index, "5.2.5", "the status is fresh")
-        self._require(is_fresh(self.case, latest, at), fresh)
+        self._require(self._fresh(latest), fresh)
+
+    def _fresh(self, answer: Answer) -> bool:
+        """Clause 5.2.5, and nothing else here looks at the time of use."""
+        now = self.case.now
+        at = min(self.used_at, now) if self.case.policy.status.freshness is Freshness.AT_USE else now
+        self.turns += stale_from(self.case, answer)
+        return is_fresh(self.case, answer, at)
 
     def _algorithms(self, index: int) -> None:
         """Cryptographic constraints on the certificate and its status, at the current time."""
@@ -266,7 +306,7 @@ def _purpose_checks(cert: Cert, purpose: Purpose, rules: CertificateRules) -> li
     return checks
 
 
-def needs_status(case: Case, cert: Cert, purpose: Purpose, index: int) -> bool:
+def needs_status(case: Ground, cert: Cert, purpose: Purpose, index: int) -> bool:
     """Whether revocation has to be looked up: not for what is self-signed, short-lived by its own word, or a responder's with no-check."""
     own = facts(cert)
     if own.self_issued and signed_by(cert, cert):
@@ -276,7 +316,7 @@ def needs_status(case: Case, cert: Cert, purpose: Purpose, index: int) -> bool:
     return not (index == 0 and case.policy.status.short_term_extensions and (own.has(SHORT_TERM) or own.has(NO_REV_AVAIL)))
 
 
-def usable_answers(case: Case, path: Path, index: int, purpose: Purpose) -> tuple[Answer, ...]:
+def usable_answers(case: Ground, path: Path, index: int, purpose: Purpose) -> tuple[Answer, ...]:
     """The answers that pass clause 5.2.6's conditions on revocation data, newest first.
 
     Among them revocations told after the certificate's end by someone who does not say that he keeps expired certificates: such an answer is
@@ -295,13 +335,19 @@ def latest_answer(usable: tuple[Answer, ...]) -> Answer:
     return next((a for a in usable if a.revoked and not a.on_hold), usable[0])
 
 
-def is_fresh(case: Case, answer: Answer, at: datetime) -> bool:
+def is_fresh(case: Ground, answer: Answer, at: datetime) -> bool:
     """Clause 5.2.5.4."""
     age = case.policy.max_age(answer.interval)
-    return age is None or answer.this_update > at - age
+    return age is None or at - answer.this_update < age
 
 
-def _accepted(case: Case, answer: Answer, path: Path, index: int, seen: frozenset[Cert]) -> bool:
+def stale_from(case: Ground, answer: Answer) -> tuple[datetime, ...]:
+    """The one time from which on it is not fresh; none where it always is."""
+    age = case.policy.max_age(answer.interval)
+    return () if age is None or age >= _LAST - answer.this_update else (answer.this_update + age,)
+
+
+def _accepted(case: Ground, answer: Answer, path: Path, index: int, seen: frozenset[Cert]) -> bool:
     """The answer speaks of the certificate, and its signer is himself beyond doubt: nobody vouches for himself."""
     if unusable(answer, path.certs[index]) is not None or is_key_and_name(answer.signer, path.certs[index]):
         return False
@@ -334,7 +380,7 @@ def _disowned(status: Answer, now: datetime) -> bool:
     return status.revoked_at is not None and status.revoked_at <= now
 
 
-def path_of_signer(case: Case, answer: Answer, path: Path, index: int) -> Path | None:
+def path_of_signer(case: Ground, answer: Answer, path: Path, index: int) -> Path | None:
     """The chain of the status's signer: the rest of this chain, or a branch of it."""
     finder = case.finder(Purpose.RESPONDER)
     if answer.authority is Authority.ISSUER:
@@ -342,7 +388,7 @@ def path_of_signer(case: Case, answer: Answer, path: Path, index: int) -> Path |
     return next((p for p in finder.paths(answer.signer) if not p.faults), None)
 
 
-def status_materials(case: Case, answer: Answer) -> list[tuple[Id, str, datetime]]:
+def status_materials(case: Ground, answer: Answer) -> list[tuple[Id, str, datetime]]:
     """What a status rests on: its signature, and its signer's certificate where that is a delegate's."""
     signer = facts(answer.signer)
     found = [(answer.id, "status", case.timetable.until(answer.algorithm, signer.bits))]

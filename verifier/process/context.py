@@ -2,8 +2,8 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TypeVar, cast
@@ -14,10 +14,39 @@ from verifier.chains import Finder
 from verifier.policy import CertificateRules, Level, Policy
 from verifier.revocation import Sources
 
+MOST_GROUNDS = 16
+"""Grounds that a context keeps: the units of one authority are a handful."""
+LIGHT = 128 << 10
+"""Bytes of certificates and status of a ground that is kept: what tokens carry has some 5 kB. With MOST_GROUNDS, what a context holds at most."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Recent:
+    """Answers to pure questions, the last few of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[Hashable, object] = {}
+
+    def once(self, question: Hashable, answer: Callable[[], _Answer]) -> _Answer:
+        """The answer; worked out where it is not among those that are kept. The question holds everything that the answer depends on."""
+        found = self._known.pop(question, None)
+        if found is None:
+            found = answer()
+            while len(self._known) >= self._most:
+                self._known.pop(next(iter(self._known)), None)
+        self._known[question] = found
+        return cast("_Answer", found)
+
 
 @dataclass(frozen=True)
 class Context:
-    """EN 319 102-1 clause 5.1.3: the inputs beside the signature itself."""
+    """EN 319 102-1 clause 5.1.3: the inputs beside the signature itself.
+
+    Whoever judges many files in one context gives each of them the same Context: what depends on nothing but it and the certificates and status
+    of a file is then worked out once for all files that carry the same.
+    """
 
     time: datetime
     """Validation time, aware UTC: the current time, unless another is asked for."""
@@ -26,6 +55,16 @@ class Context:
     certs: Collection[Cert] = ()
     crls: Collection[Crl] = ()
     ocsps: Collection[Ocsp] = ()
+
+    @functools.cached_property
+    def _recent(self) -> Recent:
+        return Recent(2 * MOST_GROUNDS)
+
+    def once(self, kind: str, carried: Set[Cert | Crl | Ocsp], answer: Callable[[], _Answer]) -> _Answer:
+        """The answer to a pure question of this kind about this context and these things, which are all that it depends on."""
+        if sum(len(c.der) for c in carried) > LIGHT:
+            return answer()
+        return self._recent.once((kind, frozenset(carried)), answer)
 
 
 class Purpose(Enum):
@@ -37,33 +76,81 @@ class Purpose(Enum):
     RESPONDER = "responder"
 
 
-_Answer = TypeVar("_Answer")
+@dataclass(eq=False)
+class Ground:
+    """What judging a certificate rests on: the context, and the certificates and status that are there. No evidence, so that files share it.
 
+    Holds memos of pure answers, nothing else.
+    """
 
-class Case:
-    """One evidence in one context, with the pools indexed. Holds memos of pure answers, nothing else."""
+    context: Context
+    sources: Sources
+    pool: frozenset[Cert]
+    _finders: dict[tuple[str, ...] | None, Finder] = field(default_factory=dict)
+    _known: dict[Hashable, object] = field(default_factory=dict)
 
-    def __init__(self, evidence: Evidence, context: Context) -> None:
-        self.evidence = evidence
-        self.context = context
-        self.now = context.time
-        self.policy = context.policy
-        tokens = [s.token for s in evidence.stamps]
-        carried: list[Crl | Ocsp] = [*evidence.crls, *evidence.ocsps]
-        for token in tokens:
-            carried += (*token.crls, *token.ocsps)
-        self.sources = Sources(carried, [*context.crls, *context.ocsps])
-        pool = {*evidence.certs, *context.certs, *(c for t in tokens for c in t.certs), *self.sources.certs}
-        pool |= {s.signer for s in (*evidence.signatures, *(t.signature for t in tokens)) if s.signer is not None}
-        self.pool = frozenset(pool)
-        self._finders: dict[tuple[str, ...] | None, Finder] = {}
-        self._known: dict[Hashable, object] = {}
+    @classmethod
+    def of(cls, context: Context, certs: Set[Cert], carried: Set[Crl | Ocsp]) -> "Ground":
+        """`certs` and `carried` are the certificates and the status of a file."""
+
+        def made() -> "Ground":
+            sources = Sources(carried, [*context.crls, *context.ocsps])
+            return cls(context, sources, frozenset({*certs, *context.certs, *sources.certs}))
+
+        return context.once("ground", certs | carried, made)
 
     def once(self, question: Hashable, answer: Callable[[], _Answer]) -> _Answer:
         """The answer to a pure question, worked out once: ten thousand signatures of one signer have one chain."""
         if question not in self._known:
             self._known[question] = answer()
         return cast("_Answer", self._known[question])
+
+    @property
+    def now(self) -> datetime:
+        return self.context.time
+
+    @property
+    def policy(self) -> Policy:
+        return self.context.policy
+
+    @property
+    def timetable(self) -> Timetable:
+        return self.policy.timetable
+
+    def rules(self, purpose: Purpose) -> CertificateRules:
+        rules: CertificateRules = getattr(self.policy, purpose.value)
+        return rules
+
+    def finder(self, purpose: Purpose) -> Finder:
+        """The chains to the anchors that may serve this purpose."""
+        only = self.rules(purpose).anchors
+        if only not in self._finders:
+            allowed = None if only is None else {fingerprint.lower() for fingerprint in only}
+            self._finders[only] = Finder(self.pool, (a for a in self.context.anchors if allowed is None or a.id.hex() in allowed))
+        return self._finders[only]
+
+    def is_reliable(self, until: datetime, at: datetime) -> bool:
+        """Whether an algorithm whose time ends at `until` is acceptable at `at` (clause 5.2.8.4, cryptographic constraints)."""
+        forecast = until > self.timetable.issued and self.policy.algorithms.forecasts is not Level.FAIL
+        return at < until or forecast
+
+
+class Case(Ground):
+    """One evidence in one context."""
+
+    def __init__(self, evidence: Evidence, context: Context) -> None:
+        tokens = [s.token for s in evidence.stamps]
+        carried: set[Crl | Ocsp] = {*evidence.crls, *evidence.ocsps}
+        certs = set(evidence.certs)
+        certs.update(s.signer for s in evidence.signatures if s.signer is not None)
+        for token in tokens:
+            carried.update(token.crls, token.ocsps)
+            certs.update(token.certs)
+            if token.signature.signer is not None:
+                certs.add(token.signature.signer)
+        self.evidence = evidence
+        self.ground = Ground.of(context, certs, carried)
+        super().__init__(context, self.ground.sources, self.ground.pool, self.ground._finders, self.ground._known)
 
     def covered(self, stamp: Stamp) -> frozenset[Id]:
         """What the stamp covers, and what is inside of that: certificates in OCSP answers, all that a token carries (clause 5.6.2.3.4 step 1)."""
@@ -98,24 +185,3 @@ class Case:
     def material(self) -> frozenset[Id]:
         """Status that the evidence carries."""
         return frozenset(x.id for x in (*self.evidence.crls, *self.evidence.ocsps))
-
-    @property
-    def timetable(self) -> Timetable:
-        return self.policy.timetable
-
-    def rules(self, purpose: Purpose) -> CertificateRules:
-        rules: CertificateRules = getattr(self.policy, purpose.value)
-        return rules
-
-    def finder(self, purpose: Purpose) -> Finder:
-        """The chains to the anchors that may serve this purpose."""
-        only = self.rules(purpose).anchors
-        if only not in self._finders:
-            allowed = None if only is None else {fingerprint.lower() for fingerprint in only}
-            self._finders[only] = Finder(self.pool, (a for a in self.context.anchors if allowed is None or a.id.hex() in allowed))
-        return self._finders[only]
-
-    def is_reliable(self, until: datetime, at: datetime) -> bool:
-        """Whether an algorithm whose time ends at `until` is acceptable at `at` (clause 5.2.8.4, cryptographic constraints)."""
-        forecast = until > self.timetable.issued and self.policy.algorithms.forecasts is not Level.FAIL
-        return at < until or forecast

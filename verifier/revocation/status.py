@@ -52,7 +52,7 @@ class Sources:
         found = self._ocsps.get(serial, [])
         return found if len(found) <= MAX_SOURCES else [triple for n, triple in enumerate(found) if n < MAX_SOURCES or triple[0].id in self.given]
 
-    @property
+    @functools.cached_property
     def carried_certs(self) -> dict[Id, frozenset[Id]]:
         """OCSP answer -> the certificates inside of it."""
         return {ocsp.id: frozenset(c.id for c in answer.certs) for triples in self._ocsps.values() for ocsp, answer, _ in triples}
