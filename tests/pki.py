@@ -328,13 +328,15 @@ def ocsp_response(
         builder = builder.certificates([c.x509 for c in given])
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    made = builder.sign(answerer.private, _hash(answerer.private, digest)).public_bytes(serialization.Encoding.DER)
-    # The library writes the real time as producedAt; here no clock is read.
+    made = builder.sign(answerer.private, _hash(answerer.private, "sha256" if digest == "sha1" else digest)).public_bytes(serialization.Encoding.DER)
+    # The library writes the real time as producedAt, and does not sign with SHA-1; here no clock is read.
     response = asn1_ocsp.OCSPResponse.load(made)
     basic = response["response_bytes"]["response"].parsed
     data = basic["tbs_response_data"]
     data["produced_at"] = produced_at or this_update
     basic["tbs_response_data"] = asn1_ocsp.ResponseData.load(data.dump())
+    if digest == "sha1":
+        basic["signature_algorithm"] = algos.SignedDigestAlgorithm({"algorithm": OID_BY_SIGNATURE[usual_algorithm(signing, "sha1")]})
     basic["signature"] = replace(answerer, private=signing, algorithm=usual_algorithm(signing, digest)).sign(data.dump())
     return asn1_ocsp.OCSPResponse(
         {"response_status": "successful", "response_bytes": {"response_type": "basic_ocsp_response", "response": basic.copy()}}

@@ -350,6 +350,7 @@ _RENEWAL: dict[str, Any] = {"renewed": (RENEWED,), "status": (CHECKED, RENEWED -
 _RSA_DONE: dict[str, Any] = {"at": RENEWED}
 _B: dict[str, Any] = {"stamped": (), "archived": ()}
 _T: dict[str, Any] = {"archived": ()}
+_SHA1_ANSWER: dict[str, Any] = {"ocsp": "issuer", "ocsp_answer": {"this_update": CHECKED + HOUR, "digest": "sha1"}, "at": CHECKED + 2 * HOUR}
 
 STORIES: tuple[Story, ...] = (
     # What is sound.
@@ -595,6 +596,43 @@ STORIES: tuple[Story, ...] = (
         list_signer=False,
         archived=(CHECKED + 18 * HOUR,),
     ),
+    Story(
+        "the responder's certificate ended since, beside an older list",
+        "5.2.6",
+        None,
+        **_T,
+        ocsp="ending",
+        ocsp_answer={"this_update": CHECKED + HOUR},
+    ),
+    Story(
+        "revoked, as told by a responder whose certificate ended since",
+        "5.2.6",
+        Sub.REVOKED_NO_POE,
+        **_T,
+        ocsp="ending",
+        ocsp_answer={"this_update": CHECKED - HOUR, "revoked_at": SIGNED - DAY},
+    ),
+    Story(
+        "suspended, as told by a responder whose certificate ended since",
+        "5.2.6",
+        Sub.TRY_LATER,
+        **_T,
+        ocsp="ending",
+        ocsp_answer={"this_update": CHECKED + HOUR, "revoked_at": SIGNED - DAY, "reason": HELD},
+    ),
+    Story(
+        "an older list suffices for nothing that was suspended since",
+        "5.2.6",
+        Sub.REVOCATION_OUT_OF_BOUNDS_NO_POE,
+        **_T,
+        status=(CHECKED - 2 * HOUR, CHECKED),
+        told_from=CHECKED - HOUR,
+        revoked={"signer": (SIGNED - DAY, HELD)},
+        ocsp="ending",
+        ocsp_answer={"this_update": CHECKED + HOUR},
+    ),
+    Story("status by a weak algorithm", "5.2.8.4", Sub.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, **_B, list_signer=False, **_SHA1_ANSWER),
+    Story("status by a weak algorithm, beside an older list", "5.2.8.4", None, **_B, **_SHA1_ANSWER),
     Story(
         "a later list takes no revocation back",
         "RFC 5280 5.3.1",

@@ -8,6 +8,7 @@ import functools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import takewhile
 
 from trust.model import Cert, Id
 from verifier.chains import Fault, Path, facts, is_key_and_name, readable, signed_by
@@ -218,7 +219,7 @@ class _Walk:
         self._require(known, Problem(Kind.BROKEN, SubIndication.TRY_LATER, index, "5.2.6", why), self._level(index))
         if not usable:
             return
-        latest = latest_answer(usable)
+        latest = self._counting(index, usable)
         self.chosen[index] = latest
         now = self.case.now
         if latest.revoked_at is not None and now >= latest.revoked_at and not latest.on_hold:
@@ -236,6 +237,20 @@ class _Walk:
         at = min(self.used_at, now) if self.case.policy.status.freshness is Freshness.AT_USE else now
         self.turns += stale_from(self.case, answer)
         return is_fresh(self.case, answer, at)
+
+    def _counting(self, index: int, usable: tuple[Answer, ...]) -> Answer:
+        """The answer that counts. One that cannot be confirmed now takes nothing from an older one that can: whatever is added to a file, status
+        that sufficed still does. Past a revocation or suspension nobody looks: that is heard from whomever it is."""
+        latest = latest_answer(usable)
+        if latest.revoked or self._confirmed(index, latest):
+            return latest
+        return next((a for a in takewhile(lambda a: not a.revoked, usable) if self._confirmed(index, a)), latest)
+
+    def _confirmed(self, index: int, answer: Answer) -> bool:
+        """Whether neither its signer's certificate nor its algorithms have ended."""
+        if not index and not self._status_signer_valid(answer):
+            return False
+        return all(self.case.is_reliable(until, self.case.now) for _, _, until in status_materials(self.case, answer))
 
     def _algorithms(self, index: int) -> None:
         """Cryptographic constraints on the certificate and its status, at the current time."""

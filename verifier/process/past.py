@@ -148,7 +148,7 @@ def _dissolve_one(case: Case, subject: Past, problem: Problem, proofs: Proofs, b
             ok = problem.at is not None and case.is_reliable(problem.at, at)
             trace.require(ok, "5.6.2.4 step 4", problem.sub_indication, "what uses the weak algorithm is proved from before its end")
         case Kind.STALE:
-            fresh = is_fresh(case, chain.chosen[problem.index], best)
+            fresh = is_fresh(case, latest_answer(chain.acceptable[problem.index]), best)
             trace.require(fresh, "5.6.2.4 step 5", problem.sub_indication, "the status is fresh at the best signature time")
         case Kind.BROKEN:
             raise Concluded(subject.current)
