@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eseal.store import ApiKeys
     from trust.edge.instance import Instance
     from trust.edge.sandbox import Sandbox
-    from trust.model import Document
+    from trust.model import Digest, Document
     from tsa.service import Authority
     from verifier.report.parties import Json
     from verifier.service import Question, Verifier
@@ -108,6 +108,18 @@ class House:
         clock = self.instance.clock if self.instance.settings.development_clock else synchronised(policy.accuracy_us)
         # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
         return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, clock)
+
+    def evidence(self, digest: "Digest") -> bytes:
+        """A token as an evidence record holds it: with what its own validation needs, so that the record is whole."""
+        return self.completed(self.authority.stamper()(digest))
+
+    def completed(self, token: bytes) -> bytes:
+        """A token with the status of its chain beside its signature, where the chain is this installation's."""
+        from eseal.formats import archive
+        from eseal.levels import material, token_chain
+        from trust.codecs import cms
+
+        return archive.completed(token, material([token_chain(cms.token(token))], self.instance.authority.status))
 
     @functools.cached_property
     def sealer(self) -> "Sealer":
@@ -251,11 +263,14 @@ class House:
         from eseal.store import Repeats
         from trust.edge.web import application
         from trust.pki.api import router as certificates
+        from tsa import batch_api
         from tsa.api import Endpoint, description, front
+        from tsa.batch_current import Aggregator
         from verifier.api import router as verifications
 
         instance, settings = self.instance, self.instance.settings
-        limit = settings.service.document_limit_bytes
+        limit, batches = settings.service.document_limit_bytes, settings.batches
+        current = Aggregator(self.evidence, seconds=batches.seconds, most=batches.most, waiting=batches.waiting)
         web = application(
             "Kakuin",
             (
@@ -263,11 +278,12 @@ class House:
                 verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
                 description(),
+                batch_api.router(self.evidence, current, settings.batches.limit),
             ),
             description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",
             base_url=settings.base_url,
             body_limit=settings.service.body_limit_bytes,
-            limits={"/v1/seals": limit, "/v1/verifications": limit},
+            limits={"/v1/seals": limit, "/v1/verifications": limit, batch_api.PATH: batch_api.body_limit(batches.limit)},
         )
         return front(Endpoint(self.authority, limit=settings.tsa.request_limit_bytes), web)
 
