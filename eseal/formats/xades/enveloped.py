@@ -15,7 +15,7 @@ MOST_REFERENCES = 50
 """Of signatures that are there already, to the whole document: each is resolved twice."""
 
 _END_TAG = re.compile(rb"</[^<>]*>\Z")
-_ENCODINGS = re.compile(r"utf-8|us-ascii|iso-8859-\d+|windows-125\d|shift_jis|windows-31j|cp932|euc-jp", re.IGNORECASE)
+ENCODINGS = re.compile(r"utf-8|us-ascii|iso-8859-\d+|windows-125\d|shift_jis|windows-31j|cp932|euc-jp", re.IGNORECASE)
 """In which the octets of markup are those of ASCII, and occur nowhere inside another character."""
 _POINTER = re.compile(r"#xpointer\(\s*id\(\s*['\"]([^'\"]*)['\"]\s*\)\s*\)")
 _WHOLE = ("", "#xpointer(/)")
@@ -26,7 +26,7 @@ def place(data: bytes, tree: Tree) -> int:
     root = tree.root
     if root.tag == ds("Signature"):
         raise Unacceptable("the document is itself a signature: seal it detached or attached")
-    if not _ENCODINGS.fullmatch(root.getroottree().docinfo.encoding or "utf-8"):
+    if not ENCODINGS.fullmatch(root.getroottree().docinfo.encoding or "utf-8"):
         raise Unacceptable("an enveloped seal needs a document in UTF-8 (or ISO 8859, Shift_JIS, EUC-JP); seal it detached or attached")
     stop = len(data.rstrip())
     for node in list(tree.epilog())[::-1]:

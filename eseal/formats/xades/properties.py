@@ -69,10 +69,10 @@ def _stamp(name: str, c14n: str, token: Token) -> tuple[str, str]:
     return algorithm("ds:CanonicalizationMethod", c14n), element("xades:EncapsulatedTimeStamp", b64(token.der), Id=f"{name}-token")
 
 
-def _later(name: str, *inside: str, **attributes: str) -> str:
+def _later(name: str, *inside: str, **attributes: str | None) -> str:
     """A property of version 1.4.1, which declares its own prefix: at B-B and B-T nobody needs it."""
-    made = element(f"xades141:{name}", *inside, **attributes)
-    return made.replace(" ", f' xmlns:xades141="{XADES_141}" ', 1)
+    made, start = element(f"xades141:{name}", *inside, **attributes), f"<xades141:{name}"
+    return made.replace(start, f'{start} xmlns:xades141="{XADES_141}"', 1)
 
 
 def validation_values(found: Status) -> tuple[str, ...]:
@@ -86,9 +86,9 @@ def validation_values(found: Status) -> tuple[str, ...]:
     )
 
 
-def stamp_validation(stamp: str, found: Status) -> str:
-    """Clause 5.5.1: what the time-stamp property with the Id `stamp` needs."""
-    return _later("TimeStampValidationData", *validation_values(found), URI=f"#{stamp}")
+def stamp_validation(stamp: str | None, found: Status) -> str:
+    """Clause 5.5.1: what the time-stamp property with the Id `stamp` needs; None where it has no Id."""
+    return _later("TimeStampValidationData", *validation_values(found), URI=None if stamp is None else f"#{stamp}")
 
 
 def _unless_empty(name: str, inside: str) -> str:

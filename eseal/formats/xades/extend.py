@@ -1,0 +1,310 @@
+"""XAdES raised (EN 319 132-1 clauses 5.3 to 5.5): unsigned properties inserted into the document's own bytes, with the declarations that they need.
+
+Nothing is serialised anew. An inserted element declares its own prefixes, so that the canonical form of what stands around it is what it was.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eseal.draft import Draft, Piece, Span
+from eseal.extend import Extended, Tools, Wanted, digest_of
+from eseal.formats.xades import properties
+from eseal.formats.xades.covered import octets_of_reference
+from eseal.formats.xades.insertion import Edit, appended, edited, tags
+from eseal.formats.xades.markup import EXCLUSIVE, element
+from eseal.levels import joined
+from trust.algorithms import hasher
+from trust.codecs.cms import token
+from trust.codecs.signed_data import cert, ocsp_response
+from trust.codecs.xml import MAX_BYTES, METHODS, NodeSet, Tree, parse
+from trust.codecs.xml.names import DS, XADES_132, XADES_141, digest_name, ds, octets_of, signature_algorithm, split
+from trust.codecs.xml.transforms import Bench
+from trust.errors import KakuinError, Malformed, Unacceptable
+from trust.model import Cert, Crl, Digest, Document, Ocsp, Token
+from trust.ports import Status
+
+_STAMPS = ("SignatureTimeStamp", "SigAndRefsTimeStamp", "RefsOnlyTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStampV2", "ArchiveTimeStamp")
+_METHOD = METHODS[EXCLUSIVE]
+
+
+def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:
+    """Each XAdES signature of the document to the level that is wanted; renewed where it has that level already.
+
+    Malformed for what is no XML that our parser takes, Unacceptable for a signature without a place for unsigned properties or without its files,
+    Unavailable when token or status is not to be had.
+    """
+    data = document.read(MAX_BYTES)
+    made, stamps = extended_bytes(data, detached, wanted, tools)
+    return Extended(_pieces(data, made), tuple(stamps)).draft()
+
+
+def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, tools: Tools) -> tuple[bytes, list[Token]]:
+    """The document extended, and the tokens that are new in it."""
+    sheet = _Sheet(data)
+    for place in sheet.places:
+        _collect(place, tools)
+    stamps = _stamped(sheet, tools)
+    if wanted.status:
+        _hold(sheet, tools)
+    if wanted.archive:
+        stamps += _archived(sheet, detached, tools)
+    return sheet.data, stamps
+
+
+def _pieces(old: bytes, new: bytes) -> tuple[Piece, ...]:
+    """The document by name where it is long: what stands before and after all insertions."""
+    before = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))) if len(old) > 1 << 16 else 0
+    return Span(0, before), new[before:]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A signature of the document as it stands now."""
+
+    tree: Tree
+    signature: Any
+    qualifying: Any
+
+    @property
+    def unsigned(self) -> list[Any]:
+        """Its unsigned properties, in their order."""
+        return list(self.qualifying.iterfind(f"{{{XADES_132}}}UnsignedProperties/{{{XADES_132}}}UnsignedSignatureProperties/*"))
+
+    def stamps(self) -> Iterator[tuple[Any, bytes]]:
+        """Time-stamp properties, and the tokens in them."""
+        for prop in self.unsigned:
+            if split(prop.tag)[0] in (XADES_132, XADES_141) and split(prop.tag)[1] in _STAMPS:
+                for held in prop.iterchildren(f"{{{XADES_132}}}EncapsulatedTimeStamp"):
+                    yield prop, octets_of(held)
+
+    def has(self, name: str) -> bool:
+        return any(split(p.tag)[1] == name for p in self.unsigned)
+
+    def digest(self) -> str:
+        """Of a new time-stamp."""
+        method = self.signature.find(f"{ds('SignedInfo')}/{ds('SignatureMethod')}")
+        used = None if method is None else signature_algorithm(method)
+        return digest_of(used.digest if used else None)
+
+
+@dataclass
+class _Sheet:
+    """The document so far."""
+
+    data: bytes
+    places: list[_Place] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._read()
+        if not self.places:
+            raise Unacceptable("there is no XAdES signature (namespace 1.3.2) in the document with a place for unsigned properties")
+
+    def _read(self) -> None:
+        tree = parse(self.data)
+        found = ((s, _qualifying(s)) for s in tree.root.iter(ds("Signature")) if next(s.iterancestors(ds("Signature")), None) is None)
+        self.places = [_Place(tree, s, q) for s, q in found if q is not None]
+
+    def insert(self, texts: Sequence[str]) -> None:
+        """Properties at the end of those of each signature."""
+        places = [(place, text) for place, text in zip(self.places, texts, strict=True) if text]
+        if not places:
+            return
+        at = {place: _holder(place) for place, _ in places}
+        known = tags(self.data, self.places[0].tree, (holder for holder, _, _ in at.values()))
+        edits = []
+        for place, text in places:
+            holder, wrapping, first = at[place]
+            made = _wrapped(text, wrapping).encode("ascii")
+            where = known[holder]
+            edits.append(Edit(where.inside, where.inside, made) if first and not where.empty else appended(self.data, where, made))
+        self.data = edited(self.data, edits)
+        self._read()
+
+    def name(self, place: _Place, stem: str) -> str:
+        """An Id that is free, without chance: of the signature, and counted."""
+        value = Digest.of("sha256", (place.signature.findtext(ds("SignatureValue")) or "").encode()).value[:8].hex()
+        return next(name for n in range(1, 1000) if not place.tree.by_id(name := f"{stem}-{value}-{n}"))
+
+
+def _qualifying(signature: Any) -> Any | None:
+    return next(iter(signature.iterfind(f"{ds('Object')}/{{{XADES_132}}}QualifyingProperties")), None)
+
+
+def _holder(place: _Place) -> tuple[Any, tuple[str, ...], bool]:
+    """The element into which properties go, the elements that are still missing around them, and whether they come first in it."""
+    above = place.qualifying.find(f"{{{XADES_132}}}UnsignedProperties")
+    if above is None:
+        return place.qualifying, ("UnsignedProperties", "UnsignedSignatureProperties"), False
+    found = above.find(f"{{{XADES_132}}}UnsignedSignatureProperties")
+    return (above, ("UnsignedSignatureProperties",), True) if found is None else (found, (), False)
+
+
+def _wrapped(text: str, missing: Iterable[str]) -> str:
+    for name in reversed(tuple(missing)):
+        text = _declared(element(f"xades:{name}", text))
+    return text
+
+
+def _declared(text: str) -> str:
+    """A property with the declarations of its prefixes: what stands around it may have others."""
+    return re.sub(r"^<([\w:]+)", rf'<\1 xmlns:xades="{XADES_132}" xmlns:ds="{DS}"', text, count=1)
+
+
+def _stamped(sheet: _Sheet, tools: Tools) -> list[Token]:
+    """Clause 5.3: over ds:SignatureValue, where there is none yet."""
+    texts, stamps = [], []
+    for place in sheet.places:
+        if place.has("SignatureTimeStamp"):
+            texts.append("")
+            continue
+        octets = Bench().canonical(NodeSet(place.tree, _needed(place, "SignatureValue")), _METHOD)
+        made = tools.stamped(Digest.of(place.digest(), octets))
+        texts.append(_declared(properties.signature_stamp(sheet.name(place, "stamp"), EXCLUSIVE, made)))
+        stamps.append(made)
+    sheet.insert(texts)
+    return stamps
+
+
+def _needed(place: _Place, name: str) -> Any:
+    found = place.signature.find(ds(name))
+    if found is None:
+        raise Unacceptable(f"the signature has no ds:{name}")
+    return found
+
+
+# Validation data.
+
+
+def _all(node: Any, *names: str) -> Iterator[bytes]:
+    for found in node.iter():
+        if split(found.tag)[1] in names:
+            try:
+                yield octets_of(found)
+            except Malformed:
+                continue  # the verifier told of it before
+
+
+def _collect(place: _Place, tools: Tools) -> None:
+    """What the signature carries, into the tools' material."""
+    tools.material.add(_certs(place.signature), *_status(place.signature))
+    for _, der in place.stamps():
+        if (found := _token(der, tools)) is not None:
+            tools.material.add_token(found)
+
+
+def _certs(node: Any) -> list[Cert]:
+    return [cert(der) for der in _all(node, "X509Certificate", "EncapsulatedX509Certificate")]
+
+
+def _status(node: Any) -> tuple[list[Crl], list[Ocsp]]:
+    lists = [Crl(der) for der in _all(node, "X509CRL", "EncapsulatedCRLValue")]
+    answers = [o for der in _all(node, "EncapsulatedOCSPValue") if (o := ocsp_response(der)) is not None]
+    return lists, answers
+
+
+def _token(der: bytes, tools: Tools) -> Token | None:
+    try:
+        return token(der, tools.material.certs())
+    except Malformed:
+        return None
+
+
+def _signers(place: _Place, tools: Tools) -> Iterator[Cert]:
+    """Of the signature and of those that countersign it."""
+    for signature in (place.signature, *place.signature.iter(ds("Signature"))):
+        if (found := _signer(signature, tools)) is None:
+            raise Unacceptable("the certificate of a signer is not in the document: give it with the certificates")
+        yield found
+
+
+def _signer(signature: Any, tools: Tools) -> Cert | None:
+    """The certificate that the signed properties name by its digest, or else the one in ds:KeyInfo that issued none of the others there."""
+    named = signature.find(f"{ds('Object')}/{{{XADES_132}}}QualifyingProperties/{{{XADES_132}}}SignedProperties")
+    for digest in () if named is None else named.iter(f"{{{XADES_132}}}CertDigest"):
+        try:
+            used, value = digest_name(digest.find(ds("DigestMethod"))), octets_of(digest.find(ds("DigestValue")))
+            if used is not None:
+                return next((c for c in tools.material.certs() if Digest.of(used, c.der).value == value), None)
+        except (KakuinError, AttributeError):
+            continue
+    info = signature.find(ds("KeyInfo"))
+    held = [] if info is None else _certs(info)
+    return next((c for c in held if not any(o.issuer == c.subject for o in held if o != c)), None)
+
+
+def _hold(sheet: _Sheet, tools: Tools) -> None:
+    """Clauses 5.4 and 5.5.1: of signers in CertificateValues and RevocationValues, where these do not stand there yet; of time-stamps, and what is
+    missing otherwise, in TimeStampValidationData."""
+    texts = []
+    for place in sheet.places:
+        there = _there(place, tools)
+        own = _without(tools.material.of(_signers(place, tools)), there)
+        made: list[str] = []
+        direct = Status(() if place.has("RevocationValues") else own.crls, () if place.has("RevocationValues") else own.ocsps, own.certs)
+        if place.has("CertificateValues"):
+            direct = Status(direct.crls, direct.ocsps)
+        made += map(_declared, properties.validation_values(direct))
+        there = joined(there, direct)
+        rest = _without(own, there)
+        for prop, der in place.stamps():
+            if (found := _token(der, tools)) is None:
+                continue
+            rest = joined(rest, _without(tools.material.of_token(found), there))
+            if rest != Status():
+                made.append(_declared(properties.stamp_validation(prop.get("Id"), rest)))
+                there, rest = joined(there, rest), Status()
+        texts.append("".join(made))
+    sheet.insert(texts)
+
+
+def _there(place: _Place, tools: Tools) -> Status:
+    """What its unsigned properties and the tokens in them hold."""
+    held = [Status(tuple(lists), tuple(answers), tuple(_certs(p))) for p in place.unsigned for lists, answers in (_status(p),)]
+    tokens = [found for _, der in place.stamps() if (found := _token(der, tools)) is not None]
+    held += [Status(t.crls, t.ocsps, t.certs) for t in tokens]
+    made = Status()
+    for one in held:
+        made = joined(made, one)
+    return made
+
+
+def _without(some: Status, known: Status) -> Status:
+    certs, crls, ocsps = set(known.certs), set(known.crls), set(known.ocsps)
+    return Status(
+        tuple(x for x in some.crls if x not in crls),
+        tuple(x for x in some.ocsps if x not in ocsps),
+        tuple(x for x in some.certs if x not in certs),
+    )
+
+
+def _archived(sheet: _Sheet, detached: Sequence[Document], tools: Tools) -> list[Token]:
+    """Clause 5.5.2, and what the new time-stamp's own chain needs, as far as the document has not got it."""
+    texts, stamps = [], []
+    for place in sheet.places:
+        made = tools.stamped(_imprint(place, detached))
+        name = sheet.name(place, "archive")
+        text = _declared(properties.archive_stamp(name, EXCLUSIVE, made))
+        rest = _without(tools.material.of_token(made), _there(place, tools))
+        if rest.certs:
+            text += _declared(properties.stamp_validation(name, rest))
+        texts.append(text)
+        stamps.append(made)
+    sheet.insert(texts)
+    return stamps
+
+
+def _imprint(place: _Place, detached: Sequence[Document]) -> Digest:
+    """Clause 5.5.2.2: the data of each reference, ds:SignedInfo, ds:SignatureValue, ds:KeyInfo, the unsigned properties, the other ds:Objects."""
+    used, bench = place.digest(), Bench()
+    running = hasher(used)
+    for reference in _needed(place, "SignedInfo").iterfind(ds("Reference")):
+        for chunk in octets_of_reference(reference, place.tree, detached, _METHOD, bench):
+            running.update(chunk)
+    parts = [_needed(place, "SignedInfo"), _needed(place, "SignatureValue"), place.signature.find(ds("KeyInfo")), *place.unsigned]
+    parts += [o for o in place.signature.iterfind(ds("Object")) if o is not place.qualifying.getparent()]
+    for part in parts:
+        if part is not None:
+            running.update(bench.canonical(NodeSet(place.tree, part), _METHOD))
+    return Digest(used, running.digest())
