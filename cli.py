@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eseal.extend_service import Extender, Look
     from eseal.service import Finding, Sealer
     from eseal.store import ApiKeys
+    from trust.edge.clock.keeper import Timekeeper
     from trust.edge.instance import Instance
     from trust.edge.sandbox import Sandbox
     from trust.model import Digest, Document
@@ -43,6 +44,7 @@ COMMANDS = {
     "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
     "journal": ("trust.log.commands:journal", "What was issued here: list, show, count, export."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
+    "clock": ("trust.edge.clock.commands:clock", "What vouches for the time of time-stamps, and what the journal says of it."),
     "doctor": ("trust.commands:doctor", "Say what is wrong with an instance, and what to do."),
     "demo": ("cli:demo", "Seal and verify a demonstration, then serve it."),
     "completion": ("trust.commands:completion", "Print the completion script of a shell."),
@@ -73,6 +75,8 @@ class House:
     def __exit__(self, *_: object) -> None:
         """Requests in flight are recorded first; then the signing threads, the confined process and the database go."""
         made = self.__dict__
+        if (keeper := made.get("timekeeper")) is not None:
+            keeper.close()  # what the last tokens rested on goes into the journal
         if "instance" in made:
             self.instance.close()
         if "authority" in made:
@@ -96,8 +100,18 @@ class House:
         return Sandbox(CONFINED, memory_bytes=limits.memory_bytes, seconds=limits.seconds, jobs=limits.processes or None)
 
     @functools.cached_property
+    def timekeeper(self) -> "Timekeeper | None":
+        """What vouches for the time of time-stamps, and has looked at it; None under the development clock."""
+        if self.instance.settings.development_clock:
+            return None
+        from trust.edge.clock.keeper import keeper_of
+
+        keeper = keeper_of(self.instance.settings, functools.partial(self.instance.journal.append, "event"))
+        keeper.begin()
+        return keeper
+
+    @functools.cached_property
     def authority(self) -> "Authority":
-        from trust.edge.clock import synchronised
         from tsa.issue import Unit
         from tsa.policy import Policy
         from tsa.service import Authority
@@ -105,7 +119,7 @@ class House:
         said = self.instance.settings.tsa
         policy = Policy(self.instance.settings.token_policy(said.policy), digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
         key = self.instance.key("tsu")
-        clock = self.instance.clock if self.instance.settings.development_clock else synchronised(policy.accuracy_us)
+        clock = self.instance.clock if self.timekeeper is None else self.timekeeper.clock(policy.accuracy_us)
         # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
         return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, clock)
 
@@ -121,6 +135,10 @@ class House:
 
         return archive.completed(token, material([token_chain(cms.token(token))], self.instance.authority.status))
 
+    def _stamp(self, digest: "Digest") -> bytes:
+        """trust.ports.Stamper: without a time-stamp neither unit nor clock is asked."""
+        return self.authority.stamper()(digest)
+
     @functools.cached_property
     def sealer(self) -> "Sealer":
         from eseal.service import Sealer
@@ -128,7 +146,7 @@ class House:
         instance = self.instance
         return Sealer(
             keys=lambda number: instance.key(f"seal-{number}"),
-            stamp=self.authority.stamper(),
+            stamp=self._stamp,
             status=instance.authority.status,
             record=instance.journal.append,
             clock=instance.clock,
@@ -150,7 +168,7 @@ class House:
 
         instance = self.instance
         return Extender(
-            stamp=self.authority.stamper(),
+            stamp=self._stamp,
             status=instance.authority.status,
             record=instance.journal.append,
             clock=instance.clock,

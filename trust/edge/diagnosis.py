@@ -12,7 +12,6 @@ from pathlib import Path
 from cryptography import x509
 
 from trust.edge import settings as configuration
-from trust.edge.clock import kernel_clock
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
 from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, PASSPHRASE_FILE, Instance
@@ -199,19 +198,22 @@ def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]
 
 
 def _clock(settings: Settings) -> Iterator[Finding]:
-    kernel = kernel_clock()
+    from trust.edge.clock.keeper import looked
+    from trust.timekeeping import REMEDIES
+
     if settings.development_clock:
         detail = f"{DEVELOPMENT_CLOCK}: nobody checks this machine's time, and its time-stamps prove nothing"
-        yield Finding("clock", ok=True, detail=detail, remedy='for real work set clock.sources = ["kernel"] and run chrony')
-    elif kernel is None or not kernel.synchronised:
-        yield Finding(
-            "clock", ok=False, detail="the kernel's clock is not synchronised: no time-stamps are issued", remedy="run chrony or another NTP daemon"
-        )
-    elif kernel.max_error_us > settings.tsa.accuracy_ms * 1000:
-        detail = f"the kernel's clock may be wrong by {kernel.max_error_us / 1000:g} ms, and {settings.tsa.accuracy_ms} ms are stated"
-        yield Finding("clock", ok=False, detail=detail, remedy="use nearer time servers, or state less accuracy (tsa.accuracy_ms)")
+        yield Finding("clock", ok=True, detail=detail, remedy='for real work make another instance, with clock.sources = ["kernel"], and run chrony')
+        return
+    try:
+        found = looked(settings)
+    except KakuinError as error:
+        yield Finding("clock", ok=False, detail=str(error), remedy=f"mend {configuration.FILE}")
+        return
+    if found.good:
+        yield Finding("clock", ok=True, detail=f"synchronised, wrong by {(found.bound_us or 0) / 1000:g} ms at most")
     else:
-        yield Finding("clock", ok=True, detail=f"synchronised, wrong by {kernel.max_error_us / 1000:g} ms at most")
+        yield Finding("clock", ok=False, detail=f"{found.why}: no time-stamps are issued", remedy=REMEDIES[found.state])
 
 
 def _space(folder: Path) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, func, select
 
 from trust.codecs import cms
+from trust.edge.clock import evidence
 from trust.edge.engine import refused
 from trust.errors import KakuinError, Malformed, NotFound, Unacceptable
 from trust.log.journal import KINDS, PAGE, Entry, entry_of, microseconds
@@ -162,6 +163,8 @@ def summary(found: Entry) -> str:
             return " ".join(str(facts.get(name, "?")) for name in ("serial", "reason", "time"))
         case "seal":
             return " ".join(str(facts.get(name, "?")) for name in ("organisation", "level", "sealed"))
+    if facts.get("event") == evidence.NAME:
+        return evidence.told(facts)
     return " ".join(f"{name} {value}" if name != "event" else str(value) for name, value in facts.items())
 
 

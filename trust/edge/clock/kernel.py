@@ -1,14 +1,19 @@
-"""What the kernel says of its own clock."""
+"""What the kernel says of its own clock, and the three of its clocks by which a step is seen."""
 
 import ctypes
 import functools
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from trust.errors import Unavailable
-from trust.ports import Clock
+from trust.timekeeping import Leap, Observation, Said, Sample, Silence, State
+
+_STA_UNSYNC = 0x40
+_TIME_INS, _TIME_DEL, _TIME_ERROR = 1, 2, 5
+_TIGHT_NS = 50_000
+"""Three clocks are read in a microsecond; more means that the process was interrupted in between."""
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +23,15 @@ class KernelClock:
     synchronised: bool
     max_error_us: int
     """Microseconds: the bound that the time daemon keeps; it grows by itself without one."""
-
-
-_STA_UNSYNC = 0x40
-_TIME_ERROR = 5
+    estimated_error_us: int = 0
+    leap: Leap | None = None
+    """At the end of the day (UTC)."""
+    tai_s: int = 0
+    """Seconds from UTC to TAI; 0 where no daemon has said."""
 
 
 class _Timex(ctypes.Structure):
-    """struct timex of Linux on 64-bit machines; the tail only keeps room for what the kernel writes."""
+    """struct timex of Linux on 64-bit machines."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -34,7 +40,14 @@ class _Timex(ctypes.Structure):
         ("maxerror", ctypes.c_long),
         ("esterror", ctypes.c_long),
         ("status", ctypes.c_int),
-        ("tail", ctypes.c_long * 32),
+        ("constant_precision_tolerance", ctypes.c_long * 3),
+        ("time", ctypes.c_long * 2),
+        ("tick", ctypes.c_long),
+        ("pps", ctypes.c_long * 2),
+        ("shift", ctypes.c_int),
+        ("pps_counts", ctypes.c_long * 5),
+        ("tai", ctypes.c_int),
+        ("room", ctypes.c_int * 32),
     )
 
 
@@ -52,21 +65,41 @@ def kernel_clock() -> KernelClock | None:
     state = adjtimex(ctypes.byref(timex))
     if state < 0:
         return None
-    return KernelClock(state != _TIME_ERROR and not timex.status & _STA_UNSYNC, int(timex.maxerror))
+    return KernelClock(
+        state != _TIME_ERROR and not timex.status & _STA_UNSYNC,
+        int(timex.maxerror),
+        int(timex.esterror),
+        {_TIME_INS: Leap.INSERT, _TIME_DEL: Leap.DELETE}.get(state),
+        int(timex.tai),
+    )
 
 
-def synchronised(accuracy_us: int) -> Clock:
-    """The kernel's clock as long as the kernel vouches for it. Unavailable when it is not synchronised, or its error may exceed `accuracy_us`.
+def sample() -> Sample:
+    """The kernel's clocks, read as one: again where the process was interrupted in between, and then the tightest."""
+    best: Sample | None = None
+    for _ in range(_ATTEMPTS):
+        begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        wall, raw = time.clock_gettime_ns(time.CLOCK_REALTIME), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+        spread = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - begun
+        if best is None or spread < best.spread_ns:
+            best = Sample(wall, begun, raw, spread)
+        if spread < _TIGHT_NS:
+            break
+    return best or Sample(0, 0, 0)
 
-    EN 319 421 TIS-7.7.1-07: out of accuracy, nothing is issued.
-    """
 
-    def read() -> datetime:
-        state = kernel_clock()
-        if state is None or not state.synchronised:
-            raise Unavailable("this machine's clock is not synchronised")
-        if state.max_error_us > accuracy_us:
-            raise Unavailable(f"this machine's clock may be wrong by {state.max_error_us} microseconds, and {accuracy_us} are stated")
-        return datetime.now(UTC)
+class Kernel:
+    """The kernel as a source (trust.edge.clock.keeper.Source)."""
 
-    return read
+    def __init__(self, ask: Callable[[], KernelClock | None] = kernel_clock, samples: Callable[[], Sample] = sample) -> None:
+        self._ask = ask
+        self._sample = samples
+
+    def __call__(self, _anew: object = None) -> tuple[Said, ...]:
+        found, taken = self._ask(), self._sample()
+        if found is None:
+            return (Silence("kernel", "kernel", "this system's kernel does not say how good its clock is"),)
+        if not found.synchronised:
+            return (Silence("kernel", "kernel", "this machine's clock is not synchronised", State.UNSYNCHRONISED),)
+        facts = {"estimated_error_us": found.estimated_error_us, "tai_s": found.tai_s}
+        return (Observation("kernel", "kernel", 0, found.max_error_us * 1000, taken, leap=found.leap, facts=facts),)
