@@ -18,11 +18,12 @@ NOTE = 60.0
 
 
 class Annotations:
-    """Compares the annotations of a page. Widgets of the form are the form's."""
+    """Compares the annotations of a page. Widgets of the form are the form's, but only the `fresh` ones may come to a page."""
 
-    def __init__(self, comparison: Comparison, widgets: frozenset[Key]) -> None:
+    def __init__(self, comparison: Comparison, widgets: frozenset[Key], fresh: frozenset[Key]) -> None:
         self._comparison = comparison
         self._widgets = widgets
+        self._fresh = fresh
 
     def compare(self, page: str, before: Any, after: Any) -> None:
         self._comparison.judge(before, after)
@@ -39,6 +40,8 @@ class Annotations:
         for key, annotation in now.items():
             if key not in was and not self._is_widget(annotation):
                 self._added(page, annotation, "added")
+            elif key not in was and key not in self._fresh:
+                self._comparison.forbid(f"{page} {_kind(annotation)} annotation", "added")
 
     def _is_widget(self, annotation: Any) -> bool:
         return bool(annotation.is_indirect and annotation.objgen in self._widgets)

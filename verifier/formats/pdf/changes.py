@@ -23,11 +23,14 @@ from verifier.formats.pdf.forms import Forms
 from verifier.formats.pdf.graph import Revision, affected, written
 from verifier.formats.pdf.pages import Pages, nodes_of
 from verifier.formats.pdf.signatures import SignatureDictionary
+from verifier.formats.pdf.structure import Structure
 
 _HARMLESS_IN_CATALOGUE = frozenset(
-    # Who made it, what it is tagged with, validation data: nothing of it is shown. Tags are held by /StructTreeRoot, whose page content is compared.
+    # Who made it, that it is tagged, validation data: nothing of it is shown. Tags have rules of their own.
     {"/Type", "/Metadata", "/Extensions", "/Version", "/DSS", "/StructTreeRoot", "/MarkInfo", "/PieceInfo", "/Lang", "/LastModified", "/Legal"}
 )
+_DESCRIBING = frozenset({"/StructTreeRoot", "/MarkInfo", "/PieceInfo", "/Lang", "/Legal"})
+"""What may change unless no change at all is permitted."""
 _KNOWN_IN_CATALOGUE = frozenset(
     # ISO 32000-2 table 29: what opens, what is shown, what runs. Keys beyond it mean nothing to readers.
     {"/Names", "/Dests", "/Outlines", "/OpenAction", "/AA", "/URI", "/OCProperties", "/PageMode", "/PageLayout", "/ViewerPreferences", "/PageLabels"}
@@ -62,7 +65,8 @@ def changes(data: Bytes, revisions: Revisions, dictionaries: Sequence[SignatureD
         if old is None or new is None:
             found.append(Uncovered(f"revision {number}", "it is not a PDF of its own, so that nobody can tell what changed after it was signed"))
         else:
-            step = _Step(data, start, end, f"after revision {number} was signed", _permission([d for d in sound if d.end <= start]))
+            signed = frozenset(k for d in sound if d.end == end for k in ((d.key,) if d.key is not None else d.fields))
+            step = _Step(data, start, end, f"after revision {number} was signed", _permission([d for d in sound if d.end <= start]), signed)
             with reading("a later revision is broken"):
                 found += step.compare(old, new)
         old = new
@@ -94,6 +98,8 @@ class _Step:
     end: int
     when: str
     permission: Permission
+    signed: frozenset[Any]
+    """Signature dictionaries that end the revision, by object number or by the name of their field."""
 
     def compare(self, old: Revision, new: Revision) -> list[Uncovered]:
         comparison = Comparison(old, new, affected(old, new), self.permission, self.when)
@@ -119,18 +125,24 @@ class _Step:
         before, after = comparison.old.pdf.Root, comparison.new.pdf.Root
         comparison.judge(before, after)
         comparison.judge(*nodes_of(before.get("/Pages")), *nodes_of(after.get("/Pages")))
-        form = Forms(comparison)
+        form = Forms(comparison, self.signed)
         form.compare(dictionary_of(before.get("/AcroForm")), dictionary_of(after.get("/AcroForm")))
-        Pages(comparison, Annotations(comparison, form.widgets)).compare(before.get("/Pages"), after.get("/Pages"))
+        Pages(comparison, Annotations(comparison, form.widgets, form.fresh)).compare(before.get("/Pages"), after.get("/Pages"))
         self._permissions(comparison, before.get("/Perms"), after.get("/Perms"))
-        for key in sorted((set(before.keys()) | set(after.keys())) - _HARMLESS_IN_CATALOGUE - {"/AcroForm", "/Pages", "/Perms"}):
-            if key in _KNOWN_IN_CATALOGUE or written(before.get(key)) == written(after.get(key)):
+        Structure(comparison).compare(before.get("/StructTreeRoot"), after.get("/StructTreeRoot"))
+        harmless = _HARMLESS_IN_CATALOGUE if self.permission.filling else _HARMLESS_IN_CATALOGUE - _DESCRIBING
+        for key in sorted((set(before.keys()) | set(after.keys())) - harmless - {"/AcroForm", "/Pages", "/Perms"}):
+            if key in _KNOWN_IN_CATALOGUE | _DESCRIBING or written(before.get(key)) == written(after.get(key)):
                 comparison.equal(f"document {key}", before.get(key), after.get(key))
             else:
                 comparison.remark(f"document {printable(key)}", "changed")
 
     def _permissions(self, comparison: Comparison, before: Any, after: Any) -> None:
-        """/Perms: a certification stays what it is; usage rights (/UR3) may go."""
+        """/Perms: a certification stays what it is, and is made by signing alone; usage rights (/UR3) may go."""
         was, now = dictionary_of(before), dictionary_of(after)
         if was is not None and "/DocMDP" in was:
             comparison.equal("certification", was.get("/DocMDP"), None if now is None else now.get("/DocMDP"))
+        elif now is not None and "/DocMDP" in now:
+            made = now.get("/DocMDP")
+            if not (isinstance(made, pikepdf.Dictionary) and made.is_indirect and made.objgen in self.signed):
+                comparison.forbid("certification", "added")

@@ -5,63 +5,63 @@ New are permitted signature fields and document time-stamps, nothing else.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pikepdf
 
 from trust.codecs.asn1 import printable
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import Paint, paints, words
+from verifier.formats.pdf.appearance import Paint, paints
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
+from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
 from verifier.formats.pdf.graph import Key
-from verifier.formats.pdf.signatures import MAX_DEPTH, MAX_FIELDS, text_of
+from verifier.formats.pdf.shown import Shown
+from verifier.formats.pdf.signatures import text_of
+from verifier.formats.pdf.store import decoded
 
 _HARMLESS_IN_FORM = frozenset({"/SigFlags", "/NeedAppearances", "/Fields", "/DR", "/DA", "/XFA"})
 _HARMLESS_IN_FIELD = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM", "/Kids"})
 _SIGNING = frozenset({"/V", "/AP", "/F", "/Ff", "/MK", "/DA", "/BS", "/Border", "/H"})
 _FILLING = frozenset({"/V", "/AP", "/AS", "/I", "/RV", "/DA", "/MK"})
+_ACTIVE = ("/A", "/AA")
 _READ_ONLY = 1
-_PUSH_BUTTON = 1 << 16
-_PASSWORD = 1 << 13
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A node of the form, with what it inherits."""
-
-    name: str
-    node: Any
-    kind: str | None
-    value: Any
-    flags: int
-
-    @property
-    def label(self) -> str:
-        return f"field {printable(self.name)}"
+_UNSEEN_FLAGS = 64 | 128 | 512
+"""ReadOnly, Locked, LockedContents (table 167): the others decide whether an annotation is seen."""
+_MAX_PACKET = 16 << 20
 
 
 class Forms:
-    """Compares forms. `widgets` are the objects that the form has judged, so that pages leave them alone."""
+    """Compares forms. `widgets` are the objects that the form has judged, so that pages leave them alone; `fresh` those of them that may appear on
+    a page; `signed` the signature dictionaries, by object number or by the name of their field, of the revision that is judged."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, signed: frozenset[Any]) -> None:
         self._comparison = comparison
+        self._signed = signed
         self._widgets: set[Key] = set()
-        self._redrawn = False
+        self._fresh: set[Key] = set()
+        self._states: dict[str, set[str]] = {}
+        self._shown = Shown(comparison, {}, redrawn=False)
 
     @property
     def widgets(self) -> frozenset[Key]:
         return frozenset(self._widgets)
 
+    @property
+    def fresh(self) -> frozenset[Key]:
+        return frozenset(self._fresh)
+
     def compare(self, before: Any | None, after: Any | None) -> None:
         comparison = self._comparison
-        was, now = _by_key(before), _by_key(after)
+        was, now = fields_of(before), fields_of(after)
         # /NeedAppearances: readers draw every field anew from its value.
-        self._redrawn = after is not None and after.get("/NeedAppearances") is True
+        redrawn = after is not None and after.get("/NeedAppearances") is True
+        self._shown = Shown(comparison, _fonts_of(after), redrawn=redrawn)
         for field in (*was.values(), *now.values()):
             comparison.judge(field.node)
         self._widgets |= {k for k in (*was, *now) if isinstance(k, tuple)}
+        for field in now.values():
+            if field.kind == "/Btn":
+                self._states.setdefault(field.name, set()).update(states(field))
         for key, field in now.items():
             if key not in was:
                 self._added(field)
@@ -73,30 +73,38 @@ class Forms:
         comparison.judge(before, after)
         if before is None and after is None:
             return
+        if redrawn and (before is None or before.get("/NeedAppearances") is not True):
+            self._drawn_anew(was)
         old, new = before or pikepdf.Dictionary(), after or pikepdf.Dictionary()
         for key in sorted((set(old.keys()) | set(new.keys())) - _HARMLESS_IN_FORM):
             comparison.equal(f"form {key}", old.get(key), new.get(key))
         self._defaults(old, new)
         if "/XFA" in old or "/XFA" in new:
-            self._xfa(old.get("/XFA"), new.get("/XFA"))
+            self._xfa(old.get("/XFA"), new.get("/XFA"), {squeezed(t) for f in now.values() if (t := _safe_text(f.value))})
+
+    def _drawn_anew(self, was: dict[Any, Field]) -> None:
+        """Readers that draw all fields anew show values in place of the pictures that the signer saw."""
+        for field in was.values():
+            if self._shown.contradicts(field):
+                self._comparison.forbid(field.label, "drawn anew, though its appearance was not its value,")
 
     def _defaults(self, old: Any, new: Any) -> None:
         """/DA and the fonts of /DR may be added for filling; what was there stays what it was."""
         if "/DA" in old:
             self._comparison.equal("form /DA", old.get("/DA"), new.get("/DA"))
-        fonts, later = (dictionary_of(form.get("/DR")) for form in (old, new))
-        fonts, later = (dictionary_of(r.get("/Font")) if r is not None else None for r in (fonts, later))
-        for name, font in fonts.items() if fonts is not None else ():
-            self._comparison.equal(f"form font {printable(name)}", font, None if later is None else later.get(name))
+        later = _fonts_of(new)
+        for name, font in _fonts_of(old).items():
+            self._comparison.equal(f"form font {printable(name)}", font, later.get(name))
 
-    def _xfa(self, before: Any, after: Any) -> None:
-        """XFA: the packets that hold data may change when filling is permitted; templates and scripts may not."""
+    def _xfa(self, before: Any, after: Any, values: set[str]) -> None:
+        """XFA: the packets that hold data may say what the fields say, when filling is permitted; templates and scripts may not change."""
         was, now = _packets(before), _packets(after)
         if was is None or now is None or list(was) != list(now):
             self._comparison.equal("form /XFA", before, after)
             return
+        permission = self._comparison.permission
         for name, packet in was.items():
-            if name in {"datasets", "form"} and self._comparison.permission.filling:
+            if name in {"datasets", "form"} and permission.filling and not permission.locks and _new_data(packet, now[name]) <= values:
                 continue
             self._comparison.equal(f"form /XFA {printable(name)}", packet, now[name])
 
@@ -105,14 +113,19 @@ class Forms:
         if field.kind != "/Sig":
             comparison.forbid(field.label, "added")
             return
+        if field.node.is_indirect:
+            self._fresh.add(field.node.objgen)
         value = dictionary_of(field.value)
-        drawn = paints(dictionary_of(field.node.get("/AP"))) if _visible(field.node) else frozenset()
-        if value is not None and name_of(value.get("/SubFilter")) == "/ETSI.RFC3161":
+        drawn = _drawn(field.node)
+        if any(key in field.node for key in _ACTIVE):
+            comparison.forbid(field.label, "added with an action")
+        if value is not None and (value.objgen if value.is_indirect else field.name) not in self._signed:
+            comparison.forbid(field.label, "added with a signature that is not of its revision")
+        elif value is not None and name_of(value.get("/SubFilter")) == "/ETSI.RFC3161":
             # Anybody can have a document time-stamp: it permits itself, and must therefore show nothing but in a field that was there for it.
             if drawn and not (known and comparison.permission.filling):
                 comparison.forbid(field.label, "document time-stamp with an appearance added")
-            return
-        if value is None and drawn & {Paint.TEXT, Paint.PICTURE}:
+        elif value is None and drawn - {Paint.LINES}:
             comparison.forbid(field.label, "unsigned signature field with an appearance added")
         elif not comparison.permission.filling:
             comparison.forbid(field.label, "signature field added, though no change is permitted,")
@@ -121,11 +134,15 @@ class Forms:
 
     def _kept(self, old: Field, new: Field) -> None:
         comparison = self._comparison
-        if new.node.is_indirect and comparison.untouched(new.node.objgen):
+        if (old.name, old.kind) != (new.name, new.kind):
+            comparison.forbid(old.label, "given another name or kind")
+            return
+        inherited = self._inherited(old, new)
+        if new.node.is_indirect and comparison.untouched(new.node.objgen) and not inherited:
             return
         keys = (set(old.node.keys()) | set(new.node.keys())) - _HARMLESS_IN_FIELD
-        different = {k for k in keys if not comparison.same(old.node.get(k), new.node.get(k))}
-        if not different or (different <= {"/F"} and old.kind == "/Sig"):
+        different = {k for k in keys if not comparison.same(old.node.get(k), new.node.get(k))} | inherited
+        if not different or (different <= {"/F"} and old.kind == "/Sig" and _view(old.node) == _view(new.node)):
             return
         if old.kind == "/Sig":
             self._signature_field(old, new, different)
@@ -137,10 +154,24 @@ class Forms:
             comparison.forbid(new.label, "filled, though locked,")
         elif not different - {"/Ff"} <= _FILLING or (new.flags | _READ_ONLY) != (old.flags | _READ_ONLY):
             comparison.forbid(new.label, f"changed in {', '.join(sorted(printable(k) for k in different - _FILLING))}")
-        elif "/DA" in different or "/MK" in different or not self._shows_value(old, new, different):
+        elif "/DA" in different or "/MK" in different or not self._agrees(old, new, different):
             comparison.forbid(new.label, "given an appearance that is not its value")
         else:
             comparison.remark(new.label, "filled in")
+
+    def _inherited(self, old: Field, new: Field) -> set[str]:
+        """Whether a value that stands above the node is another."""
+        changed = self._comparison.changed
+        above = [f.holder for f in (old, new) if f.holder is not None and f.holder is not f.node and "/V" not in f.node]
+        if not any(h.is_indirect and h.objgen in changed for h in above):
+            return set()
+        return set() if self._comparison.same(old.value, new.value) else {"/V"}
+
+    def _agrees(self, old: Field, new: Field, different: set[str]) -> bool:
+        value = name_of(new.value)
+        if new.kind == "/Btn" and value not in {None, "/Off"} and self._states.get(new.name) and value not in self._states[new.name]:
+            return False
+        return self._shown.agrees(old, new, different)
 
     def _signature_field(self, old: Field, new: Field, different: set[str]) -> None:
         """An empty signature field may be signed; a signed one stays as it is."""
@@ -150,76 +181,64 @@ class Forms:
         elif not different <= _SIGNING:
             comparison.forbid(new.label, f"changed in {', '.join(sorted(printable(k) for k in different - _SIGNING))}")
         elif dictionary_of(new.value) is None:
-            if paints(dictionary_of(new.node.get("/AP"))) & {Paint.TEXT, Paint.PICTURE}:
+            if _drawn(new.node) and different & {"/AP", "/F", "/MK"}:
                 comparison.forbid(new.label, "unsigned signature field given an appearance")
         else:
             self._added(new, known=True)
 
-    def _shows_value(self, old: Field, new: Field, different: set[str]) -> bool:
-        """Whether what is drawn is the value that the field has now."""
-        if new.kind == "/Btn":
-            return not new.flags & _PUSH_BUTTON and "/AP" not in different and self._button_state(new)
-        if "/AP" not in different:
-            # The picture stays, the value does not: readers that draw the old picture show what is no longer the value.
-            return "/V" not in different or "/AP" not in new.node or self._redrawn or self._reads(new)
-        # A value that stays must have looked like itself before: else the signer saw something else ("shadow" forms).
-        return self._reads(new) and ("/V" in different or self._reads(old))
 
-    def _button_state(self, field: Field) -> bool:
-        """The state that is shown is the one that is the value, or Off."""
-        state = name_of(field.node.get("/AS"))
-        value = name_of(field.value)
-        return state in {None, "/Off", value}
-
-    def _reads(self, field: Field) -> bool:
-        appearance = dictionary_of(field.node.get("/AP"))
-        normal = appearance.get("/N") if appearance is not None else None
-        if appearance is None or not isinstance(normal, pikepdf.Stream) or set(appearance.keys()) - {"/N"}:
-            return appearance is None
-        shown = words(normal, self._familiar)
-        if shown is None:
-            return False
-        value = _value_text(field.value)
-        if field.flags & _PASSWORD and field.kind == "/Tx":
-            return len(shown) <= len(value) and set(shown) <= {"*", "•"}
-        if field.kind == "/Ch":
-            return shown == "" or shown in {_squeezed(t) for t in _displayed(field)} or _squeezed("".join(_listed(field))).find(shown) >= 0
-        return shown == _squeezed(value) or bool(_numbers(shown) & _numbers(_squeezed(value)))
-
-    def _familiar(self, font: Any) -> bool:
-        return bool(font.is_indirect and font.objgen not in self._comparison.changed and self._comparison.unchanged(font))
-
-
-def _by_key(form: Any | None) -> dict[Any, Field]:
-    """The nodes of a form by object number, fields and their widgets alike; direct ones by name."""
-    found: dict[Any, Field] = {}
-    stack: list[tuple[Any, str, str | None, Any, int, int]] = [(n, "", None, None, 0, 0) for n in reversed(array_of(form and form.get("/Fields")))]
-    while stack:
-        item, above, kind, value, flags, depth = stack.pop()
-        node = dictionary_of(item)
-        if node is None or depth > MAX_DEPTH or (node.is_indirect and node.objgen in found):
-            continue
-        title = text_of(node.get("/T"))
-        name = f"{above}.{title}" if above and title is not None else title if title is not None else above
-        kind = name_of(node.get("/FT")) or kind
-        value = node.get("/V", value)
-        own = node.get("/Ff", flags)
-        flags = own if isinstance(own, int) else flags
-        found[node.objgen if node.is_indirect else f"{name} {len(found)}"] = Field(name, node, kind, value, flags)
-        if len(found) > MAX_FIELDS:
-            raise Malformed(f"PDF has more than {MAX_FIELDS} fields")
-        stack.extend((kid, name, kind, value, flags, depth + 1) for kid in reversed(array_of(node.get("/Kids"))))
-    return found
+def _drawn(node: Any) -> frozenset[Paint]:
+    """What a signature field draws where people see it, on the screen or in print."""
+    if not _visible(node):
+        return frozenset()
+    style = dictionary_of(node.get("/MK"))
+    filled = style is not None and len(array_of(style.get("/BG"))) > 0
+    return paints(dictionary_of(node.get("/AP"))) | (frozenset({Paint.AREAS}) if filled else frozenset())
 
 
 def _visible(node: Any) -> bool:
-    """Whether a widget shows: an area on the page, and neither hidden nor without view."""
+    """Whether a widget shows: an area on the page, and not hidden; without view it may still be printed, or shown when it is pointed at."""
     flags = node.get("/F", 0)
     try:
         left, bottom, right, top = (float(v) for v in array_of(node.get("/Rect")))
     except (TypeError, ValueError):
         return "/AP" in node
-    return left != right and bottom != top and not (isinstance(flags, int) and flags & (2 | 32))
+    hidden = isinstance(flags, int) and (flags & 2 or (flags & 32 and not flags & (4 | 256)))
+    return left != right and bottom != top and not hidden
+
+
+def _view(node: Any) -> int:
+    flags = node.get("/F", 0)
+    return flags & ~_UNSEEN_FLAGS if isinstance(flags, int) else -1
+
+
+def _fonts_of(form: Any | None) -> dict[str, Any]:
+    """The fonts that the form lends to its fields."""
+    resources = dictionary_of(form.get("/DR")) if form is not None else None
+    fonts = dictionary_of(resources.get("/Font")) if resources is not None else None
+    return {} if fonts is None else dict(fonts.items())
+
+
+def _safe_text(value: Any) -> str:
+    try:
+        return value_text(value)
+    except Malformed:
+        return ""
+
+
+_WORDS = re.compile(rb">([^<]+)<")
+
+
+def _new_data(before: Any, after: Any) -> set[str]:
+    """The texts of an XFA packet that were not in it before; what cannot be read is told by a text that no field has."""
+    found = []
+    for packet in (before, after):
+        try:
+            data = decoded(packet, _MAX_PACKET) if isinstance(packet, pikepdf.Stream) else b""
+        except Malformed:
+            return {"\0"}
+        found.append({squeezed(t.decode("utf-8", "replace")) for t in _WORDS.findall(data)})
+    return found[1] - found[0] - {""}
 
 
 def _packets(value: Any) -> dict[str, Any] | None:
@@ -228,51 +247,3 @@ def _packets(value: Any) -> dict[str, Any] | None:
     if not items or len(items) % 2 or any(n is None for n in names) or len(set(names)) != len(names):
         return None
     return {str(n): v for n, v in zip(names, items[1::2], strict=True)}
-
-
-def _value_text(value: Any) -> str:
-    if isinstance(value, pikepdf.Stream):
-        return "\0"
-    return "".join(_texts(value))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, pikepdf.String):
-        yield str(value)
-    elif isinstance(value, pikepdf.Name):
-        yield str(value)[1:]
-    for item in array_of(value):
-        yield from _texts(item)
-
-
-def _displayed(field: Field) -> Iterator[str]:
-    """What a choice shows for its value: the display text of the option, or the value itself."""
-    values = list(_texts(field.value))
-    for option in array_of(field.node.get("/Opt")):
-        pair = list(_texts(option))
-        if len(pair) == 2 and pair[0] in values:
-            yield pair[1]
-    yield from values
-
-
-def _listed(field: Field) -> Iterator[str]:
-    for option in array_of(field.node.get("/Opt")):
-        yield list(_texts(option))[-1:][0] if list(_texts(option)) else ""
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.split())
-
-
-_GROUPED = re.compile(r"-?(\d{1,3}(?:[.,' ]\d{3})+|\d+)(?:[.,](\d+))?")
-
-
-def _numbers(text: str) -> frozenset[str]:
-    """The numbers that a text may write: a format script turns 1000 into 1,000.00 or 1.000,00."""
-    bare = text.strip("€$£¥%")
-    found = _GROUPED.fullmatch(bare)
-    readings = [] if found is None else [(found[1], found[2] or "")]
-    plain = re.fullmatch(r"-?(\d+)[.,](\d+)", bare)
-    readings += [] if plain is None else [(plain[1], plain[2])]
-    sign = "-" if bare.startswith("-") else ""
-    return frozenset(f"{sign}{re.sub('[^0-9]', '', whole).lstrip('0')}.{part.rstrip('0')}" for whole, part in readings)

@@ -1,0 +1,155 @@
+"""The fields of a form in one revision (ISO 32000-2 clause 12.7.4), with what they inherit, and the values that they may show."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pikepdf
+
+from trust.codecs.asn1 import printable
+from trust.errors import Malformed
+from verifier.formats.pdf.comparison import array_of, dictionary_of, name_of
+from verifier.formats.pdf.signatures import MAX_DEPTH, MAX_FIELDS, text_of
+from verifier.formats.pdf.store import decoded
+
+MAX_VALUE = 1 << 20
+"""Bytes of a value that is a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A node of the form, with what it inherits."""
+
+    name: str
+    node: Any
+    kind: str | None = None
+    value: Any = None
+    flags: int = 0
+    options: Any = None
+    holder: Any = None
+    """The node that has the value."""
+    title: Any = None
+    """The nearest node with a name of its own: the field that a widget belongs to."""
+
+    @property
+    def label(self) -> str:
+        return f"field {printable(self.name)}"
+
+    def below(self, node: Any) -> "Field":
+        """A node as a child of this one."""
+        title = text_of(node.get("/T"))
+        name = f"{self.name}.{title}" if self.name and title is not None else title if title is not None else self.name
+        own = node.get("/Ff", self.flags)
+        return Field(
+            name,
+            node,
+            name_of(node.get("/FT")) or self.kind,
+            node.get("/V", self.value),
+            own if isinstance(own, int) else self.flags,
+            node.get("/Opt", self.options),
+            node if "/V" in node else self.holder,
+            node if title is not None or self.title is None else self.title,
+        )
+
+
+def fields_of(form: Any | None) -> dict[Any, Field]:
+    """The nodes of a form by object number, fields and their widgets alike; direct ones by name."""
+    found: dict[Any, Field] = {}
+    top = Field("", None)
+    stack: list[tuple[Any, Field, int]] = [(n, top, 0) for n in reversed(array_of(form and form.get("/Fields")))]
+    while stack:
+        item, above, depth = stack.pop()
+        node = dictionary_of(item)
+        if node is None or depth > MAX_DEPTH or (node.is_indirect and node.objgen in found):
+            continue
+        field = above.below(node)
+        found[node.objgen if node.is_indirect else f"{field.name} {len(found)}"] = field
+        if len(found) > MAX_FIELDS:
+            raise Malformed(f"PDF has more than {MAX_FIELDS} fields")
+        stack.extend((kid, field, depth + 1) for kid in reversed(array_of(node.get("/Kids"))))
+    return found
+
+
+# Values.
+
+
+def value_text(value: Any) -> str:
+    if isinstance(value, pikepdf.Stream):
+        data = decoded(value, MAX_VALUE)
+        return data.decode("utf-16", "replace") if data[:2] in {b"\xfe\xff", b"\xff\xfe"} else data.decode("latin-1")
+    return "".join(texts(value))
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, pikepdf.String):
+        yield str(value)
+    elif isinstance(value, pikepdf.Name):
+        yield str(value)[1:]
+    for item in array_of(value):
+        yield from texts(item)
+
+
+def displayed(field: Field) -> list[str]:
+    """What a choice shows for each of its values: the display text of the option, or the value itself."""
+    names = {pair[0]: pair[1] for option in array_of(field.options) if len(pair := list(texts(option))) == 2}
+    return [names.get(value, value) for value in texts(field.value)]
+
+
+def listed(field: Field) -> list[str]:
+    """What a list shows: all of its options."""
+    return [found[-1] for option in array_of(field.options) if (found := list(texts(option)))]
+
+
+def states(field: Field) -> frozenset[str]:
+    """The states of a button other than Off, as its appearances name them."""
+    appearance = dictionary_of(field.node.get("/AP"))
+    normal = dictionary_of(appearance.get("/N")) if appearance is not None else None
+    return frozenset() if normal is None else frozenset(normal.keys()) - {"/Off"}
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+_TAG = re.compile(r"<[^>]{0,10000}>")
+
+
+def rich_text(value: Any) -> str:
+    """The words of /RV, a piece of XHTML."""
+    bare = _TAG.sub("", value_text(value))
+    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&#13;", "\n"), ("&#10;", "\n"), ("&amp;", "&")):
+        bare = bare.replace(entity, character)
+    return bare
+
+
+_GROUPED = re.compile(r"(\d{1,3}(?:[.,'\u00a0 ]\d{3})+|\d+)(?:[.,](\d+))?")
+_PLAIN = re.compile(r"(\d+)[.,](\d+)")
+_STORED = re.compile(r"-?\d*\.?\d*")
+_UNIT = re.compile(r"^(?:[€$£¥￥₩]|US\$|EUR|USD|JPY|GBP|CHF)|(?:[€$£¥￥%円元]|EUR|USD|JPY|GBP|CHF)$")
+
+
+def same_number(shown: str, value: str) -> bool:
+    """Whether a format script may have made the one out of the other: 1000 becomes 1,000.00, 1.000,00, (1,000) or ¥1,000.
+
+    A value is stored with a decimal point, so that 1.000 is one, whatever the country; only what is shown has several readings.
+    """
+    stored = _STORED.fullmatch(value) is not None and any(c.isdigit() for c in value)
+    return bool(_numbers(shown) & (frozenset({_canonical(value)}) if stored else _numbers(value)))
+
+
+def _canonical(value: str) -> str:
+    whole, _, part = value.lstrip("-").partition(".")
+    return f"{'-' if value.startswith('-') else ''}{whole.lstrip('0')}.{part.rstrip('0')}"
+
+
+def _numbers(text: str) -> frozenset[str]:
+    bare, sign = text, ""
+    for _ in range(2):
+        bare = _UNIT.sub("", bare)
+        if bare.startswith("-"):
+            bare, sign = bare[1:], "-"
+        elif bare.startswith("(") and bare.endswith(")"):
+            bare, sign = bare[1:-1], "-"
+    readings = [(f[1], f[2] or "") for f in (_GROUPED.fullmatch(bare),) if f] + [(f[1], f[2]) for f in (_PLAIN.fullmatch(bare),) if f]
+    return frozenset(f"{sign}{re.sub('[^0-9]', '', whole).lstrip('0')}.{part.rstrip('0')}" for whole, part in readings)
