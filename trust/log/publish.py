@@ -26,7 +26,7 @@ from trust.log.journal import microseconds
 from trust.log.note import Checkpoint, Note, Sign, VerifierKey, signature
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT, ENTRY, NEXT, NODE
-from trust.log.tree import HASH_SIZE, Frontier, Node
+from trust.log.tree import EMPTY, HASH_SIZE, Node
 from trust.ports import Clock
 
 PAGE = 4096
@@ -55,7 +55,7 @@ class Publisher:
         self._interval = interval
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._frontier = Frontier()
+        self._frontier = EMPTY
         self._broken: Misconfigured | None = None
 
     def publish(self, *, due: bool = True) -> Published | None:

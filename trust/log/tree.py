@@ -78,9 +78,13 @@ class Frontier:
         return Frontier(size, tuple(stack)), full
 
 
+EMPTY = Frontier()
+"""Of no leaf."""
+
+
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """The Merkle tree hash over leaf hashes."""
-    return Frontier().grown(leaves)[0].root()
+    return EMPTY.grown(leaves)[0].root()
 
 
 def _folded(hashes: Sequence[bytes]) -> bytes:

@@ -1,0 +1,135 @@
+"""The log's side of its witnesses: each newest checkpoint is shown to them, and what they sign is added to it (C2SP tlog-witness)."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+import httpx
+from sqlalchemy import Engine, select, update
+
+from trust import VERSION
+from trust.edge.engine import refused, writing
+from trust.errors import KakuinError, Malformed, Misconfigured, Unavailable
+from trust.log import tree
+from trust.log.note import MAX_NOTE, Kind, Note, Signature, VerifierKey, number, parse_note, signature_lines, verifier_key
+from trust.log.stored import Published, Stored
+from trust.log.tables import CHECKPOINT
+from trust.log.witness import Asked
+
+SECONDS = 10.0
+"""For one answer of a witness."""
+PATIENCE = 30.0
+"""Seconds until a witness that did not answer is asked again."""
+
+_LOG = logging.getLogger("kakuin.log")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A witness that is asked."""
+
+    url: str
+    key: VerifierKey
+
+
+def peer(text: str) -> Peer:
+    """`https://witness.example NAME+ID+KEY`, as the setting log.witnesses has it. Misconfigured."""
+    parts = text.split()
+    if len(parts) != 2 or not parts[0].startswith(("http://", "https://")):
+        raise Misconfigured("log.witnesses: expected an address, a space and a verifier key")
+    try:
+        key = verifier_key(parts[1])
+    except Malformed as error:
+        raise Misconfigured(f"log.witnesses: {error}") from error
+    if key.kind is not Kind.WITNESS:
+        raise Misconfigured("log.witnesses: a witness's key is of type 4, got a log's")
+    return Peer(parts[0].rstrip("/"), key)
+
+
+class Cosigners:
+    """Asks witnesses. One thread of its own; several processes may do it over one database."""
+
+    def __init__(self, engine: Engine, peers: tuple[Peer, ...], interval: float, transport: httpx.BaseTransport | None = None) -> None:
+        """`interval`: seconds from one look for a new checkpoint to the next."""
+        self._stored = Stored(engine)
+        self._writing = writing(engine)
+        self._engine = engine
+        self._peers = peers
+        self._interval = interval
+        self._client = httpx.Client(transport=transport, timeout=SECONDS, follow_redirects=False, headers={"User-Agent": f"kakuin/{VERSION}"})
+        self._known: dict[Peer, int] = {}
+        """What each of them cosigned last, as far as it is known."""
+        self._after: dict[Peer, float] = {}
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        if self._peers:
+            threading.Thread(target=self._run, name="cosign", daemon=True).start()
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self.ask()
+            except KakuinError as error:
+                _LOG.warning("log: witnesses were not asked: %s", error)
+
+    def ask(self) -> None:
+        """Show the newest checkpoint to those that have not cosigned it. One that fails is told in the log and asked again later."""
+        newest = self._stored.signed()
+        if newest is None:
+            return
+        there = set(parse_note(newest.note).signed_by(p.key for p in self._peers))
+        for each in self._peers:
+            if each.key not in there and time.monotonic() >= self._after.get(each, 0.0):
+                self._try(each, newest)
+
+    def _try(self, each: Peer, newest: Published) -> None:
+        try:
+            self._add(newest.size, self._cosigned(each, newest))
+            self._known[each] = newest.size
+        except KakuinError as error:
+            self._after[each] = time.monotonic() + PATIENCE
+            _LOG.warning("log: witness %s: %s", each.key.name, error)
+
+    def _cosigned(self, each: Peer, newest: Published) -> tuple[Signature, ...]:
+        old = min(self._known.get(each, 0), newest.size)
+        answer = self._post(each, old, newest)
+        if answer.status_code == 409:
+            old = number(answer.text.removesuffix("\n"), "the size that a witness tells")
+            if old > newest.size:
+                raise Misconfigured(f"it has seen {old} entries of this log, and here are {newest.size}: was an older backup put back?")
+            answer = self._post(each, old, newest)
+        if answer.status_code != 200:
+            raise Unavailable(f"it answered {answer.status_code}")
+        text = parse_note(newest.note).text
+        lines = Note(text, signature_lines(answer.text))
+        if each.key not in lines.signed_by((each.key,)):
+            raise Malformed("its answer is not its cosignature")
+        return tuple(s for s in lines.signatures if (s.name, s.id) == (each.key.name, each.key.id))
+
+    def _post(self, each: Peer, old: int, newest: Published) -> httpx.Response:
+        note = parse_note(newest.note)
+        asked = Asked(old, tree.consistency(self._stored.tiles, old, newest.size), Note(note.text, note.signatures[:1]))
+        try:
+            with self._client.stream("POST", f"{each.url}/add-checkpoint", content=bytes(asked), headers={"Content-Type": "text/plain"}) as answer:
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_NOTE:
+                        raise Unavailable(f"its answer is over {MAX_NOTE} bytes")
+                return httpx.Response(answer.status_code, content=bytes(body))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise Unavailable(f"it does not answer ({type(error).__name__})") from error
+
+    def _add(self, size: int, lines: tuple[Signature, ...]) -> None:
+        """To the checkpoint as it stands now: another process may have added others meanwhile."""
+        with refused(self._engine), self._writing.begin() as connection:
+            here = CHECKPOINT.c.size == size
+            found = bytes(connection.execute(select(CHECKPOINT.c.note).where(here).with_for_update()).scalar_one())
+            note = parse_note(found).with_signatures(lines)
+            cosigned = len(note.signed_by(p.key for p in self._peers))
+            connection.execute(update(CHECKPOINT).where(here).values(note=bytes(note), cosigned=cosigned))
