@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trust.edge.instance import Instance
     from trust.edge.sandbox import Sandbox
     from trust.model import Digest, Document
+    from tsa.issue import Unit
     from tsa.service import Authority
     from verifier.report.parties import Json
     from verifier.service import Question, Verifier
@@ -39,6 +40,7 @@ COMMANDS = {
     "seal": ("eseal.commands:seal", "Seal a document for an organisation."),
     "extend": ("eseal.extend_commands:extend", "Raise signatures to a higher level, or renew their archive time-stamps."),
     "verify": ("verifier.commands:verify", "Verify files: one verdict, then why, then what to do."),
+    "tsa": ("tsa.unit_commands:tsa", "Time-stamping units: create, list, roll over, retire."),
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
     "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
@@ -112,16 +114,53 @@ class House:
 
     @functools.cached_property
     def authority(self) -> "Authority":
+        from trust.edge.units import DEFAULT_UNIT
+        from tsa.service import Authority
+        from tsa.units import Place
+
+        instance = self.instance
+        settings = instance.settings
+        names = (DEFAULT_UNIT, *(name for name in instance.units if name != DEFAULT_UNIT))
+        places = []
+        for name in names:
+            fallback = settings.units[name].fallback if name in settings.units else ""
+            reopen = functools.partial(self._reopened, name)
+            places.append(Place(name, self._unit(name), fallback if fallback in names else None, reopen, self._standing))
+        accuracy = min(place.unit.policy.accuracy_us for place in places)
+        clock = instance.clock if self.timekeeper is None else self.timekeeper.clock(accuracy)
+        return Authority(places, instance.journal, clock)
+
+    def _unit(self, name: str) -> "Unit":
+        """The time-stamping unit `name`, as its settings say."""
+        from trust.edge.units import UnitSettings, key_name
+        from tsa.events import serials
         from tsa.issue import Unit
         from tsa.policy import Policy
-        from tsa.service import Authority
 
-        said = self.instance.settings.tsa
-        policy = Policy(self.instance.settings.token_policy(said.policy), digests=frozenset(said.hashes), accuracy_us=said.accuracy_ms * 1000)
-        key = self.instance.key("tsu")
-        clock = self.instance.clock if self.timekeeper is None else self.timekeeper.clock(policy.accuracy_us)
+        settings = self.instance.settings
+        general, said = settings.tsa, settings.units.get(name, UnitSettings())
+        policy = Policy(
+            settings.token_policy(said.policy or general.policy),
+            also=frozenset() if settings.development_clock else frozenset(said.policies),
+            digests=frozenset(said.hashes or general.hashes),
+            accuracy_us=said.accuracy_us or general.accuracy_ms * 1000,
+            ordering=said.ordering,
+            names_unit=said.names_unit,
+            qualified=said.qualified,
+        )
+        key = self.instance.key(key_name(name))
         # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
-        return Authority(Unit.of(f"tsu-{key.certificate.id.hex()[:16]}", policy, key), self.instance.journal, clock)
+        return Unit.of(serials(key.certificate), policy, key)
+
+    def _reopened(self, name: str) -> "Unit":
+        from trust.edge.units import key_name
+
+        self.instance.forget(key_name(name))
+        return self._unit(name)
+
+    def _standing(self, unit: "Unit") -> str | None:
+        """Why a unit must not issue: its certificate was revoked."""
+        return "its certificate was revoked" if self.instance.authority.is_revoked(unit.key.certificate) else None
 
     def evidence(self, digest: "Digest") -> bytes:
         """A token as an evidence record holds it: with what its own validation needs, so that the record is whole."""

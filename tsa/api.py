@@ -48,37 +48,43 @@ class _MethodNotAllowed(KakuinError):
 
 
 class Endpoint:
-    """`POST {path}`: a TimeStampReq for a TimeStampResp. `GET {path}/certificates`: the unit's certificate and its issuers, as PEM."""
+    """`POST {path}`: a TimeStampReq for a TimeStampResp. `GET {path}/certificates`: the unit's certificate and its issuers, as PEM.
+
+    `{path}/{unit}` and `{path}/{unit}/certificates` are the same for one unit.
+    """
 
     def __init__(self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST) -> None:
         self.path = path
-        self._certificates = path + "/certificates"
         self._authority = authority
         self._limit = limit
         """Bytes of a body."""
+        units = {f"{path}/{name}": name for name in authority.names}
+        self._stamping: dict[str, str | None] = {path: None, **units}
+        """Paths, with the unit that each asks for."""
+        self._certificates: dict[str, str | None] = {f"{at}/certificates": name for at, name in self._stamping.items()}
 
     def serves(self, path: str) -> bool:
-        return path in (self.path, self._certificates)
+        return path in self._stamping or path in self._certificates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _other(scope, receive, send)
             return
-        path = scope["path"]
-        if path == self.path:
-            if scope["method"] == "POST":
-                await self._stamp(scope, receive, send)
+        path, method = scope["path"], scope["method"]
+        if path in self._stamping:
+            if method == "POST":
+                await self._stamp(scope, receive, send, self._stamping[path])
             else:
-                await _problem(send, _MethodNotAllowed("send a time-stamp request with POST"), ((b"allow", b"POST"),))
-        elif path == self._certificates:
-            if scope["method"] in ("GET", "HEAD"):
-                await _answer(send, PEM, self._authority.pem())
+                await _other_method(send, method, b"OPTIONS, POST", "send a time-stamp request with POST")
+        elif path in self._certificates:
+            if method in ("GET", "HEAD"):
+                await _answer(send, PEM, self._authority.pem(self._certificates[path]))
             else:
-                await _problem(send, _MethodNotAllowed("certificates are read with GET"), ((b"allow", b"GET, HEAD"),))
+                await _other_method(send, method, b"GET, HEAD, OPTIONS", "certificates are read with GET")
         else:
             await _problem(send, NotFound("nothing is served at this address"))
 
-    async def _stamp(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stamp(self, scope: Scope, receive: Receive, send: Send, unit: str | None) -> None:
         incoming = _Incoming(receive)
         try:
             body = await self._body(scope["headers"], incoming)
@@ -88,7 +94,7 @@ class Endpoint:
             return
         if body is None:
             return
-        await _answer(send, REPLY, await self._authority.stamp_soon(body))
+        await _answer(send, REPLY, await self._authority.stamp_soon(body, unit))
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], incoming: "_Incoming") -> bytes | None:
         """The whole body, whatever its framing; None when the client has gone."""
@@ -151,6 +157,21 @@ def description(path: str = "/tsa") -> APIRouter:
     )
     def _stamp() -> None:
         raise NotFound("nothing is served at this address")
+
+    router.add_api_route(
+        f"{path}/{{unit}}",
+        _stamp,
+        methods=["POST"],
+        summary="Time-stamp a digest with one unit of several (RFC 3161)",
+        description="The same; `unit` is a name that `kakuin tsa list` prints. Without it a unit that offers the requested policy answers.",
+        operation_id="post_unit_time_stamp",
+        response_class=Response,
+        responses={200: {"description": "A TimeStampResp, refusals included.", "content": {REPLY.decode(): {"schema": binary}}}, **problems},
+        openapi_extra={
+            "requestBody": {"required": True, "content": {QUERY.decode(): {"schema": binary}}},
+            "parameters": [{"name": "unit", "in": "path", "required": True, "schema": text}],
+        },
+    )
 
     @router.get(
         f"{path}/certificates",
@@ -217,6 +238,15 @@ async def _other(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+async def _other_method(send: Send, method: str, allowed: bytes, why: str) -> None:
+    """RFC 9110 sections 9.3.7 and 15.5.6: OPTIONS is told which methods there are, and so is one that is not among them."""
+    if method == "OPTIONS":
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allowed)]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await _problem(send, _MethodNotAllowed(why), ((b"allow", allowed),))
 
 
 async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, bytes], ...] = (), incoming: "_Incoming | None" = None) -> None:

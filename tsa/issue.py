@@ -39,6 +39,21 @@ class Refused(Unacceptable):
         return tsp.rejection(self.failure, self.why)
 
 
+class UnitFailed(Refused):
+    """The unit cannot issue, whatever is asked of it: another one may. `why` is for the operator, not for strangers."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Failure.SYSTEM_FAILURE, why)
+
+    @property
+    def der(self) -> bytes:
+        return tsp.rejection(self.failure, "trying again later may help")
+
+
+class Stopped(UnitFailed):
+    """The unit was retired or rolled over, or its certificate was revoked: it never issues again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer: DER TimeStampResp, with the token where there is one and the failure where there is none."""
@@ -86,7 +101,7 @@ class Unit:
             signer=tst.Signer.of(certificate, key.chain, key.algorithm),
             policies={oid: tst.identifier(oid) for oid in policy.accepted},
             accuracy=tst.accuracy(policy.accuracy_us),
-            tail=tst.directory_name(certificate.subject) if policy.names_unit else b"",
+            tail=(tst.directory_name(certificate.subject) if policy.names_unit else b"") + (tst.qualified_statement() if policy.qualified else b""),
             digits=policy.digits,
         )
 
@@ -115,12 +130,23 @@ def _period(certificate: x509.Certificate) -> tuple[datetime, datetime]:
     return begins, ends
 
 
-def accept(request: bytes, policy: Policy) -> Request:
-    """RFC 3161 section 2.4.1: the request, if this policy offers what it asks for. Raises Refused."""
+def read(request: bytes) -> Request:
+    """RFC 3161 section 2.4.1: what the request says. Raises Refused for what is no TimeStampReq."""
     try:
-        asked = tsp.decode_request(request)
+        return tsp.decode_request(request)
     except Malformed as error:
         raise Refused(Failure.BAD_DATA_FORMAT, str(error)) from error
+
+
+def accept(request: bytes, policy: Policy) -> Request:
+    """RFC 3161 section 2.4.1: the request, if this policy offers what it asks for. Raises Refused."""
+    asked = read(request)
+    judge(asked, policy)
+    return asked
+
+
+def judge(asked: Request, policy: Policy) -> None:
+    """RFC 3161 section 2.4.1: whether this policy offers what is asked for. Raises Refused."""
     if asked.version != 1:
         raise Refused(Failure.BAD_REQUEST, "version 1 expected")
     digest = DIGEST_BY_OID.get(asked.digest)
@@ -137,7 +163,6 @@ def accept(request: bytes, policy: Policy) -> Request:
     if asked.extensions:
         # RFC 3161 section 2.4.1: an extension that is not recognised, critical or not, is refused; none is recognised here.
         raise Refused(Failure.UNACCEPTED_EXTENSION, "no extension is supported")
-    return asked
 
 
 @functools.lru_cache(maxsize=64)
@@ -150,13 +175,13 @@ def grant(asked: Request, unit: Unit, now: datetime, serial: int) -> Response:
 
     The nonce, the imprint and the policy are those of the request, octet for octet (a negative nonce too: the standard bounds an INTEGER
     nowhere, and asks for the same value). The signature is checked with the unit's public key, so that no fault of memory, library or key
-    store leaves the house as a token. Raises Refused, and Unavailable from the key.
+    store leaves the house as a token. Raises Refused; UnitFailed where another unit might do better.
     """
     now = utc(now)
     if not unit.begins <= now <= unit.ends:
-        raise Refused(Failure.SYSTEM_FAILURE, "the unit is outside the period in which it may issue")
+        raise UnitFailed(f"unit {unit.name} is outside the period in which it may issue")
     if not 0 < serial < 1 << SERIAL_BITS:
-        raise Refused(Failure.SYSTEM_FAILURE, "the unit has no serial number left")
+        raise UnitFailed(f"unit {unit.name} has no serial number left")
     signer = unit.signer
     info = tst.tst_info(
         policy=unit.policies[asked.policy or unit.policy.oid],
@@ -169,9 +194,12 @@ def grant(asked: Request, unit: Unit, now: datetime, serial: int) -> Response:
         tail=unit.tail,
     )
     attributes = signer.attributes(info)
-    signature = unit.key.sign(attributes)
+    try:
+        signature = unit.key.sign(attributes)
+    except Unavailable as error:
+        raise UnitFailed(f"unit {unit.name}: {error}") from error
     if not algorithms.verify(unit.public_key, unit.key.algorithm, signature, attributes):
-        raise Refused(Failure.SYSTEM_FAILURE, "the unit's signature does not verify")
+        raise UnitFailed(f"unit {unit.name}: its signature does not verify")
     token = signer.token(info, attributes, signature, certificates=asked.cert_req)
     return Response(tsp.granted(token), token)
 

@@ -27,6 +27,8 @@ class Policy:
     """Whether tokens can be ordered by genTime alone. EN 319 422 clause 5.2.2: absent or false."""
     names_unit: bool = True
     """TSTInfo.tsa is the subject of the unit's certificate."""
+    qualified: bool = False
+    """Whether tokens carry esi4-qtstStatement-1 (EN 319 422 clause 9.1). It is a claim in law: only the operator can make it."""
     max_nonce: int = 1024
     """Octets. The standard sets no bound, so this only keeps a token from being made large by its requester."""
 

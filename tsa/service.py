@@ -4,15 +4,22 @@ The order of effects for one token: the request is read and judged (in the calle
 journal's writer opens a transaction and gives a serial; the clock is read; the key signs and the signature is checked; the token is
 written; the transaction is flushed to disk; the answer leaves. Refusals take none of these steps and use no serial.
 
+Several units may work here, each with its own key, policy and sequence of serials (`tsa.units`). A request goes to the unit that its path
+names; else to the first one that offers its policy. What fails in a unit itself is tried under the unit that stands in for it, and is no
+affair of the client's.
+
 A serial is used for one token only. It is handed out inside the transaction that records its token, so a process that dies between
 signing and commit takes number, token and record with it, and nobody has seen any of them (the crash story: `trust.log.journal`).
 """
 
 import asyncio
 import functools
+import logging
+import math
 import os
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
@@ -25,9 +32,13 @@ from trust.errors import KakuinError, Unavailable
 from trust.log.journal import Journal, Made
 from trust.model import Cert, Digest
 from trust.ports import Clock, Stamper
-from tsa import issue
-from tsa.issue import Refused, Response, Unit
+from tsa import events, issue
+from tsa.issue import Refused, Response, Stopped, Unit, UnitFailed
 from tsa.refusals import Refusals
+from tsa.units import Desk, Issuer, Place, Standing, State, placed
+
+STANDING_SECONDS = 1.0
+"""How long it may take until a unit whose certificate was revoked in another process stops."""
 
 QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
@@ -38,15 +49,19 @@ class _Issuer:
 
     kind = "token"
 
-    def __init__(self, unit: Unit, clock: Clock, width: int) -> None:
+    def __init__(self, unit: Unit, clock: Clock, width: int, standing: Standing | None = None) -> None:
         self.unit = unit.name
         self._unit = unit
         self._clock = clock
         self._width = width
+        self._standing = standing
+        self._asked_at = -math.inf
         self._threads = ThreadPoolExecutor(width, thread_name_prefix="sign") if width > 1 else None
 
     def make(self, first: int, requests: Sequence[Request]) -> list[Made | KakuinError]:
         """Tokens whose times rise with their serials: the clock is read again for every `width` of them, which are signed at once."""
+        if (stopped := self._stopped(first)) is not None:
+            return [stopped] * len(requests)
         made: list[Made | KakuinError] = []
         serial = first
         while len(made) < len(requests):
@@ -56,6 +71,22 @@ class _Issuer:
                     break  # those after it bear serials one too high: they are thrown away, unseen, and made again
                 serial += 1
         return made
+
+    def _stopped(self, first: int) -> KakuinError | None:
+        """Why it must not issue: it was taken out of service, or its certificate was revoked. The second is asked once in a `STANDING_SECONDS`."""
+        if first < 1:
+            return Stopped(f"unit {self.unit} was taken out of service")
+        now = time.monotonic()
+        if self._standing is None or now - self._asked_at < STANDING_SECONDS:
+            return None
+        try:
+            why = self._standing(self._unit)
+        except KakuinError as error:
+            return error if isinstance(error, Unavailable) else Unavailable(str(error))
+        if why is not None:
+            return Stopped(f"unit {self.unit}: {why}")
+        self._asked_at = now
+        return None
 
     def _wave(self, first: int, requests: Sequence[Request]) -> Iterable[Made | KakuinError]:
         try:
@@ -101,28 +132,55 @@ class _Loop:
                 future.set_result(der)
 
 
-class Authority:
-    """A time-stamp authority with one unit. Thread-safe."""
+_UNDECIDED = Unavailable("nothing was decided")
+Done = Callable[[Response | None, KakuinError | None], None]
+"""What became of a request. Called in the journal's writer thread, or in the one that opens units anew."""
 
-    def __init__(self, unit: Unit, journal: Journal, clock: Clock) -> None:
-        self.unit = unit
+_LOG = logging.getLogger("kakuin.tsa")
+
+
+class Authority:
+    """A time-stamp authority with its units. Thread-safe."""
+
+    def __init__(self, units: Unit | Sequence[Place], journal: Journal, clock: Clock) -> None:
+        """One unit, or several: the first answers where a request names none. Misconfigured for places that do not fit together."""
+        places = placed(units)
         self._journal = journal
-        quick = algorithms.key_strength(unit.public_key) in QUICK
-        self._issuer = _Issuer(unit, clock, 1 if quick else os.cpu_count() or 1)
+        self._clock = clock
+        self._desks = {place.name: Desk(place, self._issuer_of(place.unit, place.standing)) for place in places}
+        self._first = self._desks[places[0].name]
         self._loop: _Loop | None = None
         self._refusals = Refusals()
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="unit")
 
-    def stamp(self, request: bytes) -> bytes:
+    @property
+    def unit(self) -> Unit:
+        """The unit that answers where a request names none."""
+        return self._first.unit
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the units, the first one first."""
+        return tuple(self._desks)
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """How each unit does, for those who watch."""
+        return tuple(desk.state for desk in self._desks.values())
+
+    def stamp(self, request: bytes, name: str | None = None) -> bytes:
         """RFC 3161: answer a TimeStampReq with a TimeStampResp, both DER. A token is in the journal, durably, when this returns.
 
-        Never raises for what a request says or for what fails inside: each of these is a refusal with its PKIFailureInfo.
+        `name`: of the unit that is asked; None where any may answer that offers the policy. Never raises for what a request says or for what
+        fails inside: each of these is a refusal with its PKIFailureInfo.
         """
         try:
-            return self._issue(issue.accept(request, self.unit.policy)).result().der
+            asked = issue.read(request)
+            return self._issue(asked, self._desk(asked, name)).result().der
         except KakuinError as error:
             return self._refusals.answer(error)
 
-    async def stamp_soon(self, request: bytes) -> bytes:
+    async def stamp_soon(self, request: bytes, name: str | None = None) -> bytes:
         """The same without blocking the event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is None or self._loop.loop is not loop:
@@ -130,11 +188,12 @@ class Authority:
         home = self._loop
         decided: asyncio.Future[bytes] = loop.create_future()
 
-        def settle(_index: int, response: Response, error: KakuinError | None) -> None:
-            home.settle(decided, response.der if error is None else self._refusals.answer(error))
+        def done(response: Response | None, error: KakuinError | None) -> None:
+            home.settle(decided, self._refusals.answer(error or _UNDECIDED) if response is None else response.der)
 
         try:
-            self._journal.issue(self._issuer, issue.accept(request, self.unit.policy), settle)
+            asked = issue.read(request)
+            self._submit(asked, self._desk(asked, name), done)
         except KakuinError as error:
             return self._refusals.answer(error)
         return await decided
@@ -143,35 +202,135 @@ class Authority:
         """For sealing in this process: Digest -> token, under the default policy, with the unit's certificates."""
 
         def stamp(digest: Digest) -> bytes:
-            asked = issue.accept(tsp.encode_request(digest), self.unit.policy)
-            return self._issue(asked).result().token or b""
+            asked = issue.read(tsp.encode_request(digest))
+            return self._issue(asked, self._first).result().token or b""
 
         return stamp
 
-    def _issue(self, asked: Request) -> "Future[Response]":
+    # From the request to its unit.
+
+    def _desk(self, asked: Request, name: str | None) -> Desk:
+        """RFC 3161 section 2.4.1, reqPolicy: where no unit is named, the first that offers the policy."""
+        if name is not None:
+            return self._desks[name]
+        if asked.policy is None or asked.policy in self._first.unit.policies:
+            return self._first
+        return next((desk for desk in self._desks.values() if asked.policy in desk.unit.policies), self._first)
+
+    def _issue(self, asked: Request, desk: Desk) -> "Future[Response]":
         future: Future[Response] = Future()
         future.set_running_or_notify_cancel()
 
-        def settle(_index: int, response: Response, error: KakuinError | None) -> None:
-            if error is None:
+        def done(response: Response | None, error: KakuinError | None) -> None:
+            if response is not None:
                 future.set_result(response)
             else:
-                future.set_exception(error)
+                future.set_exception(error or _UNDECIDED)
 
-        self._journal.issue(self._issuer, asked, settle)
+        self._submit(asked, desk, done)
         return future
+
+    def _submit(self, asked: Request, desk: Desk, done: Done, tried: tuple[Desk, ...] = ()) -> None:
+        """Have a token made at `desk`, or at that which stands in for it. Raises what the journal does, and Refused for what is not offered."""
+        while not desk.tries(time.monotonic()) and (other := self._stand_in(desk, (*tried, desk))) is not None:
+            tried, desk = (*tried, desk), other
+        issue.judge(asked, desk.unit.policy)
+        issuer = desk.issuer
+
+        def settle(_index: int, response: Response, error: KakuinError | None) -> None:
+            if error is None:
+                if desk.fault is not None and desk.issuer is issuer and desk.tries(time.monotonic()):
+                    self._recovered(desk)
+                done(response, None)
+            elif isinstance(error, UnitFailed):
+                self._failed(asked, desk, issuer, error, done, tried)
+            else:
+                done(None, error)
+
+        self._journal.issue(issuer, asked, settle)
+
+    def _stand_in(self, desk: Desk, tried: tuple[Desk, ...]) -> Desk | None:
+        other = None if desk.fallback is None else self._desks[desk.fallback]
+        return None if other in tried else other
+
+    # What goes wrong with a unit.
+
+    def _failed(self, asked: Request, desk: Desk, issuer: Issuer, error: UnitFailed, done: Done, tried: tuple[Desk, ...]) -> None:
+        """In the writer's thread: a stopped unit may have a successor, which is slow to open; else the unit that stands in gets the request."""
+        if isinstance(error, Stopped) and desk.reopen is not None:
+            try:
+                self._opener.submit(self._reopen, asked, desk, issuer, error, done, tried)
+                return
+            except RuntimeError:  # the authority is being closed
+                done(None, error)
+                return
+        self._pass_over(asked, desk, error, done, tried)
+
+    def _reopen(self, asked: Request, desk: Desk, issuer: Issuer, error: UnitFailed, done: Done, tried: tuple[Desk, ...]) -> None:
+        """In the opener's thread. Whatever happens, the client is answered."""
+        try:
+            if desk.issuer is issuer and desk.tries(time.monotonic()):
+                unit = desk.reopened()
+                if unit is not None:
+                    desk.take(unit, self._issuer_of(unit, desk.standing))
+                    self._note(events.replaced(desk.name, issuer.unit, unit))
+            if desk.issuer is issuer:
+                self._pass_over(asked, desk, error, done, tried)
+            else:
+                self._submit(asked, desk, done, tried)
+        except KakuinError as failure:
+            done(None, failure)
+        except Exception:  # noqa: BLE001  # a fault of ours, and somebody waits
+            _LOG.exception("unit %s could not be opened anew", desk.name)
+            done(None, error)
+
+    def _pass_over(self, asked: Request, desk: Desk, error: UnitFailed, done: Done, tried: tuple[Desk, ...]) -> None:
+        if desk.fails(error.why, time.monotonic()):
+            self._note(events.failed(desk.name, desk.unit.name, error.why))
+        other = self._stand_in(desk, (*tried, desk))
+        if other is None:
+            done(None, error)
+            return
+        try:
+            self._submit(asked, other, done, (*tried, desk))
+        except KakuinError as refused:
+            done(None, refused)
+
+    def _recovered(self, desk: Desk) -> None:
+        desk.fault = None
+        self._note(events.recovered(desk.name, desk.unit.name))
+
+    def _note(self, body: bytes) -> None:
+        """In the journal, for auditors, and in the log, for who is on duty. Nobody waits for it."""
+        _LOG.warning("unit: %s", body.decode())
+        try:
+            self._journal.append_soon("event", body)
+        except Unavailable:
+            _LOG.exception("the journal took no event")
+
+    def _issuer_of(self, unit: Unit, standing: Standing | None) -> _Issuer:
+        quick = algorithms.key_strength(unit.public_key) in QUICK
+        return _Issuer(unit, self._clock, 1 if quick else os.cpu_count() or 1, standing)
+
+    # What relying parties need.
 
     @property
     def certificates(self) -> tuple[Cert, ...]:
-        """The unit's, then its issuers' without the root."""
-        key = self.unit.key
+        """The first unit's, then its issuers' without the root."""
+        return self.certificates_of(self._first.name)
+
+    def certificates_of(self, name: str) -> tuple[Cert, ...]:
+        """Those of one unit."""
+        key = self._desks[name].unit.key
         return (key.certificate, *(c for c in key.chain if c.subject != c.issuer))
 
-    def pem(self) -> bytes:
-        """`certificates` as PEM."""
-        return b"".join(c.x509.public_bytes(serialization.Encoding.PEM) for c in self.certificates)
+    def pem(self, name: str | None = None) -> bytes:
+        """`certificates` as PEM, or those of the unit `name`."""
+        return b"".join(c.x509.public_bytes(serialization.Encoding.PEM) for c in self.certificates_of(name or self._first.name))
 
     def close(self) -> None:
         """Let the signing threads go. The journal is closed by whoever opened it, first."""
-        self._issuer.close()
+        self._opener.shutdown()
+        for desk in self._desks.values():
+            desk.close()
         self._refusals.close()

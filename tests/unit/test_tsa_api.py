@@ -61,7 +61,7 @@ def call(
     start, *bodies = sent
     found = {name.decode(): value.decode() for name, value in start["headers"]}
     whole = b"".join(message["body"] for message in bodies)
-    assert int(found["content-length"]) == len(whole)
+    assert whole == b"" if start["status"] == 204 else int(found["content-length"]) == len(whole)
     return start["status"], found, whole
 
 
@@ -114,10 +114,23 @@ def test_a_coded_body_is_told(endpoint: Endpoint) -> None:
     tsu.token(stamped(call(endpoint, "POST", "/tsa", REQUEST, {"Content-Type": QUERY, "Content-Encoding": "identity"})))
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "post"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "post"])
 def test_another_method_is_told_which_one_is_allowed(endpoint: Endpoint, method: str) -> None:
     """RFC 9110 section 15.5.6."""
-    assert problem(call(endpoint, method, "/tsa", b"", {"Content-Type": QUERY}), 405, "method-not-allowed")["allow"] == "POST"
+    assert problem(call(endpoint, method, "/tsa", b"", {"Content-Type": QUERY}), 405, "method-not-allowed")["allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/tsa", "OPTIONS, POST"), ("/tsa/tsu", "OPTIONS, POST"), ("/tsa/certificates", "GET, HEAD, OPTIONS")])
+def test_who_asks_for_the_methods_is_told(endpoint: Endpoint, path: str, allowed: str) -> None:
+    """RFC 9110 section 9.3.7."""
+    answer = call(endpoint, "OPTIONS", path)
+    assert answer is not None and (answer[0], answer[1]["allow"], answer[2]) == (204, allowed, b"")
+
+
+def test_a_unit_is_asked_by_its_path(endpoint: Endpoint, authority: Authority) -> None:
+    tsu.token(stamped(call(endpoint, "POST", "/tsa/tsu", REQUEST, {"Content-Type": QUERY})))
+    answer = call(endpoint, "GET", "/tsa/tsu/certificates")
+    assert answer is not None and answer[2] == authority.pem("tsu")
 
 
 def test_refusals_of_the_protocol_are_http_200(endpoint: Endpoint) -> None:
@@ -173,7 +186,7 @@ def test_the_certificates(endpoint: Endpoint, authority: Authority) -> None:
         assert (answer[0], answer[1]["content-type"]) == (200, "application/pem-certificate-chain")
         found = x509.load_pem_x509_certificates(answer[2])
         assert found == [certificate.x509 for certificate in authority.certificates]
-    assert problem(call(endpoint, "POST", "/tsa/certificates"), 405, "method-not-allowed")["allow"] == "GET, HEAD"
+    assert problem(call(endpoint, "POST", "/tsa/certificates"), 405, "method-not-allowed")["allow"] == "GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize("path", ["/", "/tsa/", "/tsa/x", "/TSA", "/v1/seals"])
@@ -262,7 +275,7 @@ def test_the_description_says_what_the_endpoint_does(endpoint: Endpoint) -> None
     app = FastAPI()
     app.include_router(description())
     paths = app.openapi()["paths"]
-    assert set(paths) == {"/tsa", "/tsa/certificates"} and all(endpoint.serves(path) for path in paths)
+    assert set(paths) == {"/tsa", "/tsa/{unit}", "/tsa/certificates"} and all(endpoint.serves(path.replace("{unit}", "tsu")) for path in paths)
     stamp = paths["/tsa"]["post"]
     assert set(stamp["requestBody"]["content"]) == {QUERY} and set(stamp["responses"]["200"]["content"]) == {"application/timestamp-reply"}
     assert {"413", "415"} <= set(stamp["responses"])

@@ -219,7 +219,7 @@ def test_signatures_that_fail_leave_no_gap(journal: Journal, key: str) -> None:
     assert 30 < len(granted) < 60
     assert sorted(tsu.token(answer, key).serial for answer in granted) == list(range(1, len(granted) + 1))
     assert {tsu.refused(answer) for answer in answers if answer not in granted} == {Failure.SYSTEM_FAILURE}
-    assert journal.size() == len(granted)
+    assert len([entry for entry in journal.read() if entry.kind == "token"]) == len(granted)
     authority.close()
 
 

@@ -91,6 +91,15 @@ def directory_name(name: bytes) -> bytes:
     return tlv(asn1.context(0), tlv(asn1.context(4), name))
 
 
+def qualified_statement() -> bytes:
+    """`extensions [1]` of TSTInfo with qcStatements and esi4-qtstStatement-1 in it, not critical (EN 319 422 clause 9.1)."""
+    statements = tlv(SEQUENCE, tlv(SEQUENCE, identifier(_EU_QUALIFIED)))
+    return tlv(asn1.context(1), tlv(SEQUENCE, identifier(_QC_STATEMENTS) + tlv(asn1.OCTET_STRING, statements)))
+
+
+_QC_STATEMENTS = "1.3.6.1.5.5.7.1.3"
+_EU_QUALIFIED = "0.4.0.19422.1.1"
+"""id-etsi-tsts-EuQCompliance."""
 _ID_DATA = "1.2.840.113549.1.7."
 _ATTRIBUTE = "1.2.840.113549.1.9."
 _SIGNED_DATA = identifier(_ID_DATA + "2")

@@ -31,11 +31,12 @@ from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import bring_up, connect, sqlite_url
 from trust.edge.files import plainly, sync_folder, told, write_atomically
-from trust.edge.keystore import FileKey, algorithm_of, generate, pem_of, read_certificates, read_key, secret_in, sign, write_key
+from trust.edge.keystore import FileKey, algorithm_of, generate, padded, pem_of, read_certificates, read_key, secret_in, sign, write_key
 from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
+from trust.edge.units import DEFAULT_UNIT, UnitSettings, unit_name
 from trust.errors import Conflict, Misconfigured, NotFound
 from trust.model import Cert
-from trust.ports import Clock
+from trust.ports import Clock, Key
 from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Instance:
         """The older schema that opening it replaced."""
         self.engine = connect(settings.database.url or sqlite_url(folder / DATABASE))
         self._secret = secret
-        self._keys: dict[str, FileKey] = {}
+        self._keys: dict[str, Key] = {}
 
     @classmethod
     def open(cls, folder: Path, secret: bytes | None = None, *, clock: Clock = machine_clock, environ: Mapping[str, str] = os.environ) -> "Instance":
@@ -239,13 +240,19 @@ class Instance:
         """The key's own certificate."""
         return self.certificates(name)[0]
 
-    def key(self, name: str) -> FileKey:
-        """`root`, `ca`, `tsu`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
+    def key(self, name: str) -> Key:
+        """`root`, `ca`, `tsu`, `tsu-<unit>`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
         if name not in self._keys:
             certificate, *chain = self.certificates(name)
+            unit = self.unit_settings(name)
+            if unit is not None and unit.in_token:
+                from trust.edge.hsm import token_key
+
+                self._keys[name] = token_key(unit, name, certificate, tuple(chain))
+                return self._keys[name]
             private = read_key(self._key_file(name), self.secret)
             try:
-                self._keys[name] = FileKey(private, certificate, tuple(chain))
+                self._keys[name] = FileKey(private, certificate, tuple(chain), padded(private, "pkcs1" if unit is None else unit.padding))
             except Misconfigured:
                 from trust.edge.renewal import waiting
 
@@ -253,6 +260,31 @@ class Instance:
                     raise Misconfigured(f"the renewal of {name} was interrupted: `kakuin ca renew {name}` finishes it") from None
                 raise
         return self._keys[name]
+
+    def unit_settings(self, key: str) -> UnitSettings | None:
+        """Of the time-stamping unit whose key has this name; None for a key of another purpose."""
+        unit = unit_name(key)
+        return None if unit is None else self.settings.units.get(unit, UnitSettings())
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Names of the time-stamping units that are here: `tsu` first."""
+        found = [unit for path in (self.folder / CERTIFICATES).glob("tsu*.pem") if (unit := unit_name(path.stem)) is not None]
+        return tuple(sorted(found, key=lambda unit: (unit != DEFAULT_UNIT, unit)))
+
+    def add_unit(self, unit: str) -> Cert:
+        """Make a key and a certificate for the time-stamping unit `unit`, as its settings say. Conflict while it is here."""
+        from trust.edge import renewal
+
+        with _held(self.folder):
+            return renewal.add_unit(self, unit)
+
+    def remove_unit(self, unit: str) -> Cert:
+        """Put the key and the certificate of a unit away, under `retired`. NotFound; Conflict for the unit of /tsa, which has to be there."""
+        from trust.edge import renewal
+
+        with _held(self.folder):
+            return renewal.remove_unit(self, unit)
 
     def forget(self, name: str) -> None:
         """Another key has its place now. Whoever was given the old one keeps it: a service that runs goes on with it until it is started again."""

@@ -9,20 +9,27 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from trust.algorithms import Algorithm
+from trust.algorithms import Algorithm, key_strength, pss
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, OID, SEQUENCE, oid_content, tlv
 from trust.edge.files import read_small, write_atomically
 from trust.errors import KakuinError, Misconfigured, Unacceptable
 from trust.model import Cert
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PrivateKey = (
+    ec.EllipticCurvePrivateKey
+    | rsa.RSAPrivateKey
+    | ed25519.Ed25519PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
 
 KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {
     "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -31,6 +38,16 @@ KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
 """What a key can be, by the name that the settings and the command line use."""
+
+UNIT_KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {
+    **KEY_TYPES,
+    "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "rsa4096": lambda: rsa.generate_private_key(65537, 4096),
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
+}
+"""What a time-stamping unit's key can be: whoever verifies its tokens needs to know the algorithm, and nobody else does."""
 
 PASSPHRASE = "KAKUIN_PASSPHRASE"
 PASSPHRASE_FILE = "KAKUIN_PASSPHRASE_FILE"
@@ -72,26 +89,38 @@ def algorithm_of(key: PublicKeyTypes) -> Algorithm:
     """The algorithm that a key of this type signs with here."""
     match key:
         case ec.EllipticCurvePublicKey():
-            return Algorithm("ecdsa", "sha256" if key.curve.key_size <= 256 else "sha384")
+            return Algorithm("ecdsa", _CURVE_DIGESTS.get(key.curve.key_size, "sha384"))
         case rsa.RSAPublicKey():
             # PKCS#1 v1.5 and not PSS: `openssl ts`, and most clients of RFC 3161, cannot read PSS in a token.
             return Algorithm("rsa-pkcs1", "sha256")
-        case ed25519.Ed25519PublicKey():
-            return Algorithm("ed25519")
-    raise Unacceptable("key type is not one that the key store makes")
+    family, _ = key_strength(key)
+    if Algorithm(family) not in _WITHOUT_DIGEST:
+        raise Unacceptable("key type is not one that the key store makes")
+    return Algorithm(family)
 
 
-_HASHES: dict[str | None, Callable[[], hashes.HashAlgorithm]] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384}
+_CURVE_DIGESTS = {256: "sha256", 384: "sha384", 521: "sha512"}
+"""RFC 5480 section 4: a digest as strong as the curve."""
+_WITHOUT_DIGEST = frozenset(Algorithm(name) for name in ("ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"))
+_HASHES: dict[str | None, Callable[[], hashes.HashAlgorithm]] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+
+
+def padded(key: PrivateKey, padding_name: str) -> Algorithm:
+    """The algorithm of `key` where RSA is padded as `padding_name` says: pkcs1 or pss."""
+    if isinstance(key, rsa.RSAPrivateKey) and padding_name == "pss":
+        return pss("sha256")
+    return algorithm_of(key.public_key())
 
 
 class FileKey:
     """`trust.ports.Key` over a private key that was read once from its file."""
 
-    def __init__(self, private: PrivateKey, certificate: Cert, chain: tuple[Cert, ...]) -> None:
+    def __init__(self, private: PrivateKey, certificate: Cert, chain: tuple[Cert, ...], algorithm: Algorithm | None = None) -> None:
+        """`algorithm`: where it is not the usual one of its type (RSASSA-PSS). Misconfigured when the certificate is another key's."""
         self._private = private
         self._certificate = certificate
         self._chain = chain
-        self._algorithm = algorithm_of(private.public_key())
+        self._algorithm = algorithm or algorithm_of(private.public_key())
         if encoded(private.public_key()) != encoded(certificate.x509.public_key()):
             raise Misconfigured(f"the key does not belong to its certificate ({certificate.name})")
 
@@ -119,6 +148,9 @@ def sign(private: PrivateKey, algorithm: Algorithm, data: bytes) -> bytes:
     match private:
         case ec.EllipticCurvePrivateKey():
             return private.sign(data, ec.ECDSA(_HASHES[algorithm.digest]()))
+        case rsa.RSAPrivateKey() if algorithm.scheme == "rsa-pss":
+            mask = padding.PSS(padding.MGF1(_HASHES[algorithm.mgf_digest]()), algorithm.salt or 0)
+            return private.sign(data, mask, _HASHES[algorithm.digest]())
         case rsa.RSAPrivateKey():
             return private.sign(data, padding.PKCS1v15(), _HASHES[algorithm.digest]())
         case _:
@@ -131,10 +163,10 @@ def encoded(public: PublicKeyTypes) -> bytes:
 
 
 def generate(key_type: str) -> PrivateKey:
-    """A new key of a type in KEY_TYPES; Unacceptable for another."""
-    if key_type not in KEY_TYPES:
-        raise Unacceptable(f"key type is one of {', '.join(KEY_TYPES)}, got {key_type[:20]!r}")
-    return KEY_TYPES[key_type]()
+    """A new key of a type in UNIT_KEY_TYPES; Unacceptable for another."""
+    if key_type not in UNIT_KEY_TYPES:
+        raise Unacceptable(f"key type is one of {', '.join(UNIT_KEY_TYPES)}, got {key_type[:20]!r}")
+    return UNIT_KEY_TYPES[key_type]()
 
 
 def write_key(path: Path, private: PrivateKey, secret: bytes) -> None:

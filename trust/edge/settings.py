@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from trust.edge.files import read_small
+from trust.edge.units import TABLE, UnitSettings, read_units
 from trust.errors import Misconfigured, NotFound
 
 FILE = "kakuin.toml"
@@ -224,6 +225,8 @@ class Settings:
     database: Database = Database()
     confined: Confined = Confined()
     verifier: Verifier = Verifier()
+    units: Mapping[str, UnitSettings] = field(default_factory=dict)
+    """Of time-stamping units, by name: `[unit.NAME]`."""
 
     @property
     def base_url(self) -> str:
@@ -272,9 +275,12 @@ def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Settings:
     """Settings from a parsed file and an environment, over the defaults."""
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    units = read_units(found.get(TABLE, {}), source)
     for section, table in _moved(found).items():
+        if section == TABLE:
+            continue
         if section not in SECTIONS:
-            raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}")
+            raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}, {TABLE}.NAME")
         if not isinstance(table, dict):
             raise Misconfigured(f"{source}: {section} is a section, expected [{section}]")
         for name, value in table.items():
@@ -284,7 +290,7 @@ def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -
         if variable.startswith(PREFIX) and section in SECTIONS:
             where = f"environment variable {variable}"
             values[section][name] = _checked(section, name, _parsed(section, name, text, where), where)
-    return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()})
+    return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()}, units=units)
 
 
 def _moved(found: Mapping[str, Any]) -> Mapping[str, Any]:

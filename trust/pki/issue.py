@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from asn1crypto.core import GeneralizedTime
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID, ObjectIdentifier
 
@@ -78,15 +78,31 @@ class Validity:
     key_end: datetime | None = None
 
 
+Certifiable = (
+    ec.EllipticCurvePublicKey
+    | rsa.RSAPublicKey
+    | ed25519.Ed25519PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
+)
+
+
+def _certifiable(key: PublicKeyTypes) -> Certifiable:
+    if isinstance(key, Certifiable):
+        return key
+    raise Unacceptable("key type is not one that is certified here: expected EC, RSA, Ed25519 or ML-DSA")
+
+
 def _issuing(key: PublicKeyTypes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
     if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
         return key
-    raise Unacceptable("key type is not one that is certified here: expected EC, RSA or Ed25519")
+    raise Unacceptable("key type is not one that issues here: expected EC, RSA or Ed25519")
 
 
 def strong_enough(key: PublicKeyTypes) -> None:
     """Unacceptable for a public key that no verifier should be asked to accept in ten years."""
-    family, bits = key_strength(_issuing(key))
+    family, bits = key_strength(_certifiable(key))
     if family == "rsa" and bits < _LEAST_RSA_BITS:
         raise Unacceptable(f"RSA key is at least {_LEAST_RSA_BITS} bits, got {bits}")
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _CURVES:
@@ -106,7 +122,7 @@ def certificate(
 ) -> Cert:
     """RFC 5280 section 4: a certificate of this profile. Self-signed where the issuer's key is the subject's."""
     strong_enough(public_key)
-    key = _issuing(public_key)
+    key = _certifiable(public_key)
     self_signed = key == issuer.public_key
     builder = (
         x509.CertificateBuilder()
