@@ -1,6 +1,7 @@
-"""`kakuin stamp`: the authority from the command line."""
+"""`kakuin stamp`: the authority from the command line; one document, many at once, and records renewed."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +11,8 @@ import click
 from trust.edge import options
 
 if TYPE_CHECKING:
+    from trust.model import Digest
+    from trust.ports import Stamper
     from tsa.service import Authority
 
 
@@ -19,27 +22,68 @@ class House(Protocol):
     @property
     def authority(self) -> "Authority": ...
 
+    def evidence(self, digest: "Digest") -> bytes:
+        """A token with the status of its chain, as an evidence record holds it."""
+
+    def completed(self, token: bytes) -> bytes:
+        """A token of this installation with the status of its chain."""
+
 
 Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 
 
 @click.command()
-@click.argument("file", type=options.file_path)
+@click.argument("file", type=options.file_path, required=False)
 @options.instance
 @options.passphrase_file
-@click.option("--digest", default="sha256", show_default=True, help="sha256, sha384, sha512, sha3_256, sha3_384 or sha3_512.")
+@click.option(
+    "--digest", "--algorithm", "digest", default="sha256", show_default=True, help="sha256, sha384, sha512, sha3_256, sha3_384 or sha3_512."
+)
 @click.option("--server", metavar="URL", help="Address of a time-stamp authority (RFC 3161 over HTTP) to ask instead of the local instance.")
+@click.option("--batch", type=options.file_path, metavar="DIR_OR_LIST", help="Stamp many files under one token: an evidence record for each.")
+@click.option("--blinded", is_flag=True, help="With --batch: no record tells anything of the other files.")
+@click.option("--renew", type=options.file_path, metavar="RECORD_OR_DIR", help="Renew evidence records (NAME.ers): all under one new token.")
 @options.output
 @options.as_json
 @click.pass_obj
 def stamp(
-    open_house: Open, file: Path, instance: Path, passphrase_file: Path | None, digest: str, server: str | None, output: Path | None, as_json: bool
+    open_house: Open,
+    file: Path | None,
+    instance: Path,
+    passphrase_file: Path | None,
+    digest: str,
+    server: str | None,
+    batch: Path | None,
+    blinded: bool,
+    renew: Path | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Time-stamp a file (RFC 3161): proof that it existed, at the latest, now.
 
     FILE is the document; - is standard input. The token is written beside it (data.csv.tst), or where -o says. Verify it with
     `kakuin verify data.csv.tst --detached data.csv`.
+
+    With --batch, each file of a folder, or of a list with a name a line or as sha256sum writes it (- is standard input), gets an evidence record of
+    its own (RFC 4998), data.csv.ers, beside it or in the folder of -o. What has a record is left alone; the same command goes on after an
+    interruption.
+
+    With --renew, records get a new time-stamp over the last one. With a --digest that is not their own, a new hash tree: the documents stand beside.
     """
+    if [file, batch, renew].count(None) != 2:
+        raise click.UsageError("name one of: a FILE, --batch DIR_OR_LIST, --renew RECORD_OR_DIR")
+    if blinded and batch is None:
+        raise click.UsageError("--blinded goes with --batch")
+    if renew is not None and output is not None:
+        raise click.UsageError("--renew replaces each record where it is: leave -o out")
+    if file is None:
+        chosen = click.get_current_context().get_parameter_source("digest") is not click.core.ParameterSource.DEFAULT
+        with _stamping(open_house, instance, passphrase_file, server) as (stamper, complete):
+            if batch is not None:
+                _batch(batch, output, digest, stamper, blinded=blinded, as_json=as_json)
+            elif renew is not None:
+                _renew(renew, digest if chosen else None, stamper, complete, as_json=as_json)
+        return
     import io
     import json
     import sys
@@ -78,3 +122,69 @@ def stamp(
     }
     said = json.dumps(facts, ensure_ascii=False) if as_json else f"stamped {made.gen_time:%Y-%m-%dT%H:%M:%S.%fZ}: {target}"
     click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
+
+
+@contextlib.contextmanager
+def _stamping(
+    open_house: Open, instance: Path, passphrase_file: Path | None, server: str | None
+) -> "Iterator[tuple[Stamper, Callable[[bytes], bytes] | None]]":
+    """What stamps, and what adds the status of this installation's own tokens; nobody's where another authority was named."""
+    if server is not None:
+        from tsa.client import remote_stamper
+
+        yield remote_stamper(server), None
+        return
+    with open_house(instance, passphrase_file) as house:
+        yield house.evidence, house.completed
+
+
+def _batch(given: Path, output: Path | None, algorithm: str, stamper: "Stamper", *, blinded: bool, as_json: bool) -> None:
+    import dataclasses
+    import json
+    import sys
+
+    from trust.edge.progress import Progress
+    from trust.edge.source import shown, unreadable
+    from tsa import batch_folder
+
+    wanted = batch_folder.Wanted(given, output, algorithm, blinded)
+    try:
+        lines = (
+            None if given.is_dir() else sys.stdin.readlines() if given == options.STDIO else given.read_text("utf-8", "surrogateescape").splitlines()
+        )
+    except OSError as error:
+        raise unreadable(given, error) from error
+    try:
+        with Progress() as progress:
+            done = batch_folder.run(wanted, lines, stamper, progress.tell)
+    except KeyboardInterrupt:
+        click.echo("stopped: the same command goes on from here, and nothing is half written", err=True)
+        raise
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
+        return
+    if done.finished:
+        click.echo(f"wrote {done.finished:,} records that an interrupted batch still lacked")
+    if done.already:
+        click.echo(f"{done.already:,} documents have a record already")
+    if done.empty:
+        click.echo(f"{done.empty:,} empty files were left out")
+    if done.facts is None:
+        click.echo(f"nothing to stamp in {shown(given)}")
+    else:
+        click.echo(f"stamped {done.stamped:,} documents {done.facts['time']}: the index is {done.facts['index']}")
+
+
+def _renew(given: Path, algorithm: str | None, stamper: "Stamper", complete: Callable[[bytes], bytes] | None, *, as_json: bool) -> None:
+    import json
+
+    from trust.edge.progress import Progress
+    from tsa import batch_renewal
+
+    with Progress() as progress:
+        facts = batch_renewal.run(given, algorithm, stamper, complete, progress.tell)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for each in facts["tokens"]:
+        click.echo(f"renewed {each['records']:,} records with {each['algorithm']} {each['time']}")
