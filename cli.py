@@ -44,7 +44,9 @@ COMMANDS = {
     "stamp": ("tsa.commands:stamp", "Time-stamp a file (RFC 3161)."),
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
     "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
-    "journal": ("trust.log.commands:journal", "What was issued here: list, show, count, export."),
+    "log": ("trust.log.commands:log", "What was issued here: list, show, export, check, prove, verify."),
+    "monitor": ("trust.log.watching:monitor", "Follow a log: that it only grows and holds nothing that it must not."),
+    "witness": ("trust.log.watching:witness", "Cosign the checkpoints of others' logs."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
     "clock": ("trust.edge.clock.commands:clock", "What vouches for the time of time-stamps, and what the journal says of it."),
     "doctor": ("trust.commands:doctor", "Say what is wrong with an instance, and what to do."),
@@ -70,6 +72,7 @@ class House:
     def __init__(self, folder: Path, passphrase_file: Path | None = None) -> None:
         self._folder = folder
         self._passphrase_file = passphrase_file
+        self._background: list[Any] = []
 
     def __enter__(self) -> "House":
         return self
@@ -77,6 +80,8 @@ class House:
     def __exit__(self, *_: object) -> None:
         """Requests in flight are recorded first; then the signing threads, the confined process and the database go."""
         made = self.__dict__
+        for each in self._background:
+            each.close()
         if (keeper := made.get("timekeeper")) is not None:
             keeper.close()  # what the last tokens rested on goes into the journal
         if "instance" in made:
@@ -314,6 +319,23 @@ class House:
             )
         return there[0].number
 
+    def _log(self) -> Any:
+        """The log's routes, with its checkpoints and their cosignatures made in the background; where it has no key, routes that say so."""
+        from trust.log import api
+        from trust.log.cosign import Cosigners, peer
+        from trust.log.stored import Stored
+
+        instance, said = self.instance, self.instance.settings.log
+        try:
+            publisher = instance.publisher()
+        except NotFound:
+            return api.absent()
+        cosigners = Cosigners(instance.engine, tuple(map(peer, said.witnesses)), said.interval_ms / 1000)
+        self._background += [publisher, cosigners]
+        for each in self._background:
+            each.start()
+        return api.router(Stored(instance.engine, said.quorum), publisher, instance.log_key, entries=said.entries)
+
     def application(self) -> Any:
         """Everything over HTTP, the authority's endpoint in front."""
         from eseal.api import router as seals
@@ -334,6 +356,7 @@ class House:
                 seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
                 verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
+                self._log(),
                 description(),
                 batch_api.router(self.evidence, current, settings.batches.limit),
             ),

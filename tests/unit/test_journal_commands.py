@@ -1,4 +1,4 @@
-"""`kakuin journal`: what it shows is what was recorded, and it writes nothing."""
+"""`kakuin log`: what it shows is what was recorded, and it writes nothing."""
 
 import base64
 import hashlib
@@ -54,7 +54,7 @@ def rows(lines: list[str]) -> list[dict[str, Any]]:
 
 
 def test_everything_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys, "journal", "list", "--instance", folder)
+    lines = said(capsys, "log", "list", "--instance", folder)
     assert [int(line.split()[0]) for line in lines] == list(range(len(lines)))
     kinds = [line.split()[2] for line in lines]
     assert kinds == ["certificate"] * 5 + ["event"] * 2 + ["certificate", "event", "revocation", "event"] + ["token"] * TOKENS + ["seal"]
@@ -65,33 +65,33 @@ def test_everything_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = rows(said(capsys, "journal", "list", "--instance", folder, "--json"))
-    found = rows(said(capsys, "journal", "list", "--instance", folder, "--json", "--kind", "seal", "--kind", "revocation"))
+    whole = rows(said(capsys, "log", "list", "--instance", folder, "--json"))
+    found = rows(said(capsys, "log", "list", "--instance", folder, "--json", "--kind", "seal", "--kind", "revocation"))
     assert [r["kind"] for r in found] == ["revocation", "seal"]
-    assert rows(said(capsys, "journal", "list", "--instance", folder, "--json", "--last", "3")) == whole[-3:]
+    assert rows(said(capsys, "log", "list", "--instance", folder, "--json", "--last", "3")) == whole[-3:]
     first, second = whole[-3]["at"], whole[-2]["at"]
-    period = rows(said(capsys, "journal", "list", "--instance", folder, "--json", "--from", first, "--to", second))
+    period = rows(said(capsys, "log", "list", "--instance", folder, "--json", "--from", first, "--to", second))
     assert [r["at"] for r in period] == [r["at"] for r in whole if first <= r["at"] < second] != []
     today = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
-    assert said(capsys, "journal", "list", "--instance", folder, "--to", today) == []
-    assert len(said(capsys, "journal", "list", "--instance", folder, "--from", today)) == len(whole)
+    assert said(capsys, "log", "list", "--instance", folder, "--to", today) == []
+    assert len(said(capsys, "log", "list", "--instance", folder, "--from", today)) == len(whole)
 
 
 def test_an_entry_is_shown_and_written(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    [entry] = rows(said(capsys, "journal", "export", "--instance", folder, "--kind", "token"))[:1]
-    lines = dict(line.split(None, 1) for line in said(capsys, "journal", "show", str(entry["index"]), "--instance", folder))
+    [entry] = rows(said(capsys, "log", "export", "--instance", folder, "--kind", "token"))[:1]
+    lines = dict(line.split(None, 1) for line in said(capsys, "log", "show", str(entry["index"]), "--instance", folder))
     assert (lines["kind"], lines["number"], lines["imprint"]) == ("token", "1", "00" * 32)
-    assert said(capsys, "journal", "show", str(entry["index"]), "--instance", folder, "-o", tmp_path / "t.tst") == []
+    assert said(capsys, "log", "show", str(entry["index"]), "--instance", folder, "-o", tmp_path / "t.tst") == []
     assert token((tmp_path / "t.tst").read_bytes()).serial == 1
-    lines = dict(line.split(None, 1) for line in said(capsys, "journal", "show", "0", "--instance", folder))
+    lines = dict(line.split(None, 1) for line in said(capsys, "log", "show", "0", "--instance", folder))
     assert "Root CA" in lines["subject"]
-    [line] = said(capsys, "journal", "show", "99999", "--instance", folder, code=66)
+    [line] = said(capsys, "log", "show", "99999", "--instance", folder, code=66)
     assert "the journal has entries 0 to " in line
 
 
 def test_the_export_is_whole_and_can_be_checked(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    found = rows(said(capsys, "journal", "export", "--instance", folder))
-    assert said(capsys, "journal", "export", "--instance", folder, "-o", tmp_path / "journal.jsonl") == []
+    found = rows(said(capsys, "log", "export", "--instance", folder))
+    assert said(capsys, "log", "export", "--instance", folder, "-o", tmp_path / "journal.jsonl") == []
     assert rows((tmp_path / "journal.jsonl").read_text().splitlines()) == found
     assert [r["index"] for r in found] == list(range(len(found)))
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,12 +106,12 @@ def test_the_export_is_whole_and_can_be_checked(folder: Path, capsys: pytest.Cap
 
 
 def test_tokens_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    counted = {row["kind"]: row for row in rows(said(capsys, "journal", "count", "--instance", folder, "--json"))}
+    counted = {row["kind"]: row for row in rows(said(capsys, "log", "count", "--instance", folder, "--json"))}
     assert {kind: row["entries"] for kind, row in counted.items()} == {"certificate": 6, "event": 4, "revocation": 1, "seal": 1, "token": TOKENS}
     assert (counted["token"]["first"], counted["token"]["last"]) == (1, TOKENS)
-    [line] = said(capsys, "journal", "count", "--instance", folder, "--kind", "token")
+    [line] = said(capsys, "log", "count", "--instance", folder, "--kind", "token")
     assert line.split()[:2] == ["token", str(TOKENS)] and line.endswith(f"serial numbers 1 to {TOKENS}")
-    assert said(capsys, "journal", "count", "--instance", folder, "--to", "2020-01-01") == []
+    assert said(capsys, "log", "count", "--instance", folder, "--to", "2020-01-01") == []
 
 
 def test_pages_follow_each_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,11 +131,11 @@ def test_a_changed_entry_is_told(folder: Path, capsys: pytest.CaptureFixture[str
         database.execute("DROP TRIGGER journal_entry_no_update")
         database.execute("UPDATE journal_entry SET body = CAST(replace(body, 'superseded', 'keyCompromise') AS BLOB) WHERE kind = 'revocation'")
     database.close()
-    [line] = said(capsys, "journal", "export", "--instance", copy, "-o", tmp_path / "out", code=65)
+    [line] = said(capsys, "log", "export", "--instance", copy, "-o", tmp_path / "out", code=65)
     assert "was changed after it was recorded" in line
     assert not (tmp_path / "out").exists()
-    index = next(r["index"] for r in rows(said(capsys, "journal", "list", "--instance", copy, "--json")) if r["kind"] == "revocation")
-    said(capsys, "journal", "show", str(index), "--instance", copy, code=65)
+    index = next(r["index"] for r in rows(said(capsys, "log", "list", "--instance", copy, "--json")) if r["kind"] == "revocation")
+    said(capsys, "log", "show", str(index), "--instance", copy, code=65)
 
 
 def test_reading_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,13 +145,13 @@ def test_reading_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
 
     before = size()
     for command in (["list"], ["export"], ["count"], ["show", "0"]):
-        said(capsys, "journal", *command, "--instance", folder)
+        said(capsys, "log", *command, "--instance", folder)
     assert size() == before
 
 
 @pytest.mark.parametrize("period", [("2026-06-01", "2026-06-01"), ("2026-06-02", "2026-06-01")])
 def test_a_period_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str], period: tuple[str, str]) -> None:
-    [line] = said(capsys, "journal", "list", "--instance", folder, "--from", period[0], "--to", period[1], code=65)
+    [line] = said(capsys, "log", "list", "--instance", folder, "--from", period[0], "--to", period[1], code=65)
     assert "ends before it begins" in line
     with pytest.raises(Unacceptable, match="journal kind is one of"):
         Selection(kinds=("tokens",))
@@ -159,7 +159,7 @@ def test_a_period_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str],
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-06-01T09:00:00", "20260601", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str], time: str) -> None:
-    assert any("time" in line for line in said(capsys, "journal", "list", "--instance", folder, "--from", time, code=2))
+    assert any("time" in line for line in said(capsys, "log", "list", "--instance", folder, "--from", time, code=2))
 
 
 def test_bodies_that_cannot_be_read_are_shown_as_such() -> None:

@@ -1,4 +1,4 @@
-"""`kakuin journal`: what the installation issued, from the command line. Nothing here writes into it."""
+"""`kakuin log`: what the installation issued, from the command line. Nothing here writes an entry; proofs are in `trust.log.proving`."""
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from trust.edge import options
+from trust.log.proving import COMMANDS
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
@@ -45,11 +46,15 @@ def _selection(kinds: Iterable[str], since: str | None, until: str | None, last:
 
 
 @click.group()
-def journal() -> None:
-    """What was issued here: time-stamps, seals, certificates, revocations, events."""
+def log() -> None:
+    """What was issued here: time-stamps, seals, certificates, revocations, events, as a log whose past cannot be changed unseen."""
 
 
-@journal.command(name="list")
+for _command in COMMANDS:
+    log.add_command(_command)
+
+
+@log.command(name="list")
 @options.instance
 @_selecting
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Look at the newest N entries alone.")
@@ -67,7 +72,7 @@ def list_(open_house: Open, instance: Path, kinds: tuple[str, ...], since: str |
             )
 
 
-@journal.command()
+@log.command()
 @click.argument("index", type=click.IntRange(0), metavar="NUMBER")
 @options.instance
 @options.output
@@ -97,7 +102,7 @@ def show(open_house: Open, index: int, instance: Path, output: Path | None, as_j
         click.echo(f"{name:12} {', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
-@journal.command()
+@log.command()
 @options.instance
 @_selecting
 @options.output
@@ -123,7 +128,7 @@ def _lines(entries: Iterable[Any]) -> Iterable[bytes]:
         yield reading.exported(entry).encode() + b"\n"
 
 
-@journal.command()
+@log.command()
 @options.instance
 @_selecting
 @options.as_json

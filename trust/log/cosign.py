@@ -62,13 +62,19 @@ class Cosigners:
         """What each of them cosigned last, as far as it is known."""
         self._after: dict[Peer, float] = {}
         self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         if self._peers:
-            threading.Thread(target=self._run, name="cosign", daemon=True).start()
+            self._thread = threading.Thread(target=self._run, name="cosign", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
+        """Ask no more; an answer that is awaited is awaited to its end."""
         self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._client.close()
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):

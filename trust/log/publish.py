@@ -57,6 +57,7 @@ class Publisher:
         self._stop = threading.Event()
         self._frontier = EMPTY
         self._broken: Misconfigured | None = None
+        self._thread: threading.Thread | None = None
 
     def publish(self, *, due: bool = True) -> Published | None:
         """The newest checkpoint: a new one where entries came since the last, and the interval has passed or `due` is false.
@@ -178,11 +179,14 @@ class Publisher:
 
     def start(self) -> None:
         """Publish as long as the process lives, in a thread of its own."""
-        threading.Thread(target=self._run, name="log", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Publish no more."""
         self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(max(self._interval.total_seconds(), 0.05)):
