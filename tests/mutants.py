@@ -95,6 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("5.2.7", _BASIC, "trace.require(reference.intact,", "trace.require(True,"),
     Mutant("5.2.7", _BASIC, "    trace.require(value_intact,", "    trace.require(True,"),
     Mutant("5.2.7", _BASIC, '(Reference("message imprint", stamp.found, stamp.intact, digest=stamp.token.imprint), *', "(*"),
+    Mutant("5.2.8", _BASIC, "trace.require(not defect.refused,", "trace.require(True,"),
     Mutant("5.2.8", _BASIC, "trace.require(count > 0,", "trace.require(True,"),
     Mutant("5.2.8", _BASIC, "trace.require(count < 2,", "trace.require(True,"),
     Mutant("5.2.8", _BASIC, "trace.require(claimed is not None,", "trace.require(True,"),

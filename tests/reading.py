@@ -37,7 +37,8 @@ def stamp_intact(stamp: Stamp) -> bool:
 
 
 def fatal(signature: Signature) -> tuple[Defect, ...]:
-    return tuple(d for d in signature.defects if d.fatal)
+    """What keeps it from passing, whatever the policy."""
+    return tuple(d for d in signature.defects if d.fatal or d.refused)
 
 
 @contextmanager

@@ -378,6 +378,13 @@ STORIES: tuple[Story, ...] = (
     Story("format defect", "5.2.2", Sub.FORMAT_FAILURE, signature={"defects": fatal("two contents")}),
     Story("format defect of the file", "5.2.2", Sub.FORMAT_FAILURE, evidence={"defects": fatal("two mimetypes")}),
     Story("format oddity", "5.2.2", None, signature={"defects": (Defect("clause", "odd", fatal=False),)}),
+    Story(
+        "what its format refuses",
+        "5.2.8",
+        Sub.SIG_CONSTRAINTS_FAILURE,
+        signature={"defects": (Defect("clause", "two readings", fatal=False, refused=True),)},
+        policy="eu",
+    ),
     Story("no signer", "5.2.3", Sub.NO_SIGNING_CERTIFICATE_FOUND, signature={"signer": None}),
     Story(
         "the reference is to another certificate",

@@ -317,6 +317,8 @@ class Defect:
     why: str
     fatal: bool = True
     """False: an oddity to report, known from sound files of real makers."""
+    refused: bool = False
+    """Of what is not fatal: nobody may accept it (clause 5.2.8), though it leaves no doubt about what is signed and by whom."""
 
 
 @dataclass(frozen=True, slots=True)

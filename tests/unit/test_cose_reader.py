@@ -224,6 +224,54 @@ def test_parameters_that_must_be_understood(more: dict[str, Any], refused: bool)
     assert intact(signature) and bool(fatal(signature)) is refused
 
 
+@pytest.mark.parametrize(
+    ("protected", "unprotected", "refused"),
+    [
+        ({"label_33": lambda w: w.signer.certificate.der}, {}, False),
+        ({"label_33": lambda w: [w.signer.certificate.der]}, {}, False),
+        ({"label_33": lambda w: [w.signer.certificate.der, w.root.certificate.der, w.ca.certificate.der]}, {}, True),
+        ({"label_33": lambda w: [w.ca.certificate.der, w.signer.certificate.der]}, {}, True),
+        ({"label_33": lambda w: [w.signer.certificate.der, b"\x30\x00"]}, {}, True),
+        ({}, {34: lambda w: [-16, w.signer.certificate.id]}, True),  # in both headers
+        ({"label_34": lambda _: None}, {34: lambda w: [-16, w.signer.certificate.id]}, False),
+        ({"label_34": lambda _: None}, {34: lambda w: [-16, w.ca.certificate.id]}, True),
+        ({"label_33": lambda _: None}, {33: lambda w: [w.signer.certificate.der, w.ca.certificate.der]}, False),
+        ({"label_33": lambda _: None}, {33: lambda w: [w.ca.certificate.der, w.signer.certificate.der]}, True),
+        ({"label_270": lambda w: pki.token(w.tsu, Digest("sha256", bytes(32)))}, {}, True),
+        ({"label_2": lambda _: [True]}, {}, True),
+    ],
+)
+def test_whatever_names_the_signer_names_the_same_one(protected: dict[str, Any], unprotected: dict[int, Any], refused: bool) -> None:
+    w = world()
+    made = head(w.signer, **{k: v(w) for k, v in protected.items()})
+    signature = only(read(sign1(w.signer, protected=made, unprotected={k: v(w) for k, v in unprotected.items()})))
+    assert intact(signature) and bool(fatal(signature)) is refused
+
+
+@pytest.mark.parametrize("tags", [(18, 18), (98, 18), (18, 98), (17,), (16,), (61,), (61, 55799, 18), (55799, 55799, 18), (61, 61, 18), (18, 61)])
+def test_tags_have_their_order(tags: tuple[int, ...]) -> None:
+    message = cbor.decode(sign1(world().signer, tag=False))
+    for tag in reversed(tags):
+        message = Tag(tag, message)
+    with pytest.raises(Malformed):
+        read(cbor.encode(message))
+
+
+@pytest.mark.parametrize("tags", [(), (18,), (61, 18), (55799, 18), (55799, 61, 18), (55799,)])
+def test_tags_that_may_stand_around(tags: tuple[int, ...]) -> None:
+    message = cbor.decode(sign1(world().signer, tag=False))
+    for tag in reversed(tags):
+        message = Tag(tag, message)
+    assert intact(only(read(cbor.encode(message))))
+
+
+def test_a_tag_inside_the_array_of_signatures() -> None:
+    body, unprotected, payload, (one,) = cbor.decode(_several((world().signer,))).value
+    assert intact(only(read(cbor.encode(Tag(98, [body, unprotected, payload, [one]])))))
+    with pytest.raises(Malformed):
+        read(cbor.encode(Tag(98, [body, unprotected, payload, [Tag(18, one)]])))
+
+
 def test_labels_have_their_place() -> None:
     for unprotected in ({2: [3]}, {258: -16}, {269: b""}, {33: world().signer.certificate.der}):
         assert fatal(only(read(sign1(world().signer, unprotected=unprotected))))

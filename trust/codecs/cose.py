@@ -12,14 +12,17 @@ from trust.codecs.cbor import Item
 from trust.errors import Malformed
 
 SIGN1, SIGN = 18, 98
-_WRAPPERS = (55799, 61)
-"""Tags that may stand around: self-described CBOR (RFC 8949 section 3.4.6), CWT (RFC 8392 section 6)."""
+_SELF_DESCRIBED, _CWT = 55799, 61
+_WRAPPERS = (_SELF_DESCRIBED, _CWT)
+"""Tags that may stand around, in this order: self-described CBOR (RFC 8949 section 3.4.6), CWT (RFC 8392 section 6)."""
 
 # IANA COSE header parameters: RFC 9052, RFC 9597, RFC 9596, RFC 9360, RFC 9995, RFC 9921, ETSI TS 119 152-1.
 ALG, CRIT, CONTENT_TYPE, KID, CLAIMS, TYP = 1, 2, 3, 4, 15, 16
 X5BAG, X5CHAIN, X5T, X5U = 32, 33, 34, 35
 PAYLOAD_HASH_ALG, PREIMAGE_CONTENT_TYPE, PAYLOAD_LOCATION = 258, 259, 260
 STAMP_THEN_SIGN, SIGN_THEN_STAMP = 269, 270
+COUNTERSIGNATURES = (7, 9, 11, 12)
+"""RFC 8152 section 4.5, RFC 9338 section 3."""
 ISSUED_AT = 6
 """Of CWT claims (RFC 8392 section 3.1.6)."""
 
@@ -65,8 +68,9 @@ def message(data: bytes) -> Message:
     """A tagged message, or the array of an untagged COSE_Sign1."""
     tags, parts = cbor.elements(data)
     kinds = [tag for tag in tags if tag not in _WRAPPERS]
-    if kinds not in ([], [SIGN1], [SIGN]) or (kinds and tags[-1] != kinds[0]):
-        raise Malformed(f"COSE: tag {SIGN1} or {SIGN} expected")
+    around = tuple(tag for tag in _WRAPPERS if tag in tags)
+    if kinds not in ([], [SIGN1], [SIGN]) or tags != (*around, *kinds) or (_CWT in tags and not kinds):
+        raise Malformed(f"COSE: tag {SIGN1} or {SIGN} expected, and around it at most self-described CBOR and CWT in this order")
     if len(parts) != 4:
         raise Malformed(f"COSE: array of four elements expected, got {len(parts)}")
     protected, header, unprotected = _headers(parts[0], parts[1])
@@ -86,8 +90,8 @@ def message(data: bytes) -> Message:
 
 
 def _signature(item: Item) -> CoseSignature:
-    _, parts = cbor.elements(item.raw)
-    if len(parts) != 3 or not isinstance(parts[2].value, bytes):
+    tags, parts = cbor.elements(item.raw)
+    if tags or len(parts) != 3 or not isinstance(parts[2].value, bytes):
         raise Malformed("COSE: signature of a message is an array of two headers and a byte string")
     protected, header, unprotected = _headers(parts[0], parts[1])
     return CoseSignature(protected, header, unprotected, parts[2].value, parts[2].raw)

@@ -97,6 +97,15 @@ def encoded_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield base64.urlsafe_b64encode(rest).rstrip(b"=")
 
 
+def sloppy(text: str) -> bool:
+    """Whether a text is neither base64 (RFC 4648 section 4, with its padding) nor base64url (without), each with unused bits of zero."""
+    try:
+        data = pki_octets(text)
+    except Malformed:
+        return True
+    return text not in (encoded(data), base64.b64encode(data).decode("ascii"))
+
+
 def pki_octets(value: object) -> bytes:
     """A `val` of ETSI TS 119 182-1 clause 5.4.1, or an entry of `x5c`: base64, from some makers base64url."""
     if not isinstance(value, str):
@@ -273,6 +282,11 @@ def from_json(value: Any) -> Serialization:
     if value.keys() & {"signature", "protected", "header"}:
         faults.append("members of the flattened syntax beside `signatures`: two readings of one text")
     signatures = tuple(_jws(entry, content) for entry in entries if entry.get("signature") is not None)
+    if len(signatures) < len(entries):
+        faults.append("an entry of `signatures` has no signature")
+    if any("payload" in entry for entry in entries):
+        # A reader that looks for the payload beside the signature would show another.
+        faults.append("an entry of `signatures` has a payload of its own")
     if len({s.b64 for s in signatures}) > 1:
         faults.append("b64 differs between the signatures of one payload (RFC 7797 section 3)")
     return Serialization("general", signatures, tuple(faults), tuple(sorted(extra | value.keys() - {"payload", "signatures"})))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from trust.algorithms import Algorithm
 from trust.codecs import cms, cose, signed_data
 from trust.codecs.cose import CoseSignature, Message
+from trust.codecs.ess import same_name
 from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import (
     Cert,
@@ -224,7 +226,38 @@ def _flaws(of: Message, one: CoseSignature, algorithm: Algorithm | None, signer:
         for label in _ONLY_PROTECTED:
             if label in unprotected:
                 yield Defect("RFC 9052 section 3.1", f"label {label} stands in the unprotected header")
+        if cose.SIGN_THEN_STAMP in protected:
+            yield Defect("RFC 9921 section 3.1", "a time-stamp of the signature stands in the protected header", fatal=False, refused=True)
+        if any(label in unprotected for label in cose.COUNTERSIGNATURES):
+            yield Defect("RFC 9338 section 3", "a counter-signature is there, and is not judged here", fatal=False)
         yield from _crit(protected)
+        yield from _chain_flaws(protected, unprotected)
+    thumbs = [h[cose.X5T] for h in (one.header, one.unprotected) if cose.X5T in h]
+    if signer is not None and not all(_is_of(thumb, signer) for thumb in thumbs):
+        yield Defect("RFC 9360 section 2", "x5t is of another certificate than the signer's", fatal=False, refused=True)
+    firsts = [_first(h[cose.X5CHAIN]) for h in (one.header, one.unprotected) if cose.X5CHAIN in h]
+    if signer is not None and any(first != signer for first in firsts):
+        yield Defect("RFC 9360 section 2", "the first certificate of x5chain is not the signer's", fatal=False, refused=True)
+
+
+def _chain_flaws(*headers: dict[Any, Any]) -> Iterator[Defect]:
+    """RFC 9360 section 2: x5chain is one certificate, or an array in which each is followed by that of its issuer."""
+    for header in headers:
+        value = header.get(cose.X5CHAIN)
+        if value is None:
+            continue
+        listed = value if isinstance(value, list) else [value]
+        certs = [_readable(der) if isinstance(der, bytes) else None for der in listed]
+        known = [cert for cert in certs if cert is not None]
+        if not certs or len(known) < len(certs):
+            yield Defect("RFC 9360 section 2", "x5chain holds what is no certificate", fatal=False, refused=True)
+        elif not all(same_name(below.issuer, above.subject) for below, above in pairwise(known)):
+            yield Defect("RFC 9360 section 2", "x5chain is not in the order of its issuers", fatal=False, refused=True)
+
+
+def _is_of(thumb: object, cert: Cert) -> bool:
+    digest = _thumbprint(thumb)
+    return digest is not None and Digest.of(digest.algorithm, cert.der) == digest
 
 
 def _crit(header: dict[Any, Any]) -> Iterator[Defect]:
@@ -236,7 +269,7 @@ def _crit(header: dict[Any, Any]) -> Iterator[Defect]:
         yield Defect(clause, "crit is an array of at least one label, got something else")
         return
     for label in listed:
-        if not isinstance(label, int | str) or label not in header:
+        if not isinstance(label, int | str) or isinstance(label, bool) or label not in header:
             yield Defect(clause, "crit names a label that is not in the protected header")
         elif label not in UNDERSTOOD:
             yield Defect(clause, "crit names a header parameter that is not understood here")

@@ -119,7 +119,7 @@ def _format(case: Case, signature: Signature, stamp: Stamp | None, trace: Trace)
     for defect in defects:
         if defect.fatal:
             trace.require(False, f"5.2.2, {defect.clause}", SubIndication.FORMAT_FAILURE, defect.why)
-        else:
+        elif not defect.refused:
             trace.note(False, f"5.2.2, {defect.clause}", None, defect.why, Level.WARN)
     trace.require(True, "5.2.2", SubIndication.FORMAT_FAILURE, "the signature conforms to its format")
 
@@ -159,6 +159,8 @@ def _verify(references: Sequence[Reference], trace: Trace, *, value_intact: bool
 def _accept(case: Case, signature: Signature, purpose: Purpose, trace: Trace) -> None:
     """Clause 5.2.8, signed attributes."""
     rules, sub = case.policy.signature, SubIndication.SIG_CONSTRAINTS_FAILURE
+    for defect in signature.defects:
+        trace.require(not defect.refused, f"5.2.8, {defect.clause}", sub, defect.why)
     count = signature.signer_reference.count
     trace.require(count > 0, "5.2.8", sub, "a signed reference to the signing certificate is there", rules.signing_certificate_reference)
     if purpose is Purpose.UNIT:

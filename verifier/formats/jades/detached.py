@@ -64,6 +64,8 @@ def content(jws: Jws, given: Sequence[Document]) -> Content:
     names = entries.get("pars")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         return _nothing("sigD names nothing", Defect(_CLAUSE, "sigD has no list of names in pars"))
+    if (flaw := _sig_d_flaw(entries, names)) is not None:
+        return _nothing("sigD", flaw)
     method = entries.get("mId")
     if method == OBJECT_ID_BY_URI:
         return _by_uri(jws, names, given)
@@ -72,6 +74,16 @@ def content(jws: Jws, given: Sequence[Document]) -> Content:
     if method == HTTP_HEADERS:
         return _by_headers(names, given)
     return _nothing("sigD", Defect(_CLAUSE, "sigD uses a mechanism that is not known here"))
+
+
+def _sig_d_flaw(entries: dict[str, Any], names: list[str]) -> Defect | None:
+    """Clause 5.2.8.1: `ctys` speaks of each name, and digests are in the one encoding that they have (RFC 7515 section 2)."""
+    types, hashes = entries.get("ctys"), entries.get("hashV")
+    if types is not None and (not isinstance(types, list) or len(types) != len(names) or not all(isinstance(t, str) for t in types)):
+        return Defect(_CLAUSE + ".1", "sigD has not one content type for each name")
+    if isinstance(hashes, list) and any(isinstance(h, str) and jose.sloppy(h) for h in hashes):
+        return Defect("RFC 7515 section 2", "sigD has a digest in sloppy base64url")
+    return None
 
 
 def _nothing(name: str, *defects: Defect) -> Content:

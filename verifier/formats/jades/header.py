@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from trust.algorithms import Algorithm, hasher
 from trust.codecs import asn1, ess, jose, signed_data
@@ -40,6 +40,7 @@ def flaws(jws: Jws, algorithm: Algorithm | None, signer: Cert | None) -> tuple[D
     if (count := sum(name in jws.header for name in REFERENCES)) > 1:
         found.append(Defect("ETSI TS 119 182-1 clause 5.1.7", f"the signing certificate is referenced once, got {count} references"))
     found += _crit_flaws(jws)
+    found += _certificate_flaws(jws, signer)
     if not isinstance(jws.header.get("b64", True), bool):
         found.append(Defect("RFC 7797 section 3", "b64 is true or false, got something else"))
     misplaced = sorted(jws.unprotected.keys() & {"alg", "b64", *UNDERSTOOD} - {"etsiU"})
@@ -58,22 +59,75 @@ def _crit_flaws(jws: Jws) -> Iterable[Defect]:
     entries = crit if isinstance(crit, list) else [crit]
     listed = list(dict.fromkeys(entry for entry in entries if isinstance(entry, str)))
     if "crit" in jws.header and (not isinstance(crit, list) or len(listed) < len(entries)):
-        # An entry that is no string names no header parameter, and one that stands twice names nothing new: recipients MAY refuse.
-        yield Defect(clause, "crit is an array of different names, got something else", fatal=False)
+        yield Defect(clause, "crit is an array of different names, got something else", fatal=False, refused=True)
     elif crit == []:
-        yield Defect(clause, "crit is empty", fatal=False)
+        yield Defect(clause, "crit is empty", fatal=False, refused=True)
     for entry in listed:
         if entry in REGISTERED:
-            yield Defect(clause, f"crit names {entry}, which is no extension", fatal=False)
+            yield Defect(clause, f"crit names {entry}, which is no extension", fatal=False, refused=True)
         elif entry not in UNDERSTOOD:
             yield Defect(clause, "crit names an extension that is not understood here")
         elif entry not in present:
-            yield Defect(clause, f"crit names {entry}, which is not in the header", fatal=False)
+            yield Defect(clause, f"crit names {entry}, which is not in the header", fatal=False, refused=True)
     for name in MUST_BE_CRITICAL:
         if name in jws.header and name not in listed:
             clause = "RFC 7797 section 6" if name == "b64" else "ETSI TS 119 182-1 clause 5.2.8.1"
+            hides = name == "b64" and jws.header[name] is False
             # A reader that does not know b64 would check another payload: two readings of one signature.
-            yield Defect(clause, f"{name} is used and crit does not name it", fatal=name == "b64" and jws.header[name] is False)
+            yield Defect(clause, f"{name} is used and crit does not name it", fatal=hides, refused=name == "sigD")
+
+
+def _certificate_flaws(jws: Jws, signer: Cert | None) -> Iterable[Defect]:
+    """RFC 7515 sections 4.1.3 to 4.1.8: whatever names the key names the same one, in the one encoding that it has."""
+    header = jws.header
+    if "etsiU" in header:
+        yield Defect("ETSI TS 119 182-1 clause 5.3.1", "etsiU stands in the protected header", fatal=False, refused=True)
+    for name in ("x5t", "x5t#S256"):
+        if name in header and (not isinstance(header[name], str) or _fault(header[name])):
+            yield Defect("RFC 7515 section 2", f"{name} is no base64url", fatal=False, refused=True)
+    listed = header.get("x5c", jws.unprotected.get("x5c"))
+    if listed is not None and (not isinstance(listed, list) or not listed or any(_x5c(entry) is None or jose.sloppy(entry) for entry in listed)):
+        yield Defect("RFC 7515 section 4.1.6", "x5c is an array of certificates in base64, got something else", fatal=False, refused=True)
+    if signer is None:
+        return
+    first = next(iter(certificates(jws)), signer)
+    if first != signer:
+        yield Defect("RFC 7515 section 4.1.6", "the first certificate of x5c is not the signer's", fatal=False, refused=True)
+    thumb = header.get("x5t")
+    if isinstance(thumb, str) and not _fault(thumb) and not _has_digest(signer, Digest("sha1", jose.octets(thumb).data)):
+        yield Defect("RFC 7515 section 4.1.7", "x5t is of another certificate than the signer's", fatal=False, refused=True)
+    if "jwk" in header and not _is_key(header["jwk"], signer):
+        yield Defect("RFC 7515 section 4.1.3", "jwk is another key than the signer's", fatal=False, refused=True)
+
+
+def _fault(text: str) -> str:
+    try:
+        return jose.octets(text).fault
+    except Malformed as error:
+        return str(error)
+
+
+def _is_key(jwk: object, signer: Cert) -> bool:
+    """RFC 7518 section 6, RFC 8037: whether a public key in JSON is the certificate's; one of a kind that is not known here contradicts nothing."""
+    if not isinstance(jwk, dict) or "d" in jwk:
+        return False
+    key = signer.public_key
+    try:
+        match key:
+            case rsa.RSAPublicKey():
+                numbers = key.public_numbers()
+                return jwk.get("kty") == "RSA" and (_number(jwk, "n"), _number(jwk, "e")) == (numbers.n, numbers.e)
+            case ec.EllipticCurvePublicKey():
+                point = key.public_numbers()
+                return jwk.get("kty") == "EC" and (_number(jwk, "x"), _number(jwk, "y")) == (point.x, point.y)
+    except Malformed:
+        return False
+    return True
+
+
+def _number(jwk: dict[str, Any], name: str) -> int | None:
+    value = jwk.get(name)
+    return int.from_bytes(jose.octets(value).data) if isinstance(value, str) else None
 
 
 def certificates(jws: Jws) -> tuple[Cert, ...]:

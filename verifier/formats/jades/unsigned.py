@@ -56,13 +56,15 @@ def components(jws: Jws) -> tuple[tuple[Component, ...], tuple[Defect, ...]]:
     """Clause 5.3.1: `etsiU` is an array, all of base64url texts or all of objects in the clear."""
     listed = jws.unprotected.get("etsiU", [])
     if not isinstance(listed, list):
-        return (), (Defect(_CLAUSE, "etsiU is an array, got something else", fatal=False),)
+        return (), (Defect(_CLAUSE, "etsiU is an array, got something else", fatal=False, refused=True),)
     if len(listed) > MAX_COMPONENTS:
         raise TooLarge(f"etsiU has more than {MAX_COMPONENTS} elements")
     found = tuple(component for entry in listed for component in _read(entry))
     defects = [Defect(_CLAUSE, f"element {number} of etsiU cannot be read", fatal=False) for number, c in enumerate(found, start=1) if not c.name]
     if len({c.encoded is None for c in found}) > 1:
-        defects.append(Defect(_CLAUSE, "etsiU has elements of both forms", fatal=False))
+        defects.append(Defect(_CLAUSE, "etsiU has elements of both forms", fatal=False, refused=True))
+    if any(c.name and c.encoded is not None and jose.octets(c.encoded).fault for c in found):
+        defects.append(Defect("RFC 7515 section 2", "an element of etsiU is sloppy base64url", fatal=False, refused=True))
     return found, tuple(defects)
 
 
