@@ -61,7 +61,8 @@ CONFINED = (
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
     "eseal.drafting",
     "eseal.extend",
-    *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic", "cades_extend")),
+    *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
+    *(f"eseal.formats.{raiser}" for raiser in ("cades_extend", "xades.extend", "jades_extend", "cose_extend", "asic_extend")),
 )
 """What the confined process imports before the first stranger's file."""
 
@@ -417,6 +418,7 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
     import uvicorn
 
     from trust.edge.settings import DEVELOPMENT_CLOCK
+    from trust.edge.strict_http import StrictHttp
     from trust.edge.web import logging_to
 
     if house.instance.settings.development_clock:
@@ -430,7 +432,7 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
             click.echo(said)
 
     config = uvicorn.Config(
-        application, loop="uvloop", http="httptools", ws="none", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=30
+        application, loop="uvloop", http=StrictHttp, ws="none", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=30
     )
     try:
         with logging_to(sys.stderr):

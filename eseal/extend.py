@@ -33,6 +33,7 @@ class Kind(StrEnum):
     COSE = "COSE"
     ASIC_S = "ASiC-S"
     ASIC_E = "ASiC-E"
+    ODF = "ODF"
 
 
 MODULES: Mapping[Kind, str] = MappingProxyType(
@@ -44,6 +45,7 @@ MODULES: Mapping[Kind, str] = MappingProxyType(
         Kind.COSE: "eseal.formats.cose_extend",
         Kind.ASIC_S: "eseal.formats.asic_extend",
         Kind.ASIC_E: "eseal.formats.asic_extend",
+        Kind.ODF: "eseal.formats.asic_extend",
     }
 )
 """Each has extend(document, wanted, tools, detached) -> Draft."""
@@ -57,6 +59,7 @@ MEDIA_TYPE: Mapping[Kind, tuple[str, str]] = MappingProxyType(
         Kind.COSE: ("application/cose", ".cose"),
         Kind.ASIC_S: ("application/vnd.etsi.asic-s+zip", ".asics"),
         Kind.ASIC_E: ("application/vnd.etsi.asic-e+zip", ".asice"),
+        Kind.ODF: ("application/vnd.oasis.opendocument.text", ".odt"),
     }
 )
 """Media type of the result, and its ending where the document had no name."""

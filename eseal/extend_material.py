@@ -102,8 +102,16 @@ class Material:
             found = joined(found, answer)
             for responder in (r for o in answer.ocsps if (r := self._responder(o, issuer)) is not None):
                 if responder not in (*chain, *above):
-                    found = joined(found, self._of(responder, (*above, *chain)))
+                    found = joined(found, self._of_responder(responder, (*above, *chain)))
         return found
+
+    def _of_responder(self, responder: Cert, above: tuple[Cert, ...]) -> Status:
+        """Its chain, and its status where there is any: many say nothing of their own certificates, and what an answer is worth without it the
+        verifier tells."""
+        try:
+            return self._of(responder, above)
+        except Unavailable:
+            return Status(certs=self.chain(responder))
 
     def _ask(self, member: Cert, issuer: Cert | None) -> Status:
         try:

@@ -33,7 +33,7 @@ LEVELS: Mapping[str, int] = {
     **dict.fromkeys(("BASELINE-B", "BES", "EPES", "B", "C-BES"), RANK[Level.B_B]),
     **dict.fromkeys(("BASELINE-T", "T", "C", "X"), RANK[Level.B_T]),
     **dict.fromkeys(("BASELINE-LT", "LT", "XL"), RANK[Level.B_LT]),
-    **dict.fromkeys(("BASELINE-LTA", "LTA", "A", "ERS"), RANK[Level.B_LTA]),
+    **dict.fromkeys(("BASELINE-LTA", "LTA", "A", "ERS", "LTV"), RANK[Level.B_LTA]),
 }
 """What a verifier calls a shape, without its format in front -> rank of the level that it has reached (EN 319 122-2, EN 319 132-2: the older)."""
 
@@ -186,6 +186,8 @@ class _Report:
         self.reasons = "; ".join(str(r["text"]) for r in told["reasons"])
         self.signatures: Sequence[Mapping[str, Any]] = told["signatures"]
         self.stamps: Sequence[Mapping[str, Any]] = told["timestamps"]
+        self.records: Sequence[Mapping[str, Any]] = told["evidence_records"]
+        self.at = str(told["validation_time"])
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -218,10 +220,21 @@ def _admitted(report: _Report, asked: Asked) -> Kind:
     if report.conclusion != "passed" and not asked.allow_indeterminate:
         why = f"the verifier cannot conclude about the document: {report.reasons}"
         raise Unacceptable(f"{why}; name whom you trust and what status there is, or allow what is indeterminate")
+    late = [s for s in report.signatures if rank(s["level"]) == RANK[Level.B_B] and _ended(s, report.at)]
+    if late:
+        end = late[0]["signer"]["not_after"][:10]
+        why = f"the certificate of a signer ended on {end}, and no time-stamp tells that the signature is older"
+        raise Unacceptable(f"{why}: one that is made now cannot tell it any more (EN 319 122-1 clause 6.3)")
     reached = [r for level in report.levels if (r := rank(level)) is not None]
     if asked.wanted.level is not Level.B_LTA and min(reached) >= RANK[asked.wanted.level]:
         raise Unacceptable(f"the document is at {', '.join(dict.fromkeys(report.levels))} already, asked for {asked.wanted.level}")
     return Kind(report.kind)
+
+
+def _ended(signature: Mapping[str, Any], at: str) -> bool:
+    """Whether the signer's certificate ended before `at`, a time of the report as text in UTC."""
+    signer = signature["signer"]
+    return not signature["counter_signature"] and signer is not None and bool(signer["not_after"]) and signer["not_after"] < at
 
 
 _ORDER = {"TOTAL-FAILED": 0, "FAILED": 0, "INDETERMINATE": 1, "TOTAL-PASSED": 2, "PASSED": 2}
@@ -243,6 +256,9 @@ def _compared(before: _Report, after: _Report, wanted: Wanted) -> None:
         now = stamps.get(one["imprint"]["value"] + one["serial"])
         if now is None or not now["intact"]:
             raise Unacceptable("extended, a time-stamp of the document would not be intact any more: nothing was given out")
+    records = {r["id"]: r["intact"] for r in after.records}
+    if any(r["intact"] and not records.get(r["id"]) for r in before.records):
+        raise Unacceptable("an evidence record protects the document as it is, and extended it would not: renew the record instead")
     if len(after.signatures) != len(before.signatures) or not all(s["intact"] for s in after.stamps):
         _LOG.error("an extension did not pass the check: %s", after.reasons[:500])
         raise KakuinError("extended, the document did not pass our own verification, so it is not given out; nothing was recorded")

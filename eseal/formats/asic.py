@@ -61,7 +61,7 @@ class _File:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class Listed:
     """What a manifest says of an entry."""
 
     name: str
@@ -84,15 +84,15 @@ def _extended(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     """Clause 4.4.3.2: a signature over an ASiCManifest that lists the documents. The archive time-stamp is over an ASiCArchiveManifest (item 5):
     an attribute of the signature would not hash the documents anew."""
     needs, digest = NEEDS[spec.level], files[0].digest.algorithm
-    listed = [_Listed(f.name, f.digest, f.document.media_type) for f in files]
-    manifest = _manifest(SIGNATURE, _SIGNATURE_TYPE, listed)
-    made = cades.signed(Document.of(manifest), spec, means, replace(needs, archive=False), attached=False)
-    meta = [(MANIFEST, manifest), (SIGNATURE, made.envelope.whole)]
+    listed = [Listed(f.name, f.digest, f.document.media_type) for f in files]
+    made_manifest = manifest(SIGNATURE, _SIGNATURE_TYPE, listed)
+    made = cades.signed(Document.of(made_manifest), spec, means, replace(needs, archive=False), attached=False)
+    meta = [(MANIFEST, made_manifest), (SIGNATURE, made.envelope.whole)]
     if not needs.archive:
         return meta, made.value, made.stamps
     types = {MANIFEST: _MANIFEST_TYPE, SIGNATURE: _SIGNATURE_TYPE}
-    listed += [_Listed(name, Digest.of(digest, data), types[name]) for name, data in meta]
-    everything = _manifest(TIME_STAMP, _TOKEN_TYPE, listed)
+    listed += [Listed(name, Digest.of(digest, data), types[name]) for name, data in meta]
+    everything = manifest(TIME_STAMP, _TOKEN_TYPE, listed)
     token = stamped(means.stamp, Digest.of(digest, everything))
     complete = archive.completed(token.der, later(token, made.held, means.status))
     return [*meta, (ARCHIVE_MANIFEST, everything), (TIME_STAMP, complete)], made.value, (*made.stamps, token.der)
@@ -139,9 +139,9 @@ def _shown(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:80])
 
 
-def _manifest(target: str, target_type: str, listed: Sequence[_Listed]) -> bytes:
-    """Annex A.4: ASiCManifest."""
-    references = "".join(_reference(one) for one in listed)
+def manifest(target: str, target_type: str, listed: Sequence[Listed], root: str | None = None) -> bytes:
+    """Annex A.4: ASiCManifest. `root` is the name of the archive manifest that this one prolongs (annex A.7)."""
+    references = "".join(_reference(one, root) for one in listed)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<asic:ASiCManifest xmlns:asic="{_NAMESPACE}" xmlns:ds="{_DS}">'
@@ -149,12 +149,13 @@ def _manifest(target: str, target_type: str, listed: Sequence[_Listed]) -> bytes
     ).encode()
 
 
-def _reference(listed: _Listed) -> str:
+def _reference(listed: Listed, root: str | None) -> str:
     said = listed.media_type
     media_type = f" MimeType={quoteattr(said)}" if said is not None and _MEDIA_TYPE.fullmatch(said) else ""
     value = base64.b64encode(listed.digest.value).decode()
+    first = ' Rootfile="true"' if listed.name == root else ""
     return (
-        f'<asic:DataObjectReference URI="{quote(listed.name)}"{media_type}>'
+        f'<asic:DataObjectReference URI="{quote(listed.name)}"{media_type}{first}>'
         f'<ds:DigestMethod Algorithm="{DIGESTS[listed.digest.algorithm].xml}"/><ds:DigestValue>{value}</ds:DigestValue></asic:DataObjectReference>\n'
     )
 

@@ -55,7 +55,7 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
     if needs.status:
         own = material([(key.certificate, *key.chain)], means.status)
         unit = material([token_chain(stamps[0], (*key.chain, *own.certs))], means.status)
-        unsigned += [_component(name, value) for name, value in _values(own).items()]
+        unsigned += [_component(name, value) for name, value in values(own).items()]
         unsigned += _time_stamp_values(_beyond(unit, own))
         if needs.archive:
             stamps.append(stamped(means.stamp, _archived(content, header, signature, unsigned, digest)))
@@ -119,7 +119,7 @@ def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
         "typ": _TYPES[spec.serialization],
         "iat": int(signing_time(spec.claims.signing_time, means).timestamp()),
         "x5t#S256": jose.encoded(Digest.of("sha256", key.certificate.der).value),
-        "x5c": [_text(c.der) for c in chain],
+        "x5c": [text(c.der) for c in chain],
     }
     if media_type is not None and not content.by_hash:
         header["cty"] = media_type
@@ -175,10 +175,10 @@ def _component(name: str, value: Any) -> str:
 
 def _time_stamp(name: str, token: Token) -> str:
     """Clause 5.4.3, tstContainer."""
-    return _component(name, {"tstTokens": [{"val": _text(token.der)}]})
+    return _component(name, {"tstTokens": [{"val": text(token.der)}]})
 
 
-def _values(found: Status) -> dict[str, Any]:
+def values(found: Status) -> dict[str, Any]:
     """Clauses 5.3.5.1 and 5.3.5.2: certificates, and status; what is empty is left out."""
     status = {"crlVals": _objects(c.der for c in found.crls), "ocspVals": _objects(ocsp_response(o) for o in found.ocsps)}
     values = {"xVals": [{"x509Cert": held} for held in _objects(c.der for c in found.certs)], "rVals": {k: v for k, v in status.items() if v}}
@@ -187,12 +187,12 @@ def _values(found: Status) -> dict[str, Any]:
 
 def _time_stamp_values(found: Status) -> list[str]:
     """Clause 5.3.6.1: what the chain of a time-stamp's unit needs."""
-    return [_component("tstVD", values)] if (values := _values(found)) else []
+    return [_component("tstVD", held)] if (held := values(found)) else []
 
 
 def _objects(ders: Iterable[bytes]) -> list[dict[str, str]]:
     """Clause 5.4.1, pkiOb."""
-    return [{"val": _text(der)} for der in ders]
+    return [{"val": text(der)} for der in ders]
 
 
 def _beyond(found: Status, there: Status) -> Status:
@@ -233,6 +233,6 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def _text(der: bytes) -> str:
+def text(der: bytes) -> str:
     """Base64 of RFC 4648 section 4, which `x5c` and pkiOb have."""
     return b64encode(der).decode("ascii")
