@@ -171,8 +171,29 @@ def guarded(work: Callable[[], Json]) -> Json:
         return error_report(error)
 
 
+RECORD = ".ers"
+"""How an evidence record is called that stands beside its document: NAME.ers beside NAME."""
+BATCH_INDEX = "kakuin-batch-"
+"""How the names of the indexes begin that `kakuin stamp --batch` leaves: they are about documents, and are none."""
+
+
+def beside(document: Path) -> Path | None:
+    """The evidence record that stands beside a document."""
+    record = document.with_name(document.name + RECORD)
+    return record if record.is_file() else None
+
+
+def proved(record: Path) -> Path | None:
+    """The document beside which an evidence record stands."""
+    document = record.with_name(record.name.removesuffix(RECORD))
+    return document if document != record and document.is_file() else None
+
+
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Each file, those under folders in the order of their names; hidden ones are left out. NotFound for a folder without files."""
+    """Each file, those under folders in the order of their names. NotFound for a folder without files.
+
+    Of a folder, hidden files are left out, indexes of batches, and evidence records that stand beside their documents: they are read with them.
+    """
     for path in paths:
         if not path.is_dir():
             yield path
@@ -191,7 +212,7 @@ def _under(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise NotFound(f"cannot read folder {sources.shown(folder)}: {(error.strerror or 'input/output error').lower()}") from error
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith((".", BATCH_INDEX)) or (entry.name.endswith(RECORD) and proved(entry) is not None):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _under(entry)

@@ -114,7 +114,7 @@ def verify(
     with Progress() as progress, Output(output, progress) as out:
         if batch is not None:
             return _batch(batch, verifier, hands, out, progress)
-        contents = sources.detached_files(detached)
+        contents = sources.detached_files(detached or _beside_record(files))
         replayed = _bundle(bundle).question(NOTHING) if bundle is not None else None
         moment = sources.moment(at, now) if at else None
         more, lists, responses = sources.certificates(certificates), sources.crls(crls), sources.ocsps(ocsps)
@@ -170,6 +170,14 @@ def _document(file: str) -> "Document":
         with Path(file).open("rb") as stream:
             return sources.streamed(stream, file)
     return sources.document(Path(file))
+
+
+def _beside_record(files: tuple[str, ...]) -> tuple[Path, ...]:
+    """For one evidence record called NAME.ers: NAME beside it, where it is there."""
+    from verifier import bulk
+
+    document = bulk.proved(Path(files[0])) if len(files) == 1 and files[0].endswith(bulk.RECORD) else None
+    return () if document is None else (document,)
 
 
 def _anchors(trust: tuple[Path, ...], instance: Path | None) -> "tuple[Cert, ...]":

@@ -71,9 +71,11 @@ class File:
     path: Path
     name: str
     """As the report calls it."""
+    record: Path | None = None
+    """An evidence record that stands beside it."""
 
     def encoded(self) -> bytes:
-        return encode(("file", self.path, self.name))
+        return encode(("file", self.path, self.name, self.record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def hand(setup: bytes) -> Callable[[bytes], bytes]:
 
     def handle(task: bytes) -> bytes:
         match decode(task):
-            case ("file", Path() as path, str(name)):
-                made = work(File(path, name))
+            case ("file", Path() as path, str(name), Path() | None as record):
+                made = work(File(path, name, record))
             case ("job", str(text)):
                 made = work(Line(text))
             case _:
@@ -111,9 +113,17 @@ def working(setup: Setup) -> Callable[[File | Line], Json]:
     def work(task: File | Line) -> Json:
         if isinstance(task, Line):
             return next(bulk.answers([task.text], _verifier(template), ask))
-        return bulk.guarded(lambda: ask(replace(template, document=sources.document(task.path, task.name))))
+        return bulk.guarded(lambda: ask(_about(task, template)))
 
     return work
+
+
+def _about(task: File, template: Question) -> Question:
+    """With what stands beside it: a document's evidence record, or the document of a record that was named itself."""
+    records = () if task.record is None else (sources.document(task.record),)
+    document = bulk.proved(task.path) if task.name.endswith(bulk.RECORD) and not template.detached else None
+    detached = template.detached if document is None else (sources.document(document),)
+    return replace(template, document=sources.document(task.path, task.name), detached=detached, records=(*template.records, *records))
 
 
 def _verifier(template: Question) -> service.Verifier:

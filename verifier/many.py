@@ -169,7 +169,8 @@ def _tasks(files: Sequence[str], spool: Callable[[BinaryIO], Path], state: State
         else:
             for path in bulk.files([Path(file)]):
                 made = state.answer(str(path), path) if state is not None else None
-                yield Kept(str(path), made) if made is not None else File(path, str(path))
+                record = bulk.beside(path) if Path(file).is_dir() else None
+                yield Kept(str(path), made) if made is not None else File(path, str(path), record)
 
 
 def _count(files: Sequence[str]) -> int | None:
