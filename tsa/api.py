@@ -188,11 +188,13 @@ def description(path: str = "/tsa") -> APIRouter:
 
 
 def front(endpoint: Endpoint, application: Application) -> Application:
-    """The endpoint's addresses first, everything else to the application."""
+    """The endpoint's addresses first, everything else to the application; `OPTIONS *` asks for neither (RFC 9110 section 9.3.7)."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and endpoint.serves(scope["path"]):
             await endpoint(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "*" and scope["method"] == "OPTIONS":
+            await _other_method(send, "OPTIONS", b"DELETE, GET, HEAD, OPTIONS, POST, PUT", "")
         else:
             await application(scope, receive, send)
 

@@ -1,0 +1,321 @@
+"""RFC 9110 and RFC 9112 against `kakuin serve` over a socket: octets in, and what comes back, clause by clause."""
+
+import json
+import re
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+from tests import tsu
+from tests.office import Office
+from trust.codecs import tsp
+from trust.edge import strict_http
+from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, MAX_TARGET
+
+pytestmark = pytest.mark.xdist_group("office")
+
+QUERY = tsp.encode_request(tsu.DIGEST, nonce=5)
+TYPE = b"Content-Type: application/timestamp-query\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(QUERY)
+HOST = b"Host: tsa\r\n"
+LINE = b"POST /tsa HTTP/1.1\r\n"
+CODED = b"Transfer-Encoding: chunked\r\n"
+WHOLE = LINE + HOST + TYPE + LENGTH + b"\r\n" + QUERY
+LAST = b"GET /tsa/certificates HTTP/1.1\r\nHost: tsa\r\nConnection: close\r\n\r\n"
+"""Whatever is still open ends after it; its answer shows that the connection was good."""
+
+
+def chunk(data: bytes, extension: bytes = b"") -> bytes:
+    return b"%x%s\r\n%s\r\n" % (len(data), extension, data)
+
+
+def chunked(*pieces: bytes, coding: bytes = CODED, line: bytes = LINE) -> bytes:
+    return line + HOST + TYPE + coding + b"\r\n" + b"".join(pieces)
+
+
+BODY = chunk(QUERY) + b"0\r\n\r\n"
+
+
+def head(more: bytes = b"", *, line: bytes = LINE, host: bytes = HOST, kind: bytes = TYPE) -> bytes:
+    return line + host + kind + more + LENGTH + b"\r\n" + QUERY
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+
+def ask(office: Office, sent: bytes, *, half: bool = False) -> tuple[list[Answer], bool]:
+    """The answers to `sent`, followed by a request that ends the connection; and whether that one was answered too."""
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire:
+        try:
+            wire.sendall(sent if half else sent + LAST)
+            if half:
+                wire.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it was refused before all of it was sent
+        data = b""
+        while True:
+            try:
+                piece = wire.recv(65536)
+            except ConnectionResetError:
+                break
+            if not piece:
+                break
+            data += piece
+    found = answers(data)
+    went_on = bool(found) and found[-1].fields.get("content-type") == "application/pem-certificate-chain"
+    return (found[:-1] if went_on else found), went_on
+
+
+def answers(data: bytes) -> list[Answer]:
+    found = []
+    while data:
+        top, _, data = data.partition(b"\r\n\r\n")
+        status, *lines = top.decode("latin-1").split("\r\n")
+        match = re.fullmatch(r"HTTP/1\.1 (\d{3}) [ -~]*", status)
+        assert match, status
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        size = 0 if match[1] in ("100", "204") else int(fields["content-length"])
+        found.append(Answer(int(match[1]), fields, data[:size]))
+        data = data[size:]
+    return found
+
+
+GRANTED: dict[str, bytes] = {
+    "9110 8.3.1 the media type in capitals": head(kind=b"CONTENT-TYPE: APPLICATION/TIMESTAMP-QUERY\r\n"),
+    "9110 8.3.1 the media type with parameters": head(kind=b'Content-Type: application/timestamp-query ; charset="a;b"; x=y\r\n'),
+    "9110 8.4 the identity coding": head(b"Content-Encoding: identity\r\n"),
+    "9110 7.8 an upgrade is ignored": head(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
+    "9110 12.5.1 what is accepted does not matter": head(b"Accept: text/html\r\n"),
+    "9112 2.2 an empty line before the request": b"\r\n" + WHOLE,
+    "9112 3.2.2 the absolute form": head(line=b"POST http://elsewhere.example/tsa HTTP/1.1\r\n"),
+    "9112 3.2.1 a query": head(line=b"POST /tsa?x=1 HTTP/1.1\r\n"),
+    "9112 3.2 a host with a port": head(host=b"Host: tsa.example:8318\r\n"),
+    "9112 3.2 an IPv6 address": head(host=b"Host: [::1]:8318\r\n"),
+    "9112 6.2 zeros before the length": LINE + HOST + TYPE + b"Content-Length: 000%d\r\n\r\n" % len(QUERY) + QUERY,
+    "9112 7.1 one chunk": chunked(BODY),
+    "9112 7.1 a chunk for each octet": chunked(*(chunk(bytes((octet,))) for octet in QUERY), b"0\r\n\r\n"),
+    "9112 7.1 sizes in capitals, with zeros": chunked(b"00%X\r\n" % len(QUERY) + QUERY + b"\r\n000\r\n\r\n"),
+    "9112 7.1.1 chunk extensions": chunked(chunk(QUERY, b';a=b;c="d;e"') + b"0;z\r\n\r\n"),
+    "9112 7.1.2 trailers": chunked(chunk(QUERY) + b"0\r\nX: y\r\nZ: w\r\n\r\n"),
+    "9112 7.1 the coding in any case": chunked(BODY, coding=b"transfer-encoding: CHUNKED\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", GRANTED)
+def test_a_request_in_each_lawful_form_is_granted(office: Office, name: str) -> None:
+    found, went_on = ask(office, GRANTED[name])
+    assert [answer.status for answer in found] == [200] and went_on
+    assert found[0].fields["content-type"] == "application/timestamp-reply" and "date" in found[0].fields
+    assert tsp.decode_response(found[0].body).granted
+
+
+TWICE = b"GET /tsa/certificates HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+
+REFUSED: dict[str, tuple[int, bytes]] = {
+    "9112 6.3 two lengths": (400, LINE + HOST + TYPE + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n" + TWICE),
+    "9112 6.3 one length twice": (400, LINE + HOST + TYPE + LENGTH + LENGTH + b"\r\n" + QUERY + TWICE),
+    "9112 6.3 a list of lengths": (400, LINE + HOST + TYPE + b"Content-Length: 3, 3\r\n\r\n" + TWICE),
+    "9112 6.3 a length and chunks": (400, LINE + HOST + TYPE + LENGTH + CODED + b"\r\n" + BODY + TWICE),
+    "9112 6.3 chunks and a length": (400, LINE + HOST + TYPE + CODED + LENGTH + b"\r\n" + BODY + TWICE),
+    "9112 6.2 a length with a sign": (400, LINE + HOST + TYPE + b"Content-Length: +3\r\n\r\nabc"),
+    "9112 6.2 a negative length": (400, LINE + HOST + TYPE + b"Content-Length: -1\r\n\r\n"),
+    "9112 6.2 a hexadecimal length": (400, LINE + HOST + TYPE + b"Content-Length: 0x10\r\n\r\n" + bytes(16)),
+    "9112 6.2 no digits": (400, LINE + HOST + TYPE + b"Content-Length:\r\n\r\n"),
+    "9112 6.2 a length over 64 bits": (400, LINE + HOST + TYPE + b"Content-Length: 99999999999999999999\r\n\r\n"),
+    "9112 6.1 chunked twice": (400, chunked(BODY, coding=CODED + CODED)),
+    "9112 6.1 chunked, chunked": (400, chunked(BODY, coding=b"Transfer-Encoding: chunked, chunked\r\n")),
+    "9112 6.1 another coding": (501, chunked(BODY, coding=b"Transfer-Encoding: gzip, chunked\r\n")),
+    "9112 6.1 a coding that looks alike": (501, chunked(BODY, coding=b"Transfer-Encoding: xchunked\r\n")),
+    "9112 6.1 a control octet in the coding": (400, chunked(BODY, coding=b"Transfer-Encoding: \x0bchunked\r\n")),
+    "9112 6.1 chunks in HTTP/1.0": (400, chunked(BODY, line=b"POST /tsa HTTP/1.0\r\n")),
+    "9112 7.1 no size": (400, chunked(b"\r\n" + QUERY + b"\r\n0\r\n\r\n")),
+    "9112 7.1 a size that is no number": (400, chunked(b"zz\r\n" + QUERY + b"\r\n0\r\n\r\n")),
+    "9112 7.1 a size with 0x": (400, chunked(b"0x5\r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 a negative size": (400, chunked(b"-5\r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 a size over 64 bits": (400, chunked(b"fffffffffffffffff\r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 a space before the size": (400, chunked(b" 5\r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 a space after the size": (400, chunked(b"5 \r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 data longer than its size": (400, chunked(b"4\r\nabcde\r\n0\r\n\r\n")),
+    "9112 7.1 no line end after the data": (400, chunked(b"5\r\nabcde0\r\n\r\n")),
+    "9112 7.1 bare line ends": (400, chunked(b"5\nabcde\n0\n\n")),
+    "9112 7.1.1 an extension that ends in a bare line end": (400, chunked(b"5;a\nabcde\r\n0\r\n\r\n")),
+    "9112 6.5 a length among the trailers": (400, chunked(chunk(QUERY) + b"0\r\nContent-Length: 5\r\n\r\n")),
+    "9112 2.2 bare line ends": (400, WHOLE.replace(b"\r\n", b"\n", 5)),
+    "9112 2.2 a bare carriage return": (400, head(b"X: a\rb\r\n")),
+    "9110 5.5 NUL in a value": (400, head(b"X: a\x00b\r\n")),
+    "9110 5.5 a control octet in a value": (400, head(b"X: a\x01b\r\n")),
+    "9112 5.2 a folded line": (400, head(b"X: a\r\n b\r\n")),
+    "9112 5.2 a folded media type": (400, head(kind=b"Content-Type:\r\n application/timestamp-query\r\n")),
+    "9112 2.2 a space before the first field": (400, LINE + b" X: y\r\n" + HOST + TYPE + LENGTH + b"\r\n" + QUERY),
+    "9112 5.1 a space before the colon": (400, head(b"X : y\r\n")),
+    "9112 5.1 a length with a space before the colon": (400, LINE + HOST + TYPE + b"Content-Length : 3\r\n\r\nabc"),
+    "9112 5 no colon": (400, head(b"Xyz\r\n")),
+    "9112 5 no name": (400, head(b": y\r\n")),
+    "9112 3.2 no host": (400, head(host=b"")),
+    "9112 3.2 two hosts": (400, head(host=HOST + HOST)),
+    "9112 3.2 a host that is none": (400, head(host=b"Host: a b\r\n")),
+    "9112 3.2 a host with a path": (400, head(host=b"Host: tsa/x\r\n")),
+    "9112 3.2 a host with somebody before it": (400, head(host=b"Host: user@tsa\r\n")),
+    "9112 3.2 a fragment": (400, head(line=b"POST /tsa#x HTTP/1.1\r\n")),
+    "9112 3.2 octets over 127 in the target": (400, head(line=b"POST /ts\xc3\xa9 HTTP/1.1\r\n")),
+    "9112 3.2.2 an absolute form without a host": (400, head(line=b"POST http:///tsa HTTP/1.1\r\n")),
+    "9112 3 a tab for a space": (400, head(line=b"POST\t/tsa HTTP/1.1\r\n")),
+    "9112 3 a space at the end": (400, head(line=b"POST /tsa HTTP/1.1 \r\n")),
+    "9112 2.3 the protocol in small letters": (400, head(line=b"POST /tsa http/1.1\r\n")),
+    "9110 15.6.6 HTTP/2.0": (505, head(line=b"POST /tsa HTTP/2.0\r\n")),
+    "9113 3.4 the preface of HTTP/2": (400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    "a TLS client": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50)),
+    "9110 9.1 an unknown method": (501, b"FOO /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.1 methods are case-sensitive": (501, head(line=b"post /tsa HTTP/1.1\r\n")),
+    "9110 9.3.6 CONNECT": (501, b"CONNECT tsa:80 HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 10.1.1 another expectation": (417, head(b"Expect: miracles\r\n")),
+    "9110 15.5.15 a long target": (414, head(line=b"POST /tsa?" + b"a" * MAX_TARGET + b" HTTP/1.1\r\n")),
+    "6585 5 a long field": (431, head(b"X: " + b"a" * (MAX_HEAD + 1) + b"\r\n")),
+    "6585 5 many fields": (431, head(b"X: y\r\n" * MAX_FIELDS)),
+    "6585 5 a head without an end": (431, LINE + b"X: " + b"a" * (MAX_HEAD + MAX_TARGET)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_http_is_refused_once_and_the_connection_ends(office: Office, name: str) -> None:
+    status, sent = REFUSED[name]
+    found, went_on = ask(office, sent)
+    assert [answer.status for answer in found] == [status] and not went_on
+    assert found[0].fields["connection"] == "close" and found[0].fields["content-type"] == "application/problem+json" and "date" in found[0].fields
+    assert json.loads(found[0].body)["status"] == status
+
+
+ANSWERED: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "9110 9.3.1 GET": (405, {"allow": "OPTIONS, POST"}, b"GET /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.3.4 PUT, whose body is read": (405, {"allow": "OPTIONS, POST"}, head(line=b"PUT /tsa HTTP/1.1\r\n")),
+    "9110 9.3.5 DELETE": (405, {"allow": "OPTIONS, POST"}, b"DELETE /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.3.7 OPTIONS": (204, {"allow": "OPTIONS, POST"}, b"OPTIONS /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.3.7 OPTIONS of the server": (204, {}, b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.3.8 TRACE": (405, {"allow": "OPTIONS, POST"}, b"TRACE /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 15.5.5 another path": (404, {}, head(line=b"POST /nothing HTTP/1.1\r\n")),
+    "9110 15.5.5 a unit that is not there": (404, {}, head(line=b"POST /tsa/nobody HTTP/1.1\r\n")),
+    "9112 6.3 no length is no body": (200, {"content-type": "application/timestamp-reply"}, LINE + HOST + TYPE + b"\r\n"),
+    "3161 3.4 an empty body": (200, {"content-type": "application/timestamp-reply"}, LINE + HOST + TYPE + b"Content-Length: 0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_other_requests_have_their_status_and_the_connection_stays(office: Office, name: str) -> None:
+    status, fields, sent = ANSWERED[name]
+    found, went_on = ask(office, sent)
+    assert [answer.status for answer in found] == [status] and went_on
+    assert {field: found[0].fields[field] for field in fields} == fields
+    assert status != 204 or "content-length" not in found[0].fields
+
+
+CLOSING: dict[str, tuple[int, bytes]] = {
+    "9110 15.5.16 another media type": (415, head(kind=b"Content-Type: text/plain\r\n")),
+    "9110 15.5.16 no media type": (415, head(kind=b"")),
+    "9110 8.3 two media types": (415, head(kind=TYPE + TYPE)),
+    "9110 8.3 a list of media types": (415, head(kind=b"Content-Type: application/timestamp-query, text/plain\r\n")),
+    "9110 8.4 a coded body": (415, head(b"Content-Encoding: gzip\r\n")),
+    "9110 15.5.14 a large body": (413, LINE + HOST + TYPE + b"Content-Length: 70000\r\n\r\n" + bytes(70000)),
+    "9110 15.5.14 large chunks": (413, chunked(chunk(bytes(70000)) + b"0\r\n\r\n")),
+}
+
+
+@pytest.mark.parametrize("name", CLOSING)
+def test_a_body_that_is_not_wanted_ends_the_connection(office: Office, name: str) -> None:
+    status, sent = CLOSING[name]
+    found, went_on = ask(office, sent + WHOLE)
+    assert [answer.status for answer in found] == [status] and not went_on
+    assert found[0].fields["connection"] == "close"
+
+
+def test_9110_9_3_2_head_has_no_body(office: Office) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.sendall(b"HEAD /tsa HTTP/1.1\r\nHost: tsa\r\nConnection: close\r\n\r\n")
+        top, _, rest = file.read().partition(b"\r\n\r\n")
+    assert top.startswith(b"HTTP/1.1 405 ") and rest == b""
+
+
+def test_9112_9_3_2_requests_in_one_packet_are_answered_in_order(office: Office) -> None:
+    found, went_on = ask(office, WHOLE + TWICE.replace(b"/certificates", b"") + WHOLE)
+    assert [answer.status for answer in found] == [200, 405, 200] and went_on
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"garbage\r\n\r\n", QUERY, b"\x00", b"POST /tsa HTTP/1.1\r\nHost: a b\r\n\r\n"], ids=["words", "a request", "NUL", "a bad host"]
+)
+def test_9112_9_3_2_what_stands_before_garbage_is_answered_first(office: Office, garbage: bytes) -> None:
+    found, went_on = ask(office, WHOLE + WHOLE + garbage)
+    assert [answer.status for answer in found] == [200, 200, 400] and not went_on
+    assert all(tsp.decode_response(answer.body).granted for answer in found[:2])
+
+
+def test_9112_9_3_2_a_body_that_breaks_is_refused_in_its_turn(office: Office) -> None:
+    found, went_on = ask(office, WHOLE + chunked(b"zz\r\n"))
+    assert [answer.status for answer in found] == [200, 400] and not went_on
+
+
+def test_9112_9_6_nothing_is_read_after_close(office: Office) -> None:
+    found, went_on = ask(office, head(b"Connection: close\r\n") + WHOLE)
+    assert [answer.status for answer in found] == [200] and not went_on
+    assert found[0].fields["connection"] == "close"
+
+
+def test_9112_9_6_who_has_asked_and_sends_no_more_is_answered(office: Office) -> None:
+    found, _ = ask(office, WHOLE, half=True)
+    assert [answer.status for answer in found] == [200] and tsp.decode_response(found[0].body).granted
+
+
+@pytest.mark.parametrize("part", [LINE + HOST, WHOLE[:-3], chunked(chunk(QUERY))], ids=["in the head", "in the body", "in the chunks"])
+def test_9112_8_who_breaks_off_is_told(office: Office, part: bytes) -> None:
+    found, _ = ask(office, part, half=True)
+    assert [answer.status for answer in found] == [400]
+
+
+def test_9112_9_3_http_1_0_ends_after_its_answer(office: Office) -> None:
+    found, went_on = ask(office, head(line=b"POST /tsa HTTP/1.0\r\n", host=b""))
+    assert [answer.status for answer in found] == [200] and not went_on
+    assert found[0].fields["connection"] == "close" and tsp.decode_response(found[0].body).granted
+
+
+def test_9110_10_1_1_who_waits_is_told_to_go_on(office: Office) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.sendall(LINE + HOST + TYPE + b"Expect: 100-Continue\r\n" + LENGTH + b"\r\n")
+        assert file.readline() == b"HTTP/1.1 100 Continue\r\n" and file.readline() == b"\r\n"
+        wire.sendall(QUERY + LAST)
+        first, last = answers(file.read())
+    assert tsp.decode_response(first.body).granted and last.status == 200
+
+
+def test_9110_10_1_1_who_waits_for_what_is_refused_is_told_that(office: Office) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.sendall(LINE + HOST + b"Content-Type: text/plain\r\nExpect: 100-continue\r\n" + LENGTH + b"\r\n")
+        [only] = answers(file.read())
+    assert only.status == 415
+
+
+def test_9110_10_1_1_http_1_0_has_no_expectations(office: Office) -> None:
+    found, _ = ask(office, head(b"Expect: 100-continue\r\n", line=b"POST /tsa HTTP/1.0\r\n"))
+    assert [answer.status for answer in found] == [200]
+
+
+def test_a_request_in_single_octets(office: Office) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for octet in WHOLE:
+            wire.sendall(bytes((octet,)))
+        wire.sendall(LAST)
+        first, last = answers(file.read())
+    assert tsp.decode_response(first.body).granted and last.status == 200
+
+
+def test_an_upgrade_is_taken_out_of_the_head_alone() -> None:
+    """A document may have such a line."""
+    top = b"POST / HTTP/1.1\r\nUPGRADE : h2c\r\nupgrade: x\r\nX-Upgrade: y"
+    assert strict_http._without_upgrade(top + b"\r\n\r\nbody\r\nUpgrade: z\r\n\r\n") == (
+        b"POST / HTTP/1.1\r\nignored: h2c\r\nignored: x\r\nX-Upgrade: y\r\n\r\nbody\r\nUpgrade: z\r\n\r\n"
+    )
+    assert strict_http._without_upgrade(top) == top
