@@ -135,6 +135,8 @@ class Server:
 
     def __init__(self, answering: Answering = silent) -> None:
         self.answering = answering
+        self.patience = 30.0
+        """Seconds that a test waits for its answer: little where none is meant to come."""
         self.questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))

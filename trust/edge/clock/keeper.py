@@ -109,7 +109,7 @@ class Timekeeper:
             self._thread.join()
         with self._polling:
             if self._asked and self._known.sample.boot_ns > self._recorded_ns:
-                self._write(self._known, "end")
+                self._write(self._known, "end", self._known.state)
 
     def reading(self, accuracy_ns: int) -> Reading:
         """The time and its bound, for a token that states this accuracy; TimeNotAvailable. Microseconds, no waiting."""
@@ -178,24 +178,26 @@ class Timekeeper:
 
     def _publish(self, found: Assessment) -> None:
         before = self._known
-        reason = "state" if found.state is not before.state else "leap" if (found.leap, found.leapt) != (before.leap, before.leapt) else ""
+        stale = before.state is State.GOOD and found.sample.boot_ns - before.sample.boot_ns > self._rules.fresh_ns
+        was = State.STALE if stale else before.state
+        reason = "state" if found.state is not was else "leap" if (found.leap, found.leapt) != (before.leap, before.leapt) else ""
         if not reason and self._asked and found.sample.boot_ns - self._recorded_ns >= self._evidence_ns:
             reason = "evidence"
-        if found.state is State.GOOD and before.state is not State.GOOD:
-            if self._write(found, reason):
+        if found.state is State.GOOD and was is not State.GOOD:
+            if self._write(found, reason, was):
                 self._known = found
-            elif before.state is not State.UNRECORDED:
+            else:
                 self._known = replace(found, state=State.UNRECORDED, why="the journal could not record the clock's state")
         else:
             self._known = found
             if reason:
-                self._write(found, reason)
+                self._write(found, reason, was)
         if reason == "state":
             log = _LOG.info if found.state is State.GOOD else _LOG.warning
-            log("clock: %s%s (was %s)", found.state, f": {found.why}" if found.why else "", before.state)
+            log("clock: %s%s (was %s)", found.state, f": {found.why}" if found.why else "", was)
 
-    def _write(self, found: Assessment, reason: str) -> bool:
-        entry = body(found, self._rules, reason, self._known.state, self._node)
+    def _write(self, found: Assessment, reason: str, was: State) -> bool:
+        entry = body(found, self._rules, reason, was, self._node)
         try:
             while self._owed:
                 self._record(self._owed[0])
