@@ -81,6 +81,14 @@ def test_detached_content_is_matched_by_digest() -> None:
     assert not evidence(der).signatures[0].references[0].found
 
 
+def test_a_file_beside_a_signature_that_has_its_own_content() -> None:
+    der = envelope([signer_info(SEAL, CONTENT)], content=CONTENT, certs=CERTS)
+    assert [u.grave for u in evidence(der, b"another").uncovered] == [True]
+    assert not evidence(der, CONTENT).uncovered and not evidence(der).uncovered
+    apart = envelope([signer_info(SEAL, CONTENT)], certs=CERTS)
+    assert len(evidence(apart, CONTENT, b"another").uncovered) == 1 and not evidence(apart, CONTENT).uncovered
+
+
 def test_content_known_by_digest_alone() -> None:
     der = envelope([signer_info(SEAL, CONTENT)], certs=CERTS)
     known = Document("data.csv", None, None, (Digest.of("sha256", CONTENT),))

@@ -1,6 +1,8 @@
 """trust.codecs.cms: signers, tokens, and which bytes the key signed."""
 
+import hashlib
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests import envelopes
 from tests.envelopes import attribute, envelope, octets, oid, seq, signer_info, usual_attributes
 from tests.pki import authority, root, signer, token, unit
 from tests.pki import ocsp_response as answer
+from tests.reading import fatal, intact
 from trust.algorithms import verify
 from trust.codecs import cms
 from trust.codecs.asn1 import SET, Rules, context, parse, tlv
@@ -19,7 +22,8 @@ from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import ocsp_response, signed_data
 from trust.codecs.signed_data import signer_info as read_signer_info
 from trust.errors import Malformed
-from trust.model import Digest
+from trust.model import Digest, Document
+from verifier.formats import cades
 
 ROOT = root()
 CA = authority(ROOT)
@@ -191,16 +195,18 @@ def test_two_signers_are_no_token() -> None:
         cms.token(seq(node.children[0].raw, tlv(context(0), seq(doubled))))
 
 
-def _tst(extensions: bytes) -> bytes:
+def _tst(extensions: bytes, tsa: bytes = b"", more: Sequence[bytes] = (), unsigned: Sequence[bytes] = ()) -> bytes:
     """A token whose TSTInfo carries these extensions, signed by the unit."""
     imprint = seq(envelopes.algorithm("sha256"), octets(Digest.of("sha256", CONTENT).value))
-    body = seq(envelopes.integer(1), oid("1.2.3"), imprint, envelopes.integer(5), tlv(0x18, b"20250301090000Z"), tlv(0xA1, extensions))
+    last = (tlv(0xA0, tlv(0xA4, tsa)) if tsa else b"") + (tlv(0xA1, extensions) if extensions else b"")
+    body = seq(envelopes.integer(1), oid("1.2.3"), imprint, envelopes.integer(5), tlv(0x18, b"20250301090000Z"), last)
     listed = [
         attribute(envelopes.CONTENT_TYPE, oid(cms.TST_INFO)),
         attribute(envelopes.MESSAGE_DIGEST, octets(Digest.of("sha256", body).value)),
         attribute(envelopes.SIGNING_CERTIFICATE_V2, envelopes.ess_v2(TSU.certificate)),
+        *more,
     ]
-    info = signer_info(TSU, body, attributes=listed)
+    info = signer_info(TSU, body, attributes=listed, unsigned=unsigned)
     return envelope([info], content=body, certs=(TSU.certificate,), content_type=cms.TST_INFO)
 
 
@@ -209,6 +215,57 @@ def test_an_unknown_critical_extension_of_a_token_is_a_fatal_defect() -> None:
     assert any("critical" in d.why and d.fatal for d in critical.signature.defects)
     assert critical.signature.intact_references
     assert cms.token(_tst(seq(oid("1.2.3.9"), octets(b"x")))).signature.defects == ()
+
+
+def _turned(name: bytes) -> bytes:
+    return seq(*reversed([n.raw for n in parse(name).children]))
+
+
+@pytest.mark.parametrize(
+    ("made", "refused"),
+    [
+        (lambda: _tst(b"", TSU.certificate.subject), False),
+        (lambda: _tst(b"", _turned(TSU.certificate.subject)), False),
+        (lambda: _tst(b"", CA.certificate.subject), True),
+        (lambda: _tst(seq(oid("1.2.3.9"), octets(b"x")) + seq(oid("1.2.3.8"), octets(b"x"))), False),
+        (lambda: _tst(seq(oid("1.2.3.9"), octets(b"x")) * 2), True),
+        (lambda: _tst(b"", more=[attribute(envelopes.SIGNING_CERTIFICATE_V2, envelopes.ess_v2(TSU.certificate))]), True),
+        (
+            lambda: _tst(b"", more=[attribute(envelopes.SIGNING_CERTIFICATE, seq(seq(seq(octets(hashlib.sha1(TSU.certificate.der).digest())))))]),
+            False,
+        ),
+        (lambda: _tst(b"", unsigned=[attribute(envelopes.SIGNING_CERTIFICATE_V2, envelopes.ess_v2(TSU.certificate))]), True),
+        (lambda: _tst(b"", unsigned=[attribute("1.2.3.4", octets(b"x"))]), False),
+    ],
+    ids=["named", "turned", "another", "extensions", "extension-twice", "reference-twice", "both-references", "reference-unsigned", "unsigned"],
+)
+def test_a_token_names_its_unit_once(made: Callable[[], bytes], refused: bool) -> None:
+    found = cms.token(made())
+    assert intact(found.signature) and bool(fatal(found.signature)) is refused
+
+
+_POLICY = attribute("1.2.840.113549.1.9.16.2.15", seq(oid("1.2.3"), seq(envelopes.algorithm("sha256"), octets(bytes(32)))))
+
+
+@pytest.mark.parametrize(
+    ("more", "unsigned", "refused"),
+    [
+        ([_POLICY], [], False),
+        ([_POLICY, _POLICY], [], True),
+        ([], [_POLICY], True),
+        ([], [attribute(envelopes.MESSAGE_DIGEST, octets(bytes(32)))], True),
+        ([], [attribute(envelopes.CONTENT_TYPE, oid(envelopes.DATA))], True),
+        ([attribute(envelopes.COUNTER_SIGNATURE, seq())], [], True),
+        ([attribute(envelopes.SIGNATURE_TIME_STAMP, seq())], [], True),
+        ([attribute(envelopes.SIGNING_CERTIFICATE_V2, envelopes.ess_v2(SEAL.certificate))], [], True),
+        ([attribute("1.2.3.4", octets(b"x"))], [attribute("1.2.3.4", octets(b"x"))], False),
+    ],
+    ids=["policy", "two-policies", "unsigned", "digest", "type", "counter", "stamp", "two-references", "unknown"],
+)
+def test_attributes_have_their_place(more: list[bytes], unsigned: list[bytes], refused: bool) -> None:
+    info = signer_info(SEAL, CONTENT, attributes=[*usual_attributes(SEAL, CONTENT), *more], unsigned=unsigned)
+    signature = cades.read(Document.of(envelope([info], content=CONTENT, certs=(SEAL.certificate,)))).signatures[0]
+    assert intact(signature) and bool(fatal(signature)) is refused
 
 
 def test_the_content_type_attribute_of_a_token_must_be_tst_info() -> None:

@@ -4,12 +4,13 @@ The envelope is `trust.codecs.signed_data`, who signed is `trust.codecs.ess`, wh
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, context
+from trust.codecs.cms_rules import misnamed, misplaced
 from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
 from trust.errors import Malformed, Unacceptable
@@ -67,7 +68,7 @@ def signature(
         reference,
         references,
         claims if claims is not None else cades.claims(info),
-        info.defects + defects,
+        info.defects + defects + misplaced(info),
         countersigns,
         field,
         tuple(dict.fromkeys(d for d in digests if d)),
@@ -126,6 +127,8 @@ def token(der: bytes, certs: Iterable[Cert] = ()) -> Token:
         claims=Claims(time=said.gen_time),
         defects=defects + said.defects,
     )
+    if odd := misnamed(body, made.signer):
+        made = replace(made, defects=made.defects + odd)
     return Token(
         der,
         identify(der),

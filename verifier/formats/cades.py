@@ -14,10 +14,11 @@ from trust.codecs.asn1 import Node, Rules
 from trust.codecs.cades import EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD, ValidationData
 from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
 from trust.errors import Malformed
-from trust.model import Cert, Document, Evidence, Signature, Stamp
+from trust.model import Cert, Document, Evidence, Signature, Stamp, Uncovered
 from verifier.formats.cms_levels import Archive, cades_level
 from verifier.formats.cms_records import with_records
 from verifier.formats.cms_signers import Signed, matching, signers
+from verifier.formats.cms_stamps import document_id
 
 MAX_CMS = 256 << 20
 """Bytes: attached content is held in memory; bigger documents are signed detached."""
@@ -68,10 +69,19 @@ def evidence(whole: Node, detached: Sequence[Document] = (), certs: Iterable[Cer
     name = "attached content" if attached is not None else "detached content"
     found = signers(signed, content_of, name, certs=certs)
     made = gathered("CMS", signed, found, levelled(signed, found), (attached,) if attached is not None else tuple(detached))
+    made = replace(made, uncovered=_loose(found, detached))
     if not any(info.unsigned_of(EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD) for info in signed.signers):
         return made
     content = dict.fromkeys(one.place.content for one in found if one.master is None and one.place.content is not None)
     return with_records(made, whole, signed, tuple(content), certs)
+
+
+def _loose(found: Sequence[Signed], detached: Sequence[Document]) -> tuple[Uncovered, ...]:
+    """Files that were given as what is signed, and that no signature here signs."""
+    contents = [one.place.content for one in found if one.master is None and one.place.content is not None]
+    known = frozenset(i for content in contents for i in document_id(content))
+    loose = [d for d in detached if not any(d is content for content in contents) and not (document_id(d) and document_id(d) <= known)]
+    return tuple(Uncovered(d.name or "a file without a name", "given as signed content, and no signature covers it") for d in loose)
 
 
 def levelled(signed: SignedData, found: Sequence[Signed], container_stamps: tuple[Stamp, ...] = ()) -> tuple[Signature, ...]:

@@ -1,0 +1,91 @@
+"""What CMS attributes and tokens must be beside readable: each in its place, once, and naming who signed. Facts for readers, as Defects.
+
+Nothing of it leaves the bytes in doubt; programs differ in what they believe of it, and so nobody may accept it.
+"""
+
+import functools
+
+from cryptography import x509
+
+from trust.codecs import asn1
+from trust.codecs.asn1 import SEQUENCE, Rules, context
+from trust.codecs.cades import COUNTER_SIGNATURE, MIME_TYPE, SIGNATURE_POLICY, SIGNATURE_TIME_STAMP, SIGNER_ATTRIBUTES_V2
+from trust.codecs.ess import SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2, same_name
+from trust.codecs.signed_data import ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, SignerInfo
+from trust.errors import Malformed
+from trust.model import Cert, Defect
+
+_SIGNED_ONCE = {
+    CONTENT_TYPE: "content-type",
+    MESSAGE_DIGEST: "message-digest",
+    SIGNING_TIME: "signing-time",
+    SIGNING_CERTIFICATE: "signing-certificate",
+    SIGNING_CERTIFICATE_V2: "signing-certificate-v2",
+    SIGNATURE_POLICY: "signature-policy-identifier",
+    "1.2.840.113549.1.9.16.2.17": "signer-location",
+    "1.2.840.113549.1.9.16.2.18": "signer-attributes",
+    SIGNER_ATTRIBUTES_V2: "signer-attributes-v2",
+    MIME_TYPE: "mime-type",
+    ALGORITHM_PROTECTION: "algorithm protection",
+}
+"""RFC 5652 section 11, RFC 5035 section 3, RFC 6211 section 2, EN 319 122-1 clause 5.2: signed, and at most once with one value."""
+_NEVER_SIGNED = {COUNTER_SIGNATURE: "counter-signature", SIGNATURE_TIME_STAMP: "signature-time-stamp"}
+"""RFC 5652 section 11.4, EN 319 122-1 clause 5.3."""
+_CLAUSE = "RFC 5652 section 11"
+
+
+def misplaced(info: SignerInfo) -> tuple[Defect, ...]:
+    """Attributes that stand where nothing gives them a meaning, or twice."""
+    kinds = {a.oid for a in info.signed}
+    once = len(kinds) == len(info.signed) and all(len(a.values) == 1 for a in info.signed)
+    if once and not info.unsigned and kinds.isdisjoint(_NEVER_SIGNED):
+        return ()
+    found = [_refused(_CLAUSE, f"{name} attribute is not signed") for oid, name in _SIGNED_ONCE.items() if info.unsigned_of(oid)]
+    for oid, name in _SIGNED_ONCE.items():
+        signed = info.signed_of(oid)
+        if len(signed) > 1 or any(len(a.values) != 1 for a in signed):
+            found.append(_refused(_CLAUSE, f"{name} attribute stands more than once"))
+    return (*found, *(_refused(_CLAUSE, f"{name} attribute is signed") for oid, name in _NEVER_SIGNED.items() if info.signed_of(oid)))
+
+
+def misnamed(tst_info: bytes, unit: Cert | None) -> tuple[Defect, ...]:
+    """RFC 3161 section 2.4.2: the `tsa` of a token corresponds to one of the names of its unit; and an extension stands once."""
+    found = []
+    for field in asn1.parse(tst_info).children:
+        if field.tag == context(0) and unit is not None and not _is_name_of(field.raw, unit):
+            found.append(_refused("RFC 3161 section 2.4.2", "the token names another authority than its unit"))
+        if field.tag == context(1):
+            kinds = [extension.children[0].oid() for extension in field.children if extension.children]
+            if len(set(kinds)) < len(kinds):
+                found.append(_refused("RFC 5280 section 4.2", "an extension of the token stands twice"))
+    return tuple(found)
+
+
+def _refused(clause: str, why: str) -> Defect:
+    return Defect(clause, why, fatal=False, refused=True)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_name_of(tsa: bytes, unit: Cert) -> bool:
+    """Makers turn the order of the subject round. Names of other kinds than directoryName contradict nothing here."""
+    try:
+        held = asn1.parse(tsa).only()
+        if held.tag != context(4):
+            return True
+        name = held.only(SEQUENCE).raw
+        return same_name(name, unit.subject) or _pairs(name) == _pairs(unit.subject) or name in _alternatives(unit)
+    except Malformed:
+        return False
+
+
+def _alternatives(unit: Cert) -> list[bytes]:
+    try:
+        held = unit.x509.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return []
+    return [name.public_bytes() for name in held.get_values_for_type(x509.DirectoryName)]
+
+
+def _pairs(name: bytes) -> frozenset[tuple[str, str]]:
+    pairs = [pair.children for rdn in asn1.parse(name, Rules.BER).children for pair in rdn.children]
+    return frozenset((kind.oid(), " ".join(value.text().casefold().split())) for kind, value in pairs)
