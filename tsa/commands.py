@@ -164,15 +164,15 @@ def _batch(given: Path, output: Path | None, algorithm: str, stamper: "Stamper",
         click.echo(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
         return
     if done.finished:
-        click.echo(f"wrote {done.finished:,} records that an interrupted batch still lacked")
+        click.echo(f"wrote {_counted(done.finished, 'record')} that an interrupted batch still lacked")
     if done.already:
-        click.echo(f"{done.already:,} documents have a record already")
+        click.echo(f"left alone because of a record already there: {_counted(done.already, 'document')}")
     if done.empty:
-        click.echo(f"{done.empty:,} empty files were left out")
+        click.echo(f"left out because empty: {_counted(done.empty, 'file')}")
     if done.facts is None:
         click.echo(f"nothing to stamp in {shown(given)}")
     else:
-        click.echo(f"stamped {done.stamped:,} documents {done.facts['time']}: the index is {done.facts['index']}")
+        click.echo(f"stamped {_counted(done.stamped, 'document')} {done.facts['time']}: the index is {done.facts['index']}")
 
 
 def _renew(given: Path, algorithm: str | None, stamper: "Stamper", complete: Callable[[bytes], bytes] | None, *, as_json: bool) -> None:
@@ -187,4 +187,8 @@ def _renew(given: Path, algorithm: str | None, stamper: "Stamper", complete: Cal
         click.echo(json.dumps(facts, ensure_ascii=False))
         return
     for each in facts["tokens"]:
-        click.echo(f"renewed {each['records']:,} records with {each['algorithm']} {each['time']}")
+        click.echo(f"renewed {_counted(each['records'], 'record')} with {each['algorithm']} {each['time']}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
