@@ -62,7 +62,7 @@ class _Der:
         return isinstance(other, _Der) and type(other) is type(self) and other.der == self.der
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash(self.der)
 
     @functools.cached_property
     def id(self) -> Id:

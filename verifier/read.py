@@ -6,6 +6,7 @@ What is no signature at all is Evidence without one. A signature that breaks its
 cannot be read and holds no sign of a signature, TooLarge (which says the limit), nothing else.
 """
 
+import functools
 import importlib
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
@@ -73,6 +74,7 @@ def _refuse_request(head: bytes) -> None:
             raise Malformed(f"file is a time-stamp request (RFC 3161 TimeStampReq): {why}")
 
 
+@functools.cache
 def reader_of(name: str) -> Reader:
     """The module of that name in READERS."""
     return cast("Reader", importlib.import_module(f"verifier.formats.{name}"))

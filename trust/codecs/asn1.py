@@ -69,6 +69,8 @@ class Node:
     @property
     def constructed(self) -> bool:
         first = self.tag
+        if first <= 0xFF:
+            return first & _CONSTRUCTED != 0
         while first > 0xFF:
             first >>= 8
         return first & _CONSTRUCTED != 0
@@ -81,10 +83,17 @@ class Node:
             if not self.constructed:
                 raise Malformed("ASN.1: constructed value expected, got a primitive one")
             found, position, data, end, depth, rules = [], self.body, self.data, self.end, self.depth + 1, self.rules
+            last = end - 2 if depth <= MAX_DEPTH else -1
+            crowded = end - position > 2 * MAX_CHILDREN  # an element has two octets at least
             while position < end:
-                # The common case of `_read` in place: a one-octet tag, a one-octet length. Most of the time of reading a token is spent here.
-                if position + 2 <= end and (tag := data[position]) & 0x1F != 0x1F and (length := data[position + 1]) < 0x80 and depth <= MAX_DEPTH:
+                # The common cases of `_read` in place: a one-octet tag, a length below 65,536. Most of the time of reading a token is spent here.
+                if position <= last and (tag := data[position]) & 0x1F != 0x1F and (length := data[position + 1]) != 0x80 and length <= 0x82:
                     body = position + 2
+                    if length > 0x80:
+                        body += length - 0x80
+                        if body > end or (rules is Rules.DER and data[position + 2] < (0x80 if length == 0x81 else 1)):
+                            _read(data, position, end, depth, rules)  # which says what is wrong
+                        length = data[position + 2] if length == 0x81 else data[position + 2] << 8 | data[position + 3]
                     stop = body + length
                     if stop > end:
                         raise Malformed("ASN.1: value is longer than the data")
@@ -94,7 +103,7 @@ class Node:
                     child = _read(data, position, end, depth, rules)
                     found.append(child)
                     position = child.stop
-                if len(found) > MAX_CHILDREN:
+                if crowded and len(found) > MAX_CHILDREN:
                     raise Malformed(f"ASN.1: more than {MAX_CHILDREN} elements in one value")
             self._children = found
         return found
@@ -114,7 +123,8 @@ class Node:
 
     def fields(self, *tags: int) -> "Fields":
         """Its elements, to be taken in order; `tags` (default SEQUENCE) are the tags it may have."""
-        self.expect(*(tags or (SEQUENCE,)))
+        if tags or self.tag != SEQUENCE:
+            self.expect(*(tags or (SEQUENCE,)))
         return Fields(self.children)
 
     def oid(self) -> str:
@@ -222,6 +232,11 @@ def parse(data: bytes, rules: Rules = Rules.DER) -> Node:
     if node.stop != len(data):
         raise Malformed(f"ASN.1: {len(data) - node.stop} bytes after the end of the value")
     return node
+
+
+def parse_inner(data: bytes, rules: Rules, depth: int) -> Node:
+    """A whole value that was cut out of another, where it stood at this depth: what is refused there is refused here."""
+    return _read(data, 0, len(data), depth, rules)
 
 
 def parse_head(data: bytes, rules: Rules = Rules.DER, at: int = 0) -> Node:
@@ -422,6 +437,16 @@ def _digest_name(raw: bytes, rules: Rules) -> str | None:
 _PLAIN_ECDSA = "0.4.0.127.0.7.1.1.4.1."
 _PLAIN_DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512", "ripemd160", "sha3_224", "sha3_256", "sha3_384", "sha3_512")
 PLAIN_ECDSA = {_PLAIN_ECDSA + str(n): Algorithm("ecdsa", digest) for n, digest in enumerate(_PLAIN_DIGESTS, 1)}
+
+
+def is_plain_ecdsa(node: Node) -> bool:
+    """Whether an AlgorithmIdentifier is one of those."""
+    return _is_plain_ecdsa(node.raw, node.rules)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_plain_ecdsa(raw: bytes, rules: Rules) -> bool:
+    return algorithm_identifier(parse(raw, rules))[0] in PLAIN_ECDSA
 
 
 def ecdsa_der(value: bytes) -> bytes:

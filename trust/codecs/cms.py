@@ -3,13 +3,14 @@
 The envelope is `trust.codecs.signed_data`, who signed is `trust.codecs.ess`, what CAdES attributes say is `trust.codecs.cades`.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades
-from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, context
+from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
 from trust.codecs.cms_rules import misnamed, misplaced
 from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
@@ -184,13 +185,13 @@ def _tst_info(body: bytes) -> _TstInfo:
         defects.append(Defect("RFC 3161 section 2.4.2", "fraction of the time has trailing zeros", fatal=False))
     return _TstInfo(
         gen_time.time(),
-        None if accuracy is None else _accuracy(accuracy),
+        None if accuracy is None else _accuracy(accuracy.raw, accuracy.rules, accuracy.depth),
         ordering is not None and ordering.boolean(),
         policy,
         serial,
         None if nonce is None else nonce.integer(),
         imprint,
-        None if tsa is None else _general_name(tsa),
+        None if tsa is None else (_general_name if tsa.stop - tsa.start <= _SHORT else _general_name.__wrapped__)(tsa.raw, tsa.rules, tsa.depth),
         tuple(defects),
     )
 
@@ -214,9 +215,14 @@ def _extension(node: Node) -> tuple[str, bool, bytes]:
     return oid, critical is not None and critical.boolean(), value
 
 
-def _accuracy(node: Node) -> int:
+_SHORT = 1024
+"""Bytes of an authority's name that is kept: the same in each of its tokens."""
+
+
+@functools.lru_cache(maxsize=64)
+def _accuracy(raw: bytes, rules: Rules, depth: int) -> int:
     """Microseconds: seconds, millis [0], micros [1]."""
-    fields = node.fields()
+    fields = asn1.parse_inner(raw, rules, depth).fields()
     total = 0
     for tag, unit in ((INTEGER, 1_000_000), (context(0) & ~0x20, 1_000), (context(1) & ~0x20, 1)):
         found = fields.maybe(tag)
@@ -229,10 +235,11 @@ def _accuracy(node: Node) -> int:
     return total
 
 
-def _general_name(node: Node) -> str | None:
+@functools.lru_cache(maxsize=64)
+def _general_name(raw: bytes, rules: Rules, depth: int) -> str | None:
     """For people: the common name of a directoryName, or the text of another kind of name."""
     try:
-        name = node.only()
+        name = asn1.parse_inner(raw, rules, depth).only()
         if name.tag != context(4):
             return asn1.printable(name.content.decode("utf-8", "replace"))
         pairs = [pair.children for rdn in name.only(SEQUENCE).children for pair in rdn.children]

@@ -75,15 +75,21 @@ def issuer_serial(node: Node | None) -> tuple[Node | None, int | None]:
 
 def signing_certificates(info: SignerInfo) -> tuple[tuple[CertReference, ...], ...]:
     """The references of each signing-certificate (v1, v2) attribute value, in order; an attribute that cannot be read gives an empty one."""
-    found = []
-    for attribute in info.signed_of(SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2):
-        for value in attribute.values:
-            try:
-                ids = value.fields().take(SEQUENCE).children
-                found.append(tuple(ess_cert_id(n, v2=attribute.oid == SIGNING_CERTIFICATE_V2) for n in ids))
-            except Malformed:
-                found.append(())
-    return tuple(found)
+    return tuple(
+        _references(value.raw, value.rules, value.depth, attribute.oid)
+        for attribute in info.signed_of(SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2)
+        for value in attribute.values
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _references(raw: bytes, rules: Rules, depth: int, oid: str) -> tuple[CertReference, ...]:
+    """The same in every token of a unit."""
+    try:
+        ids = asn1.parse_inner(raw, rules, depth).fields().take(SEQUENCE).children
+        return tuple(ess_cert_id(n, v2=oid == SIGNING_CERTIFICATE_V2) for n in ids)
+    except Malformed:
+        return ()
 
 
 def same_name(left: bytes, right: bytes) -> bool:
@@ -122,6 +128,13 @@ def has_digest(reference: CertReference, data: bytes) -> bool:
         return False
 
 
+def _has_digest_of(reference: CertReference, candidate: Cert) -> bool:
+    """The same of a certificate, whose SHA-256 is known."""
+    if reference.digest is not None and reference.digest.algorithm == "sha256":
+        return hmac.compare_digest(candidate.id, reference.digest.value)
+    return has_digest(reference, candidate.der)
+
+
 def identifies(info: SignerInfo, candidate: Cert) -> bool:
     """Whether the signer identifier names this certificate (RFC 5652 section 5.3)."""
     identity = certificate_identity(candidate.der)
@@ -137,13 +150,13 @@ def signer_of(info: SignerInfo, candidates: Iterable[Cert]) -> tuple[Cert | None
     attributes = signing_certificates(info)
     firsts = [ids[0] for ids in attributes if ids]
     pool = tuple(candidates)
-    signer = next((c for first in firsts[:1] for c in pool if has_digest(first, c.der)), None) or next((c for c in pool if identifies(info, c)), None)
+    signer = next((c for first in firsts[:1] for c in pool if _has_digest_of(first, c)), None) or next((c for c in pool if identifies(info, c)), None)
     if not attributes:
         return signer, SignerReference(0)
     algorithm = firsts[0].digest.algorithm if firsts and firsts[0].digest else None
     if signer is None or len(firsts) < len(attributes):
         return signer, SignerReference(len(attributes), False, None, algorithm)
-    matches = all(has_digest(first, signer.der) for first in firsts)
+    matches = all(_has_digest_of(first, signer) for first in firsts)
     issued = [names_issuer(first, signer) for first in firsts]
     serials = None if all(i is None for i in issued) else all(i is not False for i in issued)
     return signer, SignerReference(len(attributes), matches, serials, algorithm)

@@ -8,7 +8,7 @@ Errors: Malformed, nothing else.
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trust.algorithms import Algorithm
 from trust.codecs import asn1
@@ -194,24 +194,26 @@ def signer_info(node: Node) -> SignerInfo:
     """One SignerInfo; also what a counter-signature attribute holds."""
     fields = node.fields()
     version = fields.take(INTEGER).small()
-    issuer, serial, key_id = _signer_identifier(fields.take(SEQUENCE, context(0), context(0) & ~0x20))
+    sid = fields.take(SEQUENCE, context(0), context(0) & ~0x20)
+    short = sid.stop - sid.start <= _SHORT
+    issuer, serial, key_id = _short_identifier(sid.raw, sid.rules, sid.depth) if short else _signer_identifier(sid)
     digest_id = fields.take(SEQUENCE)
     digest = asn1.digest_name(digest_id)
     signed = fields.maybe(context(0))
     algorithm_id = fields.take(SEQUENCE)
     algorithm = asn1.signature_algorithm(algorithm_id, digest)
     value = fields.take(*_OCTETS).octets()
-    if asn1.algorithm_identifier(algorithm_id)[0] in asn1.PLAIN_ECDSA:
+    if asn1.is_plain_ecdsa(algorithm_id):
         value = asn1.ecdsa_der(value)
     unsigned = fields.maybe(context(1))
     fields.done()
     defects: list[Defect] = []
     signed_der = None
+    attributes: tuple[Attribute, ...] = ()
     if signed is not None:
-        signed_der = asn1.der(signed, SET)
+        attributes, signed_der = _signed_attributes(signed)
         if signed_der[1:] != signed.raw[1:]:
             defects.append(Defect("RFC 5652 section 5.3", "signed attributes are not DER encoded", fatal=False))
-    attributes = _attributes(signed)
     if algorithm is not None and algorithm.digest is not None and algorithm.digest != digest:
         # Section 5.4 hashes with digestAlgorithm; a signature algorithm that names another hash is a contradiction that no verifier resolves.
         defects.append(Defect("RFC 5652 section 5.3", f"digest algorithm is {digest}, but the signature algorithm says {algorithm.digest}"))
@@ -219,8 +221,14 @@ def signer_info(node: Node) -> SignerInfo:
     if (why := _unprotected(attributes, digest_id, algorithm_id)) is not None:
         defects.append(Defect("RFC 6211 section 2", why))
         algorithm = None
-    info = SignerInfo(node, version, issuer, serial, key_id, digest, attributes, signed_der, algorithm, value, _attributes(unsigned), tuple(defects))
-    return replace(info, defects=info.defects + _attribute_defects(info)) if signed is not None else info
+    if signed is not None:
+        defects += _attribute_defects(attributes)
+    return SignerInfo(node, version, issuer, serial, key_id, digest, attributes, signed_der, algorithm, value, _attributes(unsigned), tuple(defects))
+
+
+@functools.lru_cache(maxsize=256)
+def _short_identifier(raw: bytes, rules: Rules, depth: int) -> tuple[Node | None, int | None, bytes | None]:
+    return _signer_identifier(asn1.parse_inner(raw, rules, depth))
 
 
 def _signer_identifier(node: Node) -> tuple[Node | None, int | None, bytes | None]:
@@ -233,23 +241,57 @@ def _signer_identifier(node: Node) -> tuple[Node | None, int | None, bytes | Non
 
 
 def _attributes(node: Node | None) -> tuple[Attribute, ...]:
-    found = []
-    for child in [] if node is None else node.children:
-        fields = child.fields()
-        oid, values = fields.take(asn1.OID).oid(), fields.take(SET)
-        fields.done()
-        found.append(Attribute(oid, tuple(values.children), child))
-    return tuple(found)
+    return tuple(_attribute(child) for child in ([] if node is None else node.children))
 
 
-def _attribute_defects(info: SignerInfo) -> tuple[Defect, ...]:
+def _attribute(node: Node) -> Attribute:
+    fields = node.fields()
+    oid, values = fields.take(asn1.OID).oid(), fields.take(SET)
+    fields.done()
+    return Attribute(oid, tuple(values.children), node)
+
+
+def _signed_attributes(node: Node) -> tuple[tuple[Attribute, ...], bytes]:
+    """The attributes, and their DER as a SET OF (RFC 5652 section 5.4).
+
+    All but two of a unit's signed attributes are the same in each of its tokens: short ones are read once.
+    """
+    both = []
+    for child in node.children:
+        if child.stop - child.start > _SHORT or child.data.startswith(_MESSAGE_DIGEST_HEAD, child.body):
+            both.append(_encoded(child))
+        else:
+            both.append(_short_attribute(child.raw, child.rules, child.depth))
+    return tuple(attribute for attribute, _ in both), asn1.tlv(SET, b"".join(sorted(encoded for _, encoded in both)))
+
+
+_MESSAGE_DIGEST_HEAD = asn1.tlv(asn1.OID, asn1.oid_content(MESSAGE_DIGEST))
+_SHORT = 1024
+"""Bytes of an attribute that is kept: a reference to a certificate, with its issuer's name, has some 200."""
+
+
+@functools.lru_cache(maxsize=512)
+def _short_attribute(raw: bytes, rules: Rules, depth: int) -> tuple[Attribute, bytes]:
+    return _encoded(asn1.parse_inner(raw, rules, depth))
+
+
+def _encoded(node: Node) -> tuple[Attribute, bytes]:
+    """An attribute, and its DER: as it stands, where it is one primitive value and all lengths are short."""
+    attribute = _attribute(node)
+    value = attribute.values[0] if len(attribute.values) == 1 else node
+    inside = () if value.constructed else (node, *node.children, value)
+    plain = inside and all(n.body - n.start == 2 and n.stop == n.end for n in inside)
+    return attribute, node.raw if plain else asn1.der(node)
+
+
+def _attribute_defects(signed: Sequence[Attribute]) -> list[Defect]:
     """RFC 5652 section 11: content-type, message-digest and signing-time stand at most once, with one value; message-digest must be there."""
     found = []
     for oid, name, least in ((CONTENT_TYPE, "content-type", 0), (MESSAGE_DIGEST, "message-digest", 1), (SIGNING_TIME, "signing-time", 0)):
-        attributes = info.signed_of(oid)
+        attributes = [a for a in signed if a.oid == oid]
         if not least <= len(attributes) <= 1 or any(len(a.values) != 1 for a in attributes):
             found.append(Defect("RFC 5652 section 11", f"{name} attribute: one with one value expected, got {len(attributes)}"))
-    return tuple(found)
+    return found
 
 
 def _unprotected(attributes: Sequence[Attribute], digest_id: Node, algorithm_id: Node) -> str | None:

@@ -83,6 +83,8 @@ class Facts:
     purposes: frozenset[str] | None
     key_identifier: bytes | None
     authority_key_identifier: bytes | None
+    bits: int
+    """Key size as the timetables count it; 0 for a key that cannot sign."""
 
     @property
     def self_issued(self) -> bool:
@@ -94,14 +96,6 @@ class Facts:
 
     def has(self, oid: str) -> bool:
         return oid in self.extensions
-
-    @property
-    def bits(self) -> int:
-        """Key size as the timetables count it; 0 for a key that cannot sign."""
-        try:
-            return algorithms.key_strength(self.key)[1] if self.key is not None else 0
-        except KakuinError:
-            return 0
 
 
 @functools.lru_cache(maxsize=8192)
@@ -131,6 +125,7 @@ def facts(cert: Cert) -> Facts:
     read = _extensions(extensions, defects)
     neither: tuple[bool, int | None] = (False, None)
     ca, path_length = _tried(defects, "basicConstraints", _basic_constraints, read.get(BASIC_CONSTRAINTS), neither)
+    key = public_key(spki.raw)
     return Facts(
         version=number,
         serial=serial.content,
@@ -140,7 +135,7 @@ def facts(cert: Cert) -> Facts:
         issuer_key=name_key(issuer),
         not_before=start,
         not_after=end,
-        key=public_key(spki.raw),
+        key=key,
         spki=spki.raw,
         key_bits=spki.children[1].content[1:],
         algorithm=_tried([], "", asn1.signature_algorithm, outside, None),
@@ -154,7 +149,15 @@ def facts(cert: Cert) -> Facts:
         key_identifier=_tried([], "", lambda v: asn1.parse(v[1], Rules.BER).octets(), read.get(SUBJECT_KEY_IDENTIFIER), None),
         authority_key_identifier=_tried([], "", _authority_key, read.get(AUTHORITY_KEY_IDENTIFIER), None),
         defects=tuple(defects),
+        bits=_bits(key),
     )
+
+
+def _bits(key: PublicKeyTypes | None) -> int:
+    try:
+        return algorithms.key_strength(key)[1] if key is not None else 0
+    except KakuinError:
+        return 0
 
 
 _Given = TypeVar("_Given")
@@ -279,7 +282,8 @@ def is_key_and_name(cert: Cert, other: Cert) -> bool:
 
 def readable(certs: Iterable[Cert]) -> tuple[Cert, ...]:
     """Those that are certificates at all, in an order that does not depend on hashing."""
-    return tuple(sorted((c for c in set(certs) if _readable(c)), key=lambda c: c.id))
+    found = {c for c in certs if _readable(c)}
+    return tuple(sorted(found, key=lambda c: c.id) if len(found) > 1 else found)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -32,6 +32,9 @@ def _is_refusal(head: bytes) -> bool:
 
 def is_request(head: bytes) -> bool:
     """A TimeStampReq (RFC 3161 section 2.4.1), which lies beside tokens and looks like an evidence record to who looks no further."""
+    at = 2 + (head[1] & 0x7F if len(head) > 1 and head[1] > 0x80 else 0)
+    if head[at : at + 1] != b"\x02":  # it begins with its version: what does not, needs no further look
+        return False
     try:
         tsp.decode_request(head)
     except Malformed:

@@ -1,5 +1,6 @@
 """EN 319 102-1 clauses 5.2.2 to 5.2.4, 5.2.7, 5.2.8, 5.3 and 5.4: a signature at the current time. A stamp's token is a signature too."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -183,21 +184,30 @@ def algorithms_of(case: Case, signature: Signature, stamp: Stamp | None = None) 
     """Every algorithm that the signature itself rests on, with its end under the policy's timetable."""
     timetable = case.timetable
     bits = facts(signature.signer).bits if signature.signer and readable((signature.signer,)) else 0
-    used = [Weak("signature value", timetable.until(signature.algorithm, bits))]
     reference = signature.signer_reference.digest_algorithm
-    if reference and stamp is None and case.policy.signature.signing_certificate_digest is Level.FAIL:
-        used.append(Weak("signed attribute", timetable.until_digest(reference)))
+    own = reference if stamp is None and case.policy.signature.signing_certificate_digest is Level.FAIL else None
     # Among the mechanisms is the digest of the reference to the certificate, which has its own constraint.
     names = {r.digest.algorithm for r in _references(signature, stamp) if r.digest} | (set(signature.mechanisms) - {reference})
-    used += [Weak("reference", timetable.until_digest(name)) for name in sorted(names) if name in DIGESTS]
-    return tuple(used)
+
+    def ends() -> tuple[Weak, ...]:
+        used = [Weak("signature value", timetable.until(signature.algorithm, bits))]
+        if own:
+            used.append(Weak("signed attribute", timetable.until_digest(own)))
+        return (*used, *(Weak("reference", timetable.until_digest(name)) for name in sorted(names) if name in DIGESTS))
+
+    return case.once(("algorithms", signature.algorithm, bits, own, frozenset(names)), ends)
 
 
 def reliable_at(case: Case, used: Sequence[Weak], at: datetime, trace: Trace, clause: str) -> None:
     """Cryptographic constraints at a time (clause 5.2.8.4)."""
     for algorithm in used:
-        why = f"the algorithms of the {algorithm.what} were acceptable at {at:%Y-%m-%dT%H:%M:%SZ}"
+        why = _acceptable(algorithm.what, at)
         trace.require(case.is_reliable(algorithm.until, at), clause, SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, why)
+
+
+@functools.lru_cache(maxsize=256)
+def _acceptable(what: str, at: datetime) -> str:
+    return f"the algorithms of the {what} were acceptable at {at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _algorithms(case: Case, used: Sequence[Weak], content_times: Sequence[datetime], trace: Trace) -> None:
