@@ -43,6 +43,12 @@ def annotated(made: Paper, annotation: str, appearance: bytes = b"") -> Paper:
     return made.rearranged({number: body, number + 1: icon}, annotations=(*made.annotations, f"{number} 0 R"))
 
 
+def shining() -> bytes:
+    """What a highlight draws: it multiplies with the letters below it."""
+    blended = f"{FORM_XOBJECT} /BBox [0 0 20 20] /Resources << /ExtGState << /G << /BM /Multiply >> >> >>"
+    return stream(b"/G gs 0.9 0.9 0 rg 0 0 20 20 re f", blended)
+
+
 def filled(made: Paper, value: str, appearance: bytes = b"") -> Paper:
     return made.saved({TEXT: text_field(value), TEXT_LOOK: appearance or look(value)})
 
@@ -93,7 +99,7 @@ LAWFUL: dict[str, Callable[[], Paper]] = {
     "field made read-only": lambda: SIGNED.saved({TEXT: text_field("", entries="/Ff 1")}),
     "note after certification 3": lambda: annotated(PLAIN.signed(SEAL, doc_mdp=3), NOTE),
     "note after approval": lambda: annotated(SIGNED, NOTE),
-    "highlight": lambda: annotated(SIGNED, f"/Subtype /Highlight /Rect [70 690 300 730] {QUADS}"),
+    "highlight": lambda: annotated(SIGNED, f"/Subtype /Highlight /Rect [70 690 300 730] {QUADS} /AP << /N LOOK >>", shining()),
 }
 
 

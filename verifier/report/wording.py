@@ -142,6 +142,7 @@ FACTS: dict[str, str] = {
     "replaced by another page": "別のページに差し替えられた",
     "put below each other too deeply to be looked at": "調べられないほど深く入れ子にされた",
     "given another name or kind": "名前または種類が変更された",
+    "added over what the page showed": "ページの表示内容に重ねて追加された",
     "added with an action": "アクション付きで追加された",
     "added with a signature that is not of its revision": "その版のものでない署名を値として追加された",
     "drawn anew, though its appearance was not its value,": "外観が値と異なっていたのに描き直された",

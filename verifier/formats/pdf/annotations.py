@@ -4,16 +4,23 @@ Permitted are remarks that cannot pass for the document's own content: notes and
 the page. Free text, stamps, redactions and anything with an action show what nobody signed (certification attacks "evil annotation").
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from verifier.formats.pdf.appearance import Paint, paints
+from verifier.formats.pdf.appearance import Paint, is_visible, paints, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
+from verifier.formats.pdf.covering import blank, hides, letters_below
+from verifier.formats.pdf.drawing import box_of
 from verifier.formats.pdf.graph import Key, written
 
 _REMARKS = frozenset({"/Text", "/Popup", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret", "/Ink"})
 _HARMLESS = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM"})
 _ACTIVE = ("/A", "/AA", "/PA")
-NOTE = 60.0
+_SAYING = frozenset({"/StrikeOut", "/Ink", "/Caret"})
+"""What a signer may have meant as a change of the text: gone, it says something else."""
+EDGE = 2.0
+"""Points by which neighbours may overlap."""
+NOTE = 40.0
 """Points: a note's icon is no larger; one that is covers text."""
 
 
@@ -25,7 +32,8 @@ class Annotations:
         self._widgets = widgets
         self._fresh = fresh
 
-    def compare(self, page: str, before: Any, after: Any) -> None:
+    def compare(self, page: str, sheet: Any, before: Any, after: Any) -> None:
+        """`sheet` is the page as it was."""
         self._comparison.judge(before, after)
         was = {_identity(a): a for a in array_of(before) if dictionary_of(a) is not None}
         now = {_identity(a): a for a in array_of(after) if dictionary_of(a) is not None}
@@ -42,22 +50,32 @@ class Annotations:
                 self._added(page, annotation, "added")
             elif key not in was and key not in self._fresh:
                 self._comparison.forbid(f"{page} {_kind(annotation)} annotation", "added")
+            elif key not in was and _overlays(annotation, sheet, was.values()):
+                self._comparison.forbid(f"{page} signature field", "added over what the page showed")
 
     def _is_widget(self, annotation: Any) -> bool:
         return bool(annotation.is_indirect and annotation.objgen in self._widgets)
 
     def _removed(self, page: str, annotation: Any) -> None:
         name = f"{page} {_kind(annotation)} annotation"
-        if self._comparison.permission.annotations and name_of(annotation.get("/Subtype")) in _REMARKS:
+        if self._may_go(annotation):
             self._comparison.remark(name, "removed")
         else:
             self._comparison.forbid(name, "removed")
+
+    def _may_go(self, annotation: Any) -> bool:
+        """Whether a remark may be taken away: not what hid something when it was signed, nor, unless a signer said so, what changed the text."""
+        permission, kind = self._comparison.permission, name_of(annotation.get("/Subtype"))
+        return permission.annotations and not (permission.level is None and kind in _SAYING) and is_remark(annotation)
 
     def _kept(self, page: str, old: Any, new: Any) -> None:
         keys = (set(old.keys()) | set(new.keys())) - _HARMLESS
         if all(self._comparison.same(old.get(k), new.get(k)) for k in keys):
             return
-        self._added(page, new, "changed")
+        if self._may_go(old):
+            self._added(page, new, "changed")
+        else:
+            self._comparison.forbid(f"{page} {_kind(old)} annotation", "changed")
 
     def _added(self, page: str, annotation: Any, how: str) -> None:
         name = f"{page} {_kind(annotation)} annotation"
@@ -69,13 +87,38 @@ class Annotations:
 
 
 def is_remark(annotation: Any) -> bool:
-    """Whether an annotation can only comment: of a kind that does, without action, drawing neither words nor pictures."""
+    """Whether an annotation can only comment: of a kind that does, without action, drawing neither words nor pictures, hiding nothing."""
     kind = name_of(annotation.get("/Subtype"))
     if kind not in _REMARKS or any(key in annotation for key in _ACTIVE):
         return False
     if paints(dictionary_of(annotation.get("/AP"))) & {Paint.TEXT, Paint.PICTURE}:
         return False
-    return kind not in {"/Text", "/Caret"} or "/AP" not in annotation or extent(annotation.get("/Rect")) <= NOTE
+    if kind in {"/Text", "/Caret"}:
+        return "/AP" not in annotation or (extent(annotation.get("/Rect")) <= NOTE and not blank(annotation))
+    return not hides(annotation)
+
+
+def _overlays(seal: Any, sheet: Any, others: Iterable[Any]) -> bool:
+    """Whether a seal that came later is drawn over letters of the page, or over another field or remark: not even a signer may replace them."""
+    if not (Paint.TEXT in seen(seal) or (seen(seal) and hides(seal))):
+        return False
+    return letters_below(sheet, seal.get("/Rect")) or any(_is_shown(o) and _meet(seal.get("/Rect"), o.get("/Rect")) for o in others)
+
+
+def _is_shown(annotation: Any) -> bool:
+    """Whether an annotation takes a place on the page; a field that waits for a signature does not yet."""
+    if name_of(annotation.get("/Subtype")) in {"/Popup", "/Link", None}:
+        return False
+    return is_visible(annotation) and (bool(seen(annotation)) or name_of(annotation.get("/FT")) in {"/Tx", "/Ch", "/Btn"})
+
+
+def _meet(one: Any, other: Any) -> bool:
+    """Whether two rectangles share more than an edge."""
+    try:
+        a, b = box_of(one), box_of(other)
+    except (TypeError, ValueError):
+        return True
+    return all(min(a[i + 2], b[i + 2]) - max(a[i], b[i]) > EDGE for i in (0, 1))
 
 
 def extent(rectangle: Any) -> float:

@@ -34,7 +34,7 @@ def paints(appearances: Any) -> frozenset[Paint]:
     """What the streams of an appearance dictionary draw, all states together; nothing where there is none."""
     found: set[Paint] = set()
     try:
-        for stream in _streams(appearances):
+        for stream in streams(appearances):
             for kind in _painted(stream, 0):
                 found.add(kind)
     except Malformed:
@@ -42,7 +42,27 @@ def paints(appearances: Any) -> frozenset[Paint]:
     return frozenset(found)
 
 
-def _streams(value: Any) -> Iterator[Any]:
+def seen(node: Any) -> frozenset[Paint]:
+    """What an annotation draws where people see it, on the screen or in print."""
+    if not is_visible(node):
+        return frozenset()
+    style = node.get("/MK")
+    filled = isinstance(style, pikepdf.Dictionary) and isinstance(style.get("/BG"), pikepdf.Array) and len(style["/BG"]) > 0
+    return paints(node.get("/AP")) | (frozenset({Paint.AREAS}) if filled else frozenset())
+
+
+def is_visible(node: Any) -> bool:
+    """Whether a widget shows: an area on the page, and not hidden; without view it may still be printed, or shown when it is pointed at."""
+    flags = node.get("/F", 0)
+    try:
+        left, bottom, right, top = (float(v) for v in node.get("/Rect"))
+    except (TypeError, ValueError):
+        return "/AP" in node
+    hidden = isinstance(flags, int) and (flags & 2 or (flags & 32 and not flags & (4 | 256)))
+    return left != right and bottom != top and not hidden
+
+
+def streams(value: Any) -> Iterator[Any]:
     """The streams of /N, /R and /D, through one level of states."""
     count = 0
     stack = [value]

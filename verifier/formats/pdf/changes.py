@@ -39,6 +39,8 @@ _KNOWN_IN_CATALOGUE = frozenset(
 _HARMLESS_IN_TRAILER = frozenset(
     {"/Root", "/Info", "/Prev", "/Size", "/ID", "/XRefStm", "/Type", "/W", "/Index", "/Filter", "/Length", "/DecodeParms"}
 )
+_TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
+"""What the information dictionary says of the document itself (ISO 32000-2 table 349)."""
 _OBJECT = re.compile(rb"(?<![0-9])\d{1,10}[ \t\r\n]+\d{1,5}[ \t\r\n]+obj(?![A-Za-z])")
 WINDOW = 1 << 20
 
@@ -114,8 +116,15 @@ class _Step:
         return []
 
     def _trailer(self, comparison: Comparison) -> None:
-        """/Encrypt decides how everything reads. Keys that no standard knows show nothing, but what they keep pointing at must stay as it is."""
+        """/Encrypt decides how everything reads. Keys that no standard knows show nothing, but what they keep pointing at must stay as it is.
+
+        Programs that add validation data write down when they did, in /Info; what it says of the document is another matter.
+        """
         before, after = comparison.old.pdf.trailer, comparison.new.pdf.trailer
+        if not self.permission.filling:
+            was, now = (dictionary_of(t.get("/Info")) or pikepdf.Dictionary() for t in (before, after))
+            for key in _TOLD:
+                comparison.equal(f"document {key}", was.get(key), now.get(key))
         comparison.equal("trailer /Encrypt", before.get("/Encrypt"), after.get("/Encrypt"))
         for key in sorted(set(before.keys()) & set(after.keys()) - _HARMLESS_IN_TRAILER):
             if written(before.get(key)) == written(after.get(key)):

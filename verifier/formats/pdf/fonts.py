@@ -32,7 +32,7 @@ _CJK = {f"/Uni{script}-{form}-H": "utf-16-be" for script in ("JIS", "GB", "CNS",
 """Predefined CMaps (ISO 32000-2 table 116) of fonts that are not embedded: readers draw them with letters of their own."""
 
 
-class Unknown(Exception):
+class Unknown(ValueError):
     """What is drawn cannot be told."""
 
 

@@ -11,7 +11,7 @@ import pikepdf
 
 from trust.codecs.asn1 import printable
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import Paint, paints
+from verifier.formats.pdf.appearance import Paint, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
 from verifier.formats.pdf.graph import Key
@@ -116,7 +116,7 @@ class Forms:
         if field.node.is_indirect:
             self._fresh.add(field.node.objgen)
         value = dictionary_of(field.value)
-        drawn = _drawn(field.node)
+        drawn = seen(field.node)
         if any(key in field.node for key in _ACTIVE):
             comparison.forbid(field.label, "added with an action")
         if value is not None and (value.objgen if value.is_indirect else field.name) not in self._signed:
@@ -181,30 +181,10 @@ class Forms:
         elif not different <= _SIGNING:
             comparison.forbid(new.label, f"changed in {', '.join(sorted(printable(k) for k in different - _SIGNING))}")
         elif dictionary_of(new.value) is None:
-            if _drawn(new.node) and different & {"/AP", "/F", "/MK"}:
+            if seen(new.node) and different & {"/AP", "/F", "/MK"}:
                 comparison.forbid(new.label, "unsigned signature field given an appearance")
         else:
             self._added(new, known=True)
-
-
-def _drawn(node: Any) -> frozenset[Paint]:
-    """What a signature field draws where people see it, on the screen or in print."""
-    if not _visible(node):
-        return frozenset()
-    style = dictionary_of(node.get("/MK"))
-    filled = style is not None and len(array_of(style.get("/BG"))) > 0
-    return paints(dictionary_of(node.get("/AP"))) | (frozenset({Paint.AREAS}) if filled else frozenset())
-
-
-def _visible(node: Any) -> bool:
-    """Whether a widget shows: an area on the page, and not hidden; without view it may still be printed, or shown when it is pointed at."""
-    flags = node.get("/F", 0)
-    try:
-        left, bottom, right, top = (float(v) for v in array_of(node.get("/Rect")))
-    except (TypeError, ValueError):
-        return "/AP" in node
-    hidden = isinstance(flags, int) and (flags & 2 or (flags & 32 and not flags & (4 | 256)))
-    return left != right and bottom != top and not hidden
 
 
 def _view(node: Any) -> int:

@@ -83,7 +83,7 @@ class Pages:
             return
         for key in sorted((set(old.keys()) | set(new.keys())) - _HARMLESS):
             comparison.equal(f"{name} {key}", old.get(key), new.get(key))
-        self._annotations.compare(name, old.get("/Annots"), new.get("/Annots"))
+        self._annotations.compare(name, old, old.get("/Annots"), new.get("/Annots"))
 
     def _same_nodes(self, former: tuple[Any, ...], later: tuple[Any, ...], was: Tree, now: Tree) -> bool:
         """Whether a page hangs below the same nodes as before, each of which is compared for itself."""

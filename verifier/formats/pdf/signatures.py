@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -35,13 +36,13 @@ class Lock:
     """FieldMDP parameters or a signature field lock: which fields may not change afterwards (ISO 32000-2 tables 237 and 256)."""
 
     action: str
-    """All, Include, Exclude."""
+    """All, Include, Exclude; anything else locks as All does."""
     fields: tuple[str, ...] = ()
 
     def locks(self, name: str) -> bool:
         """Whether a field, or a field above it, is named."""
         named = any(name == f or name.startswith(f + ".") for f in self.fields)
-        return self.action == "All" or (self.action == "Include" and named) or (self.action == "Exclude" and not named)
+        return named if self.action == "Include" else not named if self.action == "Exclude" else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,8 @@ def _transforms(value: Any) -> tuple[int | None, list[Lock]]:
         method = name_of(reference.get("/TransformMethod"))
         if method == "/DocMDP":
             level = parameters.get("/P") if parameters is not None else None
-            doc_mdp = level if isinstance(level, int) and level in {1, 2, 3} else 2
+            # 2 where none is said; what is no level at all permits nothing.
+            doc_mdp = 2 if level is None else _level(level) or 1
         elif method == "/FieldMDP" and (lock := _lock(parameters)) is not None:
             locks.append(lock)
     return doc_mdp, locks
@@ -245,8 +247,12 @@ def _lock(value: Any) -> Lock | None:
 def _lock_permission(value: Any) -> int | None:
     """/P of a signature field lock (ISO 32000-2 table 237): what the document permits once that field is signed."""
     node = _dict(value)
-    level = node.get("/P") if node is not None else None
-    return level if isinstance(level, int) and level in {1, 2, 3} else None
+    return None if node is None else _level(node.get("/P"))
+
+
+def _level(value: Any) -> int | None:
+    number = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else 0
+    return int(number) if number in {1, 2, 3} else None
 
 
 def _certs(value: Any) -> tuple[bytes, ...]:

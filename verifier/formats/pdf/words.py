@@ -14,6 +14,7 @@ import pikepdf
 
 from trust.errors import Malformed
 from verifier.formats.pdf.appearance import SHOWING, named, operations, strings
+from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.fonts import Familiar, Letters, Unknown, letters
 
 MIN_SIZE = 2.0
@@ -31,15 +32,11 @@ _UNREADABLE = frozenset({"INLINE IMAGE", "BI", "sh", "c", "v", "y", "cs", "sc", 
 """Images, shadings and curves can draw letters without being text; other colour spaces hide which colour it is."""
 _VISIBLE_BLENDS = frozenset({"/Normal", "/Compatible", "/Multiply", "/Darken"})
 
-Matrix = tuple[float, float, float, float, float, float]
-Box = tuple[float, float, float, float]
-_IDENTITY: Matrix = (1, 0, 0, 1, 0, 0)
-
 
 def words(stream: Any, familiar: Familiar, fonts: Mapping[str, Any]) -> str | None:
     """The text, white space left out; None where it cannot be told. `fonts` are those that the form lends to appearances without any."""
     try:
-        page = _Sheet(_box(stream.get("/BBox")))
+        page = _Sheet(box_of(stream.get("/BBox")))
         _draw(stream, _State(), page, _Fonts(familiar, fonts), 0)
     except (Malformed, Unknown, ValueError, TypeError):
         return None
@@ -64,7 +61,7 @@ class _Fonts:
 class _State:
     """The graphics state (table 51), as far as letters need it."""
 
-    matrix: Matrix = _IDENTITY
+    matrix: Matrix = IDENTITY
     colour: tuple[float, ...] = (0.0, 0.0, 0.0)
     clips: tuple[Box, ...] = ()
     letters: Letters | None = None
@@ -139,7 +136,7 @@ class _Drawing:
     def __init__(self, stream: Any, state: _State, sheet: _Sheet, fonts: _Fonts, depth: int) -> None:
         self._stream, self._state, self._sheet, self._fonts, self._depth = stream, state, sheet, fonts, depth
         self._saved: list[_State] = []
-        self._line = self._text = _IDENTITY
+        self._line = self._text = IDENTITY
         self._moved = True
         self._path: list[Box] = []
         self._point = (0.0, 0.0)
@@ -153,7 +150,7 @@ class _Drawing:
             if name in SHOWING:
                 self._show(name, operands)
             elif name in _COLOURS:
-                self._state = replace(self._state, colour=_rgb(_numbers(operands, _COLOURS[name])))
+                self._state = replace(self._state, colour=rgb(numbers(operands, _COLOURS[name])))
             elif name in {"re", "m", "l", "h"}:
                 self._construct(name, operands)
             elif name in {"W", "W*"}:
@@ -171,9 +168,9 @@ class _Drawing:
         elif name == "Q" and self._saved:
             self._state = self._saved.pop()
         elif name == "cm":
-            self._state = replace(self._state, matrix=_product(_matrix(operands), self._state.matrix))
+            self._state = replace(self._state, matrix=product(matrix_of(operands), self._state.matrix))
         elif name == "w":
-            self._state = replace(self._state, width=_numbers(operands, 1)[0])
+            self._state = replace(self._state, width=numbers(operands, 1)[0])
         elif name == "gs":
             _plain(named(self._stream, "/ExtGState", operands))
         elif name in {"BDC", "DP"} and str(operands[0]) == "/OC":
@@ -186,30 +183,30 @@ class _Drawing:
         if inner is None or str(inner.get("/Subtype")) != "/Form":
             raise Unknown
         given = inner.get("/Matrix")
-        matrix = _product(_matrix(list(given)) if isinstance(given, pikepdf.Array) else _IDENTITY, self._state.matrix)
-        clip = _bounds(matrix, _box(inner.get("/BBox")))
+        matrix = product(matrix_of(list(given)) if isinstance(given, pikepdf.Array) else IDENTITY, self._state.matrix)
+        clip = bounds(matrix, box_of(inner.get("/BBox")))
         _draw(inner, replace(self._state, matrix=matrix, clips=(*self._state.clips, clip)), self._sheet, self._fonts, self._depth + 1)
 
     def _set_text(self, name: str, operands: Any) -> None:
         state = self._state
         if name == "BT":
-            self._move(_IDENTITY)
+            self._move(IDENTITY)
         elif name == "Tm":
-            self._move(_matrix(operands))
+            self._move(matrix_of(operands))
         elif name in {"Td", "TD"}:
-            x, y = _numbers(operands, 2)
+            x, y = numbers(operands, 2)
             if name == "TD":
                 self._state = replace(state, leading=-y)
-            self._move(_product((1, 0, 0, 1, x, y), self._line))
+            self._move(product((1, 0, 0, 1, x, y), self._line))
         elif name == "T*":
             self._next_line()
         elif name == "TL":
-            self._state = replace(state, leading=_numbers(operands, 1)[0])
+            self._state = replace(state, leading=numbers(operands, 1)[0])
         elif name == "Tf":
             self._state = replace(state, letters=self._fonts.named(self._stream, operands), size=float(operands[1]))
         elif name in {"Tr", "Tz", "Tc", "Ts"}:
             low, high = {"Tr": (0.0, 0.0), "Tz": (20.0, 1000.0)}.get(name, (-0.4 * state.size, 500.0))
-            if not low <= _numbers(operands, 1)[0] <= high:
+            if not low <= numbers(operands, 1)[0] <= high:
                 raise Unknown
 
     def _move(self, matrix: Matrix) -> None:
@@ -217,7 +214,7 @@ class _Drawing:
         self._moved = True
 
     def _next_line(self) -> None:
-        self._move(_product((1, 0, 0, 1, 0, -self._state.leading), self._line))
+        self._move(product((1, 0, 0, 1, 0, -self._state.leading), self._line))
 
     def _show(self, name: str, operands: Any) -> None:
         if name in {"'", '"'}:
@@ -227,7 +224,7 @@ class _Drawing:
             raise Unknown
         if name == "TJ" and any(float(o) > 500 for o in _items(operands) if not isinstance(o, pikepdf.String)):
             raise Unknown
-        whole = _product(self._text, self._state.matrix)
+        whole = product(self._text, self._state.matrix)
         # The lesser of what a letter is wide and high: a matrix may flatten it. Mirrored or turned letters are not what a value looks like.
         height = min(abs(self._state.size) * whole[0], abs(self._state.size) * whole[3]) if self._state.size > 0 else 0.0
         for data in strings(operands):
@@ -237,20 +234,20 @@ class _Drawing:
     def _construct(self, name: str, operands: Any) -> None:
         matrix = self._state.matrix
         if name == "re":
-            x, y, w, h = _numbers(operands, 4)
-            self._path.append(_bounds(matrix, (x, y, x + w, y + h)))
+            x, y, w, h = numbers(operands, 4)
+            self._path.append(bounds(matrix, (x, y, x + w, y + h)))
         elif name == "m":
-            self._point = (_numbers(operands, 2)[0], _numbers(operands, 2)[1])
+            self._point = (numbers(operands, 2)[0], numbers(operands, 2)[1])
         elif name == "l":
-            x, y = _numbers(operands, 2)
-            self._path.append(_bounds(matrix, (*self._point, x, y)))
+            x, y = numbers(operands, 2)
+            self._path.append(bounds(matrix, (*self._point, x, y)))
             self._point = (x, y)
 
     def _paint(self, name: str) -> None:
         if self._clip and self._path:
-            self._state = replace(self._state, clips=(*self._state.clips, _hull(self._path)))
+            self._state = replace(self._state, clips=(*self._state.clips, hull(self._path)))
         if name in _FILLS and self._path:
-            self._sheet.paint([_hull(self._path)] if len(self._path) > 1 else self._path, self._state, fill=True)
+            self._sheet.paint([hull(self._path)] if len(self._path) > 1 else self._path, self._state, fill=True)
         if name in _STROKES:
             self._sheet.paint(self._path, self._state, fill=False)
         self._path, self._clip = [], False
@@ -271,48 +268,6 @@ def _items(operands: Any) -> Iterator[Any]:
         yield from list(operand) if isinstance(operand, pikepdf.Array) else [operand]
 
 
-def _numbers(operands: Any, count: int) -> list[float]:
-    found = [float(o) for o in operands]
-    if len(found) != count:
-        raise Unknown
-    return found
-
-
-def _matrix(operands: Any) -> Matrix:
-    a, b, c, d, e, f = _numbers(operands, 6)
-    return a, b, c, d, e, f
-
-
-def _product(one: Matrix, other: Matrix) -> Matrix:
-    a, b, c, d, e, f = one
-    g, h, i, j, k, m = other
-    return a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + m
-
-
-def _bounds(matrix: Matrix, box: Box) -> Box:
-    """The box, moved, as a box."""
-    a, b, c, d, e, f = matrix
-    corners = [(a * x + c * y + e, b * x + d * y + f) for x in (box[0], box[2]) for y in (box[1], box[3])]
-    xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _hull(boxes: list[Box]) -> Box:
-    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
-
-
-def _box(value: Any) -> Box:
-    left, bottom, right, top = (float(v) for v in value)
-    return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
-
-
 def _spans(box: Box, whole: Box, *, both: bool) -> bool:
     found = [(box[2] - box[0]) >= SPANNING * (whole[2] - whole[0]), (box[3] - box[1]) >= SPANNING * (whole[3] - whole[1])]
     return all(found) if both else any(found)
-
-
-def _rgb(components: list[float]) -> tuple[float, ...]:
-    if len(components) == 4:
-        *cmy, black = components
-        return tuple(max(0.0, 1 - c - black) for c in cmy)
-    return tuple(components * 3) if len(components) == 1 else tuple(components)
