@@ -222,8 +222,10 @@ def _private(session: Any, label: str, public: bytes) -> Any:
     for candidate in _found(session, {Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.LABEL: label}):
         found = _public(candidate)
         if found is not None and encoded(found) == public:
-            wanted = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: candidate[Attribute.ID]}
-            for key in _found(session, wanted):
+            keys = _found(session, {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: candidate[Attribute.ID]})
+            fitting = [key for key in keys if key.key_type == candidate.key_type]
+            # Ceremonies give one identifier to several pairs: then the label decides. A wrong one is noticed, because tokens are checked.
+            for key in sorted(fitting, key=lambda key: key.label != label):
                 return key
     raise NotFound(f"the token has no key pair {label!r} that belongs to the unit's certificate")
 
