@@ -163,14 +163,17 @@ class Publisher:
             return newest
         return made
 
-    def covering(self, index: int) -> Published:
-        """A checkpoint over this entry and more, waiting a moment where it is due soon. Unavailable when it is not."""
-        waited = timedelta()
+    def covering(self, index: int, stored: Stored | None = None) -> Published:
+        """A checkpoint over this entry and more, waiting a moment where it is due soon. Unavailable when it is not.
+
+        With `stored`, one that it shows: where witnesses have to cosign first, one that they cosigned."""
+        waited, step = timedelta(), min(self._interval / 4, LONGEST_WAIT / 8)
         while True:
             newest = self.publish()
+            if stored is not None:
+                newest = stored.checkpoint()
             if newest is not None and newest.size > index:
                 return newest
-            step = self._interval / 4 if self._interval else LONGEST_WAIT / 100
             if waited + step > LONGEST_WAIT or self._stop.wait(step.total_seconds()):
                 raise Unavailable(f"entry {index} is not under a checkpoint yet: one is made every {self._interval.total_seconds():g} s")
             waited += step
