@@ -169,11 +169,24 @@ def test_many_threads_share_the_one_session(library: str) -> None:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_a_lost_session_is_opened_again(library: str) -> None:
+@pytest.mark.parametrize(
+    "error", [pkcs11.SessionHandleInvalid, pkcs11.SessionClosed, pkcs11.DeviceError, pkcs11.UserNotLoggedIn], ids=lambda e: e.__name__
+)
+def test_a_lost_session_is_opened_again(library: str, monkeypatch: pytest.MonkeyPatch, error: type[pkcs11.PKCS11Error]) -> None:
     key, public = made(library, "lost")
-    for session in list(module(library)._sessions.values()):
-        module(library).call("first", lambda: PIN, lambda _, lost=session: lost.close())
+    key.sign(b"x")
+    sessions: list[object] = []
+    signature = hsm._signature
+
+    def lost_twice(handle: object, *how: object) -> bytes:
+        sessions.append(module(library)._sessions["first"])
+        if len(sessions) < 3:
+            raise error
+        return signature(handle, *how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hsm, "_signature", lost_twice)
     assert verify(public, key.algorithm, key.sign(b"x"), b"x")
+    assert len({id(session) for session in sessions}) == 3, "each attempt has a session of its own"
 
 
 def test_a_token_that_is_away_is_unavailable_and_used_when_it_is_back(library: str, tokens: Path, tmp_path: Path) -> None:
@@ -289,7 +302,7 @@ def test_a_unit_in_a_token_with_one_in_another_that_stands_in(library: str, fold
             without.setattr(hsm.Module, "_session", _gone(hsm.Module._session))
             assert [signer(house) for _ in range(3)] == ["spare 1"] * 3
             assert house.authority.states[-1].fault == f"unit {house.authority.states[-1].unit}: token 'first': DeviceRemoved"
-        without.setattr(units.Desk, "tries", lambda self, now: True)
+        monkeypatch.setattr(units.Desk, "tries", lambda self, now: True)
         assert signer(house) == "vault 2"
         said = [json.loads(entry.body)["event"] for entry in house.instance.journal.read() if entry.kind == "event" and b'"unit-' in entry.body]
         assert said[:4] == ["unit-created", "unit-created", "unit-rolled-over", "unit-replaced"] and "unit-failed" in said
