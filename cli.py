@@ -8,7 +8,7 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,6 +250,22 @@ class House:
             sources.ocsps(path for path, _ in files(ocsps)),
         )
 
+    @staticmethod
+    def known_in(files: "Mapping[str, Sequence[bytes]]") -> "Known":
+        """The same as bytes, by the names of the fields that they came in."""
+        from eseal.extend_material import Known
+        from verifier import sources
+
+        def each(name: str, read: "Callable[[bytes], list[Any]]") -> tuple[Any, ...]:
+            return tuple(found for data in files.get(name, ()) for found in read(data))
+
+        return Known(
+            each("trust", sources.certificates_in),
+            each("certificate", sources.certificates_in),
+            each("crl", sources.crls_in),
+            each("ocsp", sources.ocsps_in),
+        )
+
     def detached(self, paths: "Sequence[Path]") -> "tuple[Document, ...]":
         from verifier import sources
 
@@ -340,6 +356,7 @@ class House:
     def application(self) -> Any:
         """Everything over HTTP, the authority's endpoint in front."""
         from eseal.api import router as seals
+        from eseal.extend_api import router as extensions
         from eseal.store import Repeats
         from trust.edge.web import application
         from trust.pki.api import router as certificates
@@ -351,10 +368,12 @@ class House:
         instance, settings = self.instance, self.instance.settings
         limit, batches = settings.service.document_limit_bytes, settings.batches
         current = Aggregator(self.evidence, seconds=batches.seconds, most=batches.most, waiting=batches.waiting)
+        repeats = Repeats(instance.engine, instance.clock)
         web = application(
             "Kakuin",
             (
-                seals(self.sealer, self.api_keys, Repeats(instance.engine, instance.clock), limit),
+                seals(self.sealer, self.api_keys, repeats, limit),
+                extensions(self.extender, self.api_keys, repeats, self.known_in, limit),
                 verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
                 self._log(),
@@ -364,7 +383,7 @@ class House:
             description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",
             base_url=settings.base_url,
             body_limit=settings.service.body_limit_bytes,
-            limits={"/v1/seals": limit, "/v1/verifications": limit, batch_api.PATH: batch_api.body_limit(batches.limit)},
+            limits={"/v1/seals": limit, "/v1/extensions": limit, "/v1/verifications": limit, batch_api.PATH: batch_api.body_limit(batches.limit)},
         )
         return front(Endpoint(self.authority, limit=settings.tsa.request_limit_bytes), web)
 

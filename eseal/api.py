@@ -31,7 +31,7 @@ from trust.model import Document
 HEAD = 1024
 """Bytes by which a document is recognised."""
 _BEARER = re.compile(r"[Bb]earer +(\S+)")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 DOCUMENT, OPTIONS = "document", "options"
 
 
@@ -87,7 +87,7 @@ def router(sealer: Sealer, keys: ApiKeys, repeats: Repeats, limit_bytes: int, fo
         operation_id="seal",
     )
     async def seal(request: Request) -> StreamingResponse:
-        key = await run_in_threadpool(_recognised, keys, request.headers.get("authorization"))
+        key = await run_in_threadpool(recognised, keys, request.headers.get("authorization"))
         options = _options(request.query_params.multi_items(), "query")
         upload = await receive(request.headers, request.stream(), limit_bytes, folder)
         try:
@@ -108,7 +108,8 @@ class _Job:
     idempotency_key: str | None
 
 
-def _recognised(keys: ApiKeys, authorization: str | None) -> ApiKey:
+def recognised(keys: ApiKeys, authorization: str | None) -> ApiKey:
+    """Unauthorised for none, or one that is unknown, expired or revoked."""
     found = _BEARER.fullmatch(authorization.strip()) if authorization else None
     if found is None:
         raise Unauthorised("an API key is needed: Authorization: Bearer kakuin_…")
@@ -151,11 +152,11 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], 
     said = dict(query)
     form = [(name, text) for name, text in upload.fields.items() if name != OPTIONS]
     if OPTIONS in upload.fields:
-        form += _json(upload.fields[OPTIONS])
+        form += json_pairs(upload.fields[OPTIONS])
     documents = []
     for received in upload.files:
         if received.field == OPTIONS:
-            form += _json(_text(received.document))
+            form += json_pairs(_text(received.document))
         elif received.field in ("", DOCUMENT):
             documents.append(received.document)
         else:
@@ -175,7 +176,8 @@ def _text(document: Document) -> str:
         raise Malformed(f"{OPTIONS} is not UTF-8") from error
 
 
-def _json(text: str) -> list[tuple[str, Any]]:
+def json_pairs(text: str) -> list[tuple[str, Any]]:
+    """The members of a JSON object; a name given twice is seen."""
     try:
         # Pairs, not a dict: a name given twice must be seen.
         pairs = json.loads(text, object_pairs_hook=list)
@@ -195,11 +197,11 @@ def _time(text: str | None) -> datetime | None:
 
 def _once(job: _Job, documents: Sequence[Document], spec: Spec) -> Sealed:
     """The seal that this Idempotency-Key got before, or a new one that it will get from now on."""
-    if not _IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
+    if not IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
         raise Malformed("an Idempotency-Key is 1 to 255 visible characters")
-    key = _digest(job.key.organisation, job.idempotency_key)
+    key = request_digest(job.key.organisation, job.idempotency_key)
     about = [part for d in documents for part in (_sha256(d), d.name, d.media_type)]
-    request = _digest(*about, repr(spec), spec.password)
+    request = request_digest(*about, repr(spec), spec.password)
     found = job.repeats.find(key, request)
     if found is None:
         sealed = job.sealer.seal(documents[0], spec, job.key.organisation, documents[1:])
@@ -227,18 +229,26 @@ def _sha256(document: Document) -> str:
     return found.value.hex() if found else ""
 
 
-def _digest(*parts: str | None) -> bytes:
+def request_digest(*parts: str | None) -> bytes:
+    """Of what a request says, for comparing."""
     return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+def document_headers(made: Document, sha256: bytes, otherwise: str) -> dict[str, str]:
+    """Name (RFC 6266), length and digest (RFC 9530) of a document that is answered."""
+    name = made.name or otherwise
+    plain = re.sub(r"[^ !#$%&\'()+,.0-9;=@A-Z\[\]^_`a-z{}~-]", "_", name)
+    return {
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Length": str(made.size),
+        "Repr-Digest": f"sha-256=:{base64.b64encode(sha256).decode()}:",
+    }
 
 
 def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
     made, spec = sealed.document, sealed.spec
-    name = made.name or "sealed"
-    plain = re.sub(r"[^ !#$%&\'()+,.0-9;=@A-Z\[\]^_`a-z{}~-]", "_", name)
     headers = {
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
-        "Content-Length": str(made.size),
-        "Repr-Digest": f"sha-256=:{base64.b64encode(sealed.sha256).decode()}:",
+        **document_headers(made, sealed.sha256, "sealed"),
         "Kakuin-Format": spec.format,
         "Kakuin-Level": spec.level,
         "Kakuin-Packaging": spec.packaging,
@@ -247,10 +257,10 @@ def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
     }
     if sealed.draft.warnings:
         headers["Kakuin-Warning"] = "; ".join(sealed.draft.warnings)
-    return StreamingResponse(_chunks(made, upload), media_type=made.media_type, headers=headers, background=BackgroundTask(upload.close))
+    return StreamingResponse(streamed(made, upload), media_type=made.media_type, headers=headers, background=BackgroundTask(upload.close))
 
 
-def _chunks(made: Document, upload: Upload) -> Iterator[bytes]:
+def streamed(made: Document, upload: Upload) -> Iterator[bytes]:
     """The sealed document; however the sending ends, the upload under it is given back."""
     with closing(upload):
         yield from made.chunks()

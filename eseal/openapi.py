@@ -23,7 +23,7 @@ curl -F document=@prices.csv -F level=B-T -H "Authorization: Bearer $KAKUIN_API_
 """
 
 
-def _binary(*media_types: str) -> dict[str, Any]:
+def binary(*media_types: str) -> dict[str, Any]:
     return {media_type: {"schema": {"type": "string", "contentMediaType": media_type}} for media_type in dict.fromkeys(media_types)}
 
 
@@ -62,21 +62,21 @@ _PASSWORD = {"type": "string", "writeOnly": True, "description": "Of an encrypte
 _PROPERTIES = {name: {**schema, "description": text} for name, (schema, text, _) in _OPTIONS.items()} | {"password": _PASSWORD}
 
 
-def _parameter(name: str, where: str, schema: dict[str, Any], description: str, example: str) -> dict[str, Any]:
+def parameter(name: str, where: str, schema: dict[str, Any], description: str, example: Any) -> dict[str, Any]:
     return {"name": name, "in": where, "required": False, "schema": schema, "description": description, "example": example}
 
 
 OPERATION: dict[str, Any] = {
     "parameters": [
-        *(_parameter(name, "query", schema, text, example) for name, (schema, text, example) in _OPTIONS.items()),
-        _parameter(
+        *(parameter(name, "query", schema, text, example) for name, (schema, text, example) in _OPTIONS.items()),
+        parameter(
             "Idempotency-Key",
             "header",
             {"type": "string", "maxLength": 255},
             "Up to 255 visible characters. The same key with the same request gets the same seal for a day.",
             "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11",
         ),
-        _parameter(
+        parameter(
             "Content-Disposition",
             "header",
             {"type": "string"},
@@ -87,7 +87,7 @@ OPERATION: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            **_binary("application/pdf", "text/csv", "application/octet-stream"),
+            **binary("application/pdf", "text/csv", "application/octet-stream"),
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -106,11 +106,11 @@ OPERATION: dict[str, Any] = {
 }
 
 
-def _header(description: str, example: str) -> dict[str, Any]:
+def header(description: str, example: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
-def _problem(kind: type[KakuinError], description: str, detail: str) -> dict[str, Any]:
+def problem(kind: type[KakuinError], description: str, detail: str) -> dict[str, Any]:
     example = {"type": f"urn:kakuin:problem:{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail}
     return {"description": description, "content": {"application/problem+json": {"example": example}}}
 
@@ -118,20 +118,20 @@ def _problem(kind: type[KakuinError], description: str, detail: str) -> dict[str
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The sealed document.",
-        "content": _binary(*(media_type for media_type, _ in MEDIA_TYPE.values())),
+        "content": binary(*(media_type for media_type, _ in MEDIA_TYPE.values())),
         "headers": {
-            "Kakuin-Format": _header("Envelope of the seal.", "pades"),
-            "Kakuin-Level": _header("Level of the seal: the one that was asked for.", "B-LTA"),
-            "Kakuin-Packaging": _header("Where the document is.", "enveloped"),
-            "Kakuin-Seal": _header("Number of the seal: its entry in the journal.", "42"),
-            "Kakuin-Time": _header("When it was sealed.", "2026-11-21T09:00:00Z"),
-            "Kakuin-Warning": _header("What people should know of this document; absent where there is nothing.", "the PDF has an XFA form: …"),
-            "Repr-Digest": _header("SHA-256 of the sealed document (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
-            "Content-Disposition": _header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
+            "Kakuin-Format": header("Envelope of the seal.", "pades"),
+            "Kakuin-Level": header("Level of the seal: the one that was asked for.", "B-LTA"),
+            "Kakuin-Packaging": header("Where the document is.", "enveloped"),
+            "Kakuin-Seal": header("Number of the seal: its entry in the journal.", "42"),
+            "Kakuin-Time": header("When it was sealed.", "2026-11-21T09:00:00Z"),
+            "Kakuin-Warning": header("What people should know of this document; absent where there is nothing.", "the PDF has an XFA form: …"),
+            "Repr-Digest": header("SHA-256 of the sealed document (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
+            "Content-Disposition": header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
         },
     },
     **{
-        kind.status: _problem(kind, description, detail)
+        kind.status: problem(kind, description, detail)
         for kind, description, detail in (
             (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived"),
             (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
