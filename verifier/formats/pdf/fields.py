@@ -19,22 +19,46 @@ MAX_VALUE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A node of the form, with what it inherits."""
+    """A node of the form, with what it inherits.
+
+    Values are read when they are asked for: each revision reads its fields, and the signatures in a hundred of them are 2 MB.
+    """
 
     name: str
     node: Any
+    above: "Field | None" = None
+    """The node that it inherits from; None for those of the form itself."""
     kind: str | None = None
-    value: Any = None
     flags: int = 0
-    options: Any = None
-    holder: Any = None
-    """The node that has the value."""
     title: Any = None
     """The nearest node with a name of its own: the field that a widget belongs to."""
 
     @property
     def label(self) -> str:
         return f"field {printable(self.name)}"
+
+    @property
+    def value(self) -> Any:
+        return self._inherited("/V")
+
+    @property
+    def options(self) -> Any:
+        return self._inherited("/Opt")
+
+    @property
+    def holder(self) -> Any:
+        """The node that has the value."""
+        return next((f.node for f in self._upwards() if "/V" in f.node), None)
+
+    def _inherited(self, key: str) -> Any:
+        return next((f.node.get(key) for f in self._upwards() if key in f.node), None)
+
+    def _upwards(self) -> "Iterator[Field]":
+        """Itself and what it inherits from, at most MAX_DEPTH of them."""
+        at: Field | None = self
+        while at is not None and at.node is not None:
+            yield at
+            at = at.above
 
     def below(self, node: Any) -> "Field":
         """A node as a child of this one."""
@@ -44,11 +68,9 @@ class Field:
         return Field(
             name,
             node,
+            None if self.node is None else self,
             name_of(node.get("/FT")) or self.kind,
-            node.get("/V", self.value),
             own if isinstance(own, int) else self.flags,
-            node.get("/Opt", self.options),
-            node if "/V" in node else self.holder,
             node if title is not None or self.title is None else self.title,
         )
 

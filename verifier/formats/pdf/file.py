@@ -22,6 +22,8 @@ logging.getLogger("pikepdf").addHandler(logging.NullHandler())
 
 MAX_PDF = 2 << 30
 """Bytes."""
+MAX_COPY = 16 << 20
+"""Bytes of a revision that is copied to be read; a handful are open at a time."""
 HEADER_WITHIN = 1024
 """ISO 32000-2 annex: the header stands within the first 1,024 bytes; EU DSS and Acrobat look as far."""
 _TAIL = re.compile(rb"%%EOF[ \t]*(?:\r\n|\r|\n)?[\x00\s]*\Z")
@@ -82,6 +84,10 @@ class Bytes:
 
     def window(self, ranges: Sequence[tuple[int, int]]) -> BinaryIO:
         return io.BufferedReader(Window(self.view, ranges), 1 << 16)
+
+    def prefix(self, end: int) -> BinaryIO:
+        """The file up to here: a copy where it is small, which qpdf, asking for a few bytes at a time, reads at twice the speed."""
+        return io.BytesIO(self.slice(0, end)) if end <= MAX_COPY else self.window([(0, end)])
 
     def document(self, ranges: Sequence[tuple[int, int]], name: str) -> Document:
         """These ranges as a Document: hashed in pieces, once for each digest."""
@@ -155,7 +161,7 @@ _POINTER_WITHIN = 2048
 
 def _open(data: Bytes, end: int) -> pikepdf.Pdf:
     try:
-        return pikepdf.open(data.window([(0, end)]), inherit_page_attributes=False, suppress_warnings=True)
+        return pikepdf.open(data.prefix(end), inherit_page_attributes=False, suppress_warnings=True)
     except pikepdf.PasswordError as error:
         raise Malformed("PDF is encrypted and needs a password") from error
     except pikepdf.PdfError:

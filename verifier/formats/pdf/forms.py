@@ -162,7 +162,7 @@ class Forms:
     def _inherited(self, old: Field, new: Field) -> set[str]:
         """Whether a value that stands above the node is another."""
         changed = self._comparison.changed
-        above = [f.holder for f in (old, new) if f.holder is not None and f.holder is not f.node and "/V" not in f.node]
+        above = [f.holder for f in (old, new) if f.above is not None and f.holder is not None and f.holder is not f.node and "/V" not in f.node]
         if not any(h.is_indirect and h.objgen in changed for h in above):
             return set()
         return set() if self._comparison.same(old.value, new.value) else {"/V"}
