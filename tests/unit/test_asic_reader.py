@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +28,7 @@ from tests.asic_maker import (
     simple_stamp,
     zipped,
 )
-from tests.reading import intact, stamp_intact
+from tests.reading import fatal, intact, stamp_intact
 from tests.shared import SHARED, needs_shared
 from tests.xades_maker import detached
 from trust.errors import Malformed, TooLarge
@@ -107,6 +109,31 @@ def test_names_that_stand_twice_break_every_signature() -> None:
         data = zipped([*entries, ("notice.txt", b"another notice")])
     assert any("twice" in why for why in broken(read(data)))
     assert not broken(read(zipped(entries)))
+
+
+@pytest.mark.parametrize(
+    ("added", "lawful"),
+    [("NOTICE.TXT", False), ("Data/table one.csv", False), ("notice2.txt", True), ("cafe\u0301.txt", False), ("cafe.txt", True)],
+)
+def test_names_that_are_one_to_many_programs(added: str, lawful: bool) -> None:
+    evidence = read(extended_cades(world().signer, {**FILES, "caf\u00e9.txt": b"x", added: b"another"}))
+    assert intact(evidence.signatures[0]) and not grave(evidence)
+    assert (not evidence.defects) is lawful and not broken(evidence)  # told, and each of them is signed
+    loose = read({**extended_cades(world().signer, {**FILES, "caf\u00e9.txt": b"x"}), added: b"another"})
+    assert grave(loose) == [added]
+
+
+@pytest.mark.parametrize(("told", "lawful"), [("notice.txt", True), ("another.txt", False)])
+def test_a_second_name_in_the_unicode_path(told: str, lawful: bool) -> None:
+    body = b"\x01" + zlib.crc32(b"notice.txt").to_bytes(4, "little") + told.encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as box:
+        for name, data in extended_cades(world().signer).items():
+            info = zipfile.ZipInfo(name)
+            info.extra = (0x7075).to_bytes(2, "little") + len(body).to_bytes(2, "little") + body if name == "notice.txt" else b""
+            box.writestr(info, data)
+    evidence = read(out.getvalue())
+    assert intact(evidence.signatures[0]) and (not broken(evidence)) is lawful
 
 
 @pytest.mark.parametrize("name", ["../notice.txt", "/notice.txt"])
@@ -216,6 +243,42 @@ def test_a_critical_extension_of_the_manifest() -> None:
         entries["META-INF/signature001.p7s"] = cms(world().signer, listed)
         (signature,) = read(entries).signatures
         assert any(d.fatal for d in signature.defects) is why
+
+
+def _listed(listed: bytes) -> Evidence:
+    """A sound signature over this manifest."""
+    return read({**extended_cades(world().signer), "META-INF/ASiCManifest001.xml": listed, "META-INF/signature001.p7s": cms(world().signer, listed)})
+
+
+@pytest.mark.parametrize(("count", "refused"), [(0, False), (1, False), (2, True)])
+def test_one_root_file_at_most(count: int, refused: bool) -> None:
+    listed = manifest("META-INF/signature001.p7s", FILES).replace(b"DataObjectReference URI", b'DataObjectReference Rootfile="true" URI', count)
+    (signature,) = _listed(listed).signatures
+    assert intact(signature) and bool(fatal(signature)) is refused
+
+
+@pytest.mark.parametrize(("target", "refused"), [("META-INF/signature002.p7s", True), ("notice.txt", True), ("META-INF/signature001.p7s", False)])
+def test_a_manifest_of_another_signature(target: str, refused: bool) -> None:
+    (signature,) = _listed(manifest(target, FILES)).signatures
+    assert bool(fatal(signature)) is refused
+
+
+def test_manifests_that_changed_places() -> None:
+    one, two = extended_cades(world().signer, {"notice.txt": b"x"}), extended_cades(world().signer, {"added.txt": b"y"}, number=2)
+    both = {**one, **two}
+    assert all(intact(s) and not fatal(s) for s in read(both).signatures) and not grave(read(both))
+    first, second = "META-INF/ASiCManifest001.xml", "META-INF/ASiCManifest002.xml"
+    exchanged = read({**both, first: both[second], second: both[first]})
+    assert all(intact(s) for s in exchanged.signatures)  # a manifest is found by what it says, not by its own name
+    swapped = {**both, "META-INF/signature001.p7s": both["META-INF/signature002.p7s"], "META-INF/signature002.p7s": both["META-INF/signature001.p7s"]}
+    assert not any(intact(s) and not fatal(s) for s in read(swapped).signatures)
+
+
+def test_a_manifest_of_a_record_that_is_not_there() -> None:
+    listed = manifest("META-INF/evidencerecord001.ers", {"notice.txt": FILES["notice.txt"]})
+    assert "META-INF/ASiCEvidenceRecordManifest001.xml" in grave(
+        read({**extended_cades(world().signer), "META-INF/ASiCEvidenceRecordManifest001.xml": listed})
+    )
 
 
 @pytest.mark.parametrize("text", [b"bla", b"<x/>", b'<!DOCTYPE x [<!ENTITY e "e">]><x>&e;</x>'])

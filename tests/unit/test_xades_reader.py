@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_der_public_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 from tests import pki as infrastructure
+from tests.reading import fatal
 from tests.services import program
 from tests.shared import SHARED, needs_shared
 from tests.xades_maker import (
@@ -619,6 +620,64 @@ def test_signer_is_the_one_who_is_named_even_where_the_value_is_broken() -> None
         assert one.signer == world().signer.certificate
         assert one.signer_reference.digest_matches is True
         assert value_holds(one) == (late is None)
+
+
+_TIME = "<xades:SigningTime>2025-01-01T00:00:00Z</xades:SigningTime>"
+_IMPLIED = "<xades:SignaturePolicyIdentifier><xades:SignaturePolicyImplied/></xades:SignaturePolicyIdentifier>"
+_PLACE = "<xades:SignatureProductionPlaceV2><xades:City>Tokyo</xades:City></xades:SignatureProductionPlaceV2>"
+_OLD_PLACE = "<xades:SignatureProductionPlace><xades:City>Osaka</xades:City></xades:SignatureProductionPlace>"
+
+
+@pytest.mark.parametrize(
+    ("properties", "refused"),
+    [(_TIME, True), (_IMPLIED, False), (_IMPLIED * 2, True), (_PLACE, False), (_PLACE + _OLD_PLACE, True), (_IMPLIED + _PLACE, False)],
+    ids=["two-times", "policy", "two-policies", "place", "two-places", "both"],
+)
+def test_signed_properties_say_one_thing(properties: str, refused: bool) -> None:
+    (one,) = read(enveloped(world().signer, Shape(properties=properties))).signatures
+    assert value_holds(one) and bool(fatal(one)) is refused
+
+
+def test_a_second_group_of_signed_properties() -> None:
+    def doubled(element: Any) -> None:
+        properties = element.find(f".//{{{X132}}}SignedProperties")
+        properties.append(etree.fromstring(f'<q:SignedSignatureProperties xmlns:q="{X132}"/>'))
+
+    (one,) = read(enveloped(world().signer, Shape(edit=doubled))).signatures
+    assert value_holds(one) and fatal(one)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_another_key_beside_the_certificate(*, own: bool) -> None:
+    w = world()
+    key = (w.signer if own else w.ca).certificate.public_key
+    assert key is not None
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def beside(element: Any) -> None:
+        holder = etree.SubElement(element.find(f"{{{DS}}}KeyInfo"), "{http://www.w3.org/2009/xmldsig11#}DEREncodedKeyValue")
+        holder.text = b64(der)
+
+    (one,) = read(enveloped(w.signer, Shape(late=beside))).signatures
+    assert value_holds(one) and bool(fatal(one)) is not own
+
+
+@pytest.mark.parametrize(
+    ("sloppy", "refused"),
+    [
+        (lambda text: text[:-3] + chr(ord(text[-3]) + 1) + "==", True),
+        (lambda text: "\n  ".join((text[:40], text[40:])), False),
+    ],
+    ids=["bits", "lines"],
+)
+def test_base64_has_one_text_for_its_octets(sloppy: Callable[[str], str], refused: bool) -> None:
+    def changed(element: Any) -> None:
+        value = element.find(f"{{{DS}}}SignatureValue")
+        assert value.text.endswith("==")
+        value.text = sloppy(value.text)
+
+    (one,) = read(enveloped(world().signer, Shape(late=changed))).signatures
+    assert value_holds(one) and bool(fatal(one)) is refused
 
 
 def test_two_signing_certificate_properties() -> None:

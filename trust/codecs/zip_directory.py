@@ -1,6 +1,7 @@
 """The directory of a ZIP held against its local headers (PKWARE APPNOTE 6.3, sections 4.3 and 4.5): what both tell alike, and where they differ."""
 
 import struct
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Entry:
     offset: int
     """Of its local header."""
     raw_name: bytes
+    other_name: str | None = None
+    """What the Unicode path field (4.6.9) calls it, where that is not the name."""
 
     @property
     def is_folder(self) -> bool:
@@ -164,7 +167,8 @@ def _central(directory: bytes, count: int) -> Iterator[Entry]:
             raise Malformed(f"container entries are stored or deflated, got method {method}")
         if external >> 16 & 0o170000 == _SYMBOLIC_LINK:
             raise Malformed("container has a symbolic link")
-        yield Entry(_name(raw, flags, extra), size, packed, crc, method, flags, offset, raw)
+        name, path = _name(raw, flags, extra), _unicode_path(raw, extra)
+        yield Entry(name, size, packed, crc, method, flags, offset, raw, path if path != name else None)
     if at != len(directory):
         raise Malformed("container directory is longer than its entries")
 
@@ -197,13 +201,18 @@ def _name(raw: bytes, flags: int, extra: bytes) -> str:
     except UnicodeDecodeError as error:
         if flags & _UTF8:
             raise Malformed("container entry's name is not the UTF-8 that it says") from error
+    return _unicode_path(raw, extra) or raw.decode("cp437")
+
+
+def _unicode_path(raw: bytes, extra: bytes) -> str | None:
+    """APPNOTE 4.6.9: the name in UTF-8, for programs that know this field; where it is of this name and can be read."""
     for kind, body in _extras(extra):
         if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1 and int.from_bytes(body[1:5], "little") == zlib.crc32(raw):
             try:
                 return body[5:].decode("utf-8")
             except UnicodeDecodeError:
-                break
-    return raw.decode("cp437")
+                return None
+    return None
 
 
 def _within_caps(entries: tuple[Entry, ...]) -> None:
@@ -286,11 +295,18 @@ def _descriptor(stream: BinaryIO, entry: Entry, at: int, faults: list[Fault]) ->
 def _names(entries: tuple[Entry, ...]) -> Iterator[Fault]:
     """Names that stand twice, and names that lead out of the folder in which a program unpacks."""
     seen: set[str] = set()
+    folded: set[str] = set()
     for entry in entries:
-        name = entry.name
+        name, alike = entry.name, unicodedata.normalize("NFC", entry.name).casefold()
         if name in seen:
             yield Fault("the same name twice", grave=True, name=name)
+        elif alike in folded:
+            # Where file names know no case, or one form of composed characters, the later file takes the place of the earlier.
+            yield Fault("two names that are one to many programs", grave=False, name=name)
+        if entry.other_name is not None:
+            yield Fault("a second name in another field", grave=True, name=name)
         seen.add(name)
+        folded.add(alike)
         parts = name.replace("\\", "/").split("/")
         if name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
             yield Fault("a name that leads out of the folder", grave=True, name=name)

@@ -75,6 +75,11 @@ def decode(text: str) -> bytes:
         raise Malformed("not base64 where XML asks for it") from error
 
 
+def sloppy(element: Any) -> bool:
+    """Whether base64 has unused last bits that are not zero, which base64Binary does not allow: two texts for the same octets."""
+    return base64.b64encode(octets_of(element)).decode("ascii") != text_of(element).translate(_SPACE)
+
+
 def digest_name(element: Any) -> str | None:
     """hashlib's name of the algorithm that a ds:DigestMethod element names; None where it is unknown here."""
     if element is None:

@@ -90,8 +90,13 @@ def _entry(element: Any) -> Entry:
 
 
 def _critical(root: Any) -> list[Defect]:
-    """No extension of manifests is defined, so none that must be understood is."""
-    marked = [e for e in root.iter() if isinstance(e.tag, str) and split(e.tag)[1] == "Extension" and e.get("Critical", "false") in ("true", "1")]
+    """No extension of manifests is defined, so none that must be understood is; and one file at most is the one to begin with."""
+    marked = [
+        e for e in root.iter() if isinstance(e.tag, str) and split(e.tag)[1] == "Extension" and e.get("Critical", "false").strip() in ("true", "1")
+    ]
+    roots = [e for e in root.iterchildren("{*}DataObjectReference") if e.get("Rootfile", "false").strip() in ("true", "1")]
+    if len(roots) > 1:
+        return [Defect(_CLAUSE, "manifest has more than one root file", fatal=False, refused=True)]
     return [Defect(_CLAUSE, "manifest has a critical extension that is not understood here")] if marked else []
 
 

@@ -6,7 +6,7 @@ from trust.codecs.container import Container, container
 from trust.codecs.container import claims as zip_claims
 from trust.model import Cert, Defect, Document, Evidence, Record, Reference, Scope, Uncovered
 from verifier.formats.asic import hashchain
-from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, Layout, layout
+from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, SIMPLE, Layout, layout
 from verifier.formats.asic.manifest import Manifest, manifests
 from verifier.formats.asic.signed import SignatureFile, signature_files
 from verifier.formats.asic.stamped import Placed, inside, of_tokens, placed, recorded, token_files
@@ -69,7 +69,12 @@ def _uncovered(
     why = "no signature covers it" if any_signature else "no time-stamp or evidence record covers it"
     found = [Uncovered(n, why, grave=n not in hashchain.FILES) for n in parts.data if n not in covered]
     # The list of a time-stamp that fails adds no file, and the time-stamp's own verdict tells of it.
-    known = signed | by_others | {m.name for m in lists if m.for_record} | {p.manifest for p in stamps}
+    known = (
+        signed
+        | by_others
+        | {m.name for m in lists if m.for_record and (parts.kind == SIMPLE or m.target in parts.records)}
+        | {p.manifest for p in stamps}
+    )
     found += [Uncovered(m.name, "a manifest that no signature or time-stamp covers") for m in lists if m.name not in known]
     if parts.kind == OPEN_DOCUMENT:
         # ISO/IEC 26300-3 clause 5: the manifest tells programs what the package holds, and which parts are encrypted.

@@ -103,7 +103,9 @@ def _named(parts: Layout, one: Signed, lists: dict[int, Manifest], name: str, ap
     if listed is None:
         return replace(signature, references=(top,))
     entries = references(parts, listed)
-    odd = () if listed.target == name else (Defect("EN 319 162-1 annex A.4", "manifest names another signature than this", fatal=False),)
+    odd = (
+        () if listed.target == name else (Defect("EN 319 162-1 annex A.4", "manifest names another signature than this", fatal=False, refused=True),)
+    )
     mechanisms = dict.fromkeys((*signature.mechanisms, *(r.digest.algorithm for r in entries if r.digest)))
     return replace(
         signature,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from trust.codecs.xml import MAX_BYTES, Tree, looks_like_xml, parse
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, ds, split
 from trust.errors import Malformed
@@ -130,7 +132,7 @@ def _complete(reading: _Reading, reach: Reach) -> None:
     reading.stamps = time_stamps.judged(place, found)
     reading.records, unreadable = sealing(one, references, reach.work, lambda at: time_stamps.everything_before(place, at, found))
     shape = Shape(one, references, signer, reference, key_certs, reading.stamps, found, carried)
-    odd = (*_properties_defects(one, references, bound=bound), *(d for f in found for d in f.defects), *unreadable)
+    odd = (*_key_defects(one, signer), *_properties_defects(one, references, bound=bound), *(d for f in found for d in f.defects), *unreadable)
     reading.signature = _signature(shape, said(one) if bound else Claims(), odd)
 
 
@@ -155,6 +157,16 @@ def _signature(shape: Shape, claimed: Claims, odd: tuple[Defect, ...]) -> Signat
         tuple(dict.fromkeys(d for d in digests if d is not None)),
         None if shape.key_certs else bare_key(one),
     )
+
+
+def _key_defects(one: Frame, signer: Cert | None) -> tuple[Defect, ...]:
+    """XML Signature clause 4.5: everything in ds:KeyInfo is about the same key."""
+    bare = bare_key(one)
+    if bare is None or signer is None or signer.public_key is None:
+        return ()
+    if signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == bare:
+        return ()
+    return (Defect("XML Signature clause 4.5", "the key in ds:KeyInfo is another than the signer's", fatal=False, refused=True),)
 
 
 def _properties_defects(one: Frame, references: tuple[Resolved, ...], *, bound: bool) -> tuple[Defect, ...]:

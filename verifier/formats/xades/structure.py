@@ -18,6 +18,7 @@ from trust.codecs.xml.names import (
     ds,
     octets_of,
     signature_algorithm,
+    sloppy,
     split,
 )
 from trust.errors import Malformed
@@ -154,6 +155,9 @@ class _Parts:
     def add(self, clause: str, why: str, *, fatal: bool = True) -> None:
         self.defects.append(Defect(clause, why, fatal))
 
+    def refuse(self, clause: str, why: str) -> None:
+        self.defects.append(Defect(clause, why, fatal=False, refused=True))
+
 
 def frame(tree: Tree, element: Any, master: Frame | None = None) -> Frame:
     """The parts of one ds:Signature."""
@@ -177,6 +181,8 @@ def frame(tree: Tree, element: Any, master: Frame | None = None) -> Frame:
     if value_element is not None:
         try:
             raw = octets_of(value_element)
+            if sloppy(value_element):
+                parts.refuse("XML Schema part 2 clause 3.2.16", "ds:SignatureValue has unused bits that are not zero")
         except Malformed:
             parts.add("XML Signature clause 4.2", "ds:SignatureValue is not base64")
     signed = canonicalize(NodeSet(tree, signed_info), method) if signed_info is not None and method is not None else b""
@@ -197,6 +203,28 @@ def frame(tree: Tree, element: Any, master: Frame | None = None) -> Frame:
         raw_value=raw,
     )
     return _qualified(bare, parts)
+
+
+_SINGLE: Final = (
+    ("SigningTime",),
+    ("SigningCertificate", "SigningCertificateV2"),
+    ("SignaturePolicyIdentifier",),
+    ("SignatureProductionPlace", "SignatureProductionPlaceV2"),
+    ("SignerRole", "SignerRoleV2"),
+)
+"""Signed properties that say one thing (EN 319 132-1 clause 5.2, TS 101 903 clause 7.2): of two, programs believe one or the other."""
+
+
+def _once(qualifying: Any, namespace: str, parts: _Parts) -> None:
+    clause, space = "EN 319 132-1 clause 4.3.4", f"{{{namespace}}}"
+    for group in ("SignedSignatureProperties", "SignedDataObjectProperties"):
+        holders = [g for s in _children(qualifying, f"{space}SignedProperties") for g in _children(s, space + group)]
+        if len(holders) > 1:
+            parts.add(clause, f"at most one {group} expected, got {len(holders)}")
+        for names in _SINGLE if group == "SignedSignatureProperties" else ():
+            count = sum(split(c.tag)[1] in names for g in holders for c in g.iterchildren("*"))
+            if count > 1:
+                parts.refuse(clause, f"at most one {names[0]} expected, got {count}")
 
 
 def _qualified(bare: Frame, parts: _Parts) -> Frame:
@@ -221,6 +249,7 @@ def _qualified(bare: Frame, parts: _Parts) -> Frame:
         parts.add("EN 319 132-1 clause 4.3.1", "Target of QualifyingProperties is not this signature's Id", fatal=not meant)
     elif len(bare.tree.by_id(own)) > 1:
         parts.add("EN 319 132-1 clause 4.3.1", "Id of the signature is borne by more than one element")
+    _once(qualifying, namespace, parts)
     signed = _children(qualifying, f"{{{namespace}}}SignedProperties")
     unsigned = _children(qualifying, f"{{{namespace}}}UnsignedProperties")
     for name, elements in (("SignedProperties", signed), ("UnsignedProperties", unsigned)):
