@@ -14,11 +14,11 @@ from cryptography import x509
 from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
-from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, PASSPHRASE_FILE, Instance
+from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, LOG, PASSPHRASE_FILE, Instance
 from trust.edge.landlock import version
 from trust.edge.renewal import renewable, waiting
 from trust.edge.settings import DEVELOPMENT_CLOCK, Settings
-from trust.errors import KakuinError
+from trust.errors import KakuinError, NotFound
 from trust.ports import Clock
 
 _SOON = timedelta(days=30)
@@ -55,6 +55,7 @@ def diagnose(folder: Path, secret: bytes | None = None, *, clock: Clock = machin
         *_permissions(folder),
         *_database(folder, settings),
         *_keys(folder, settings, secret, clock),
+        _log(folder, settings, secret, clock),
         *_status(folder, settings, clock),
         *_clock(settings),
         *_space(folder),
@@ -64,7 +65,7 @@ def diagnose(folder: Path, secret: bytes | None = None, *, clock: Clock = machin
 
 
 def _permissions(folder: Path) -> Iterator[Finding]:
-    secrets = [folder / KEYS, *sorted((folder / KEYS).rglob("*")), folder / DATABASE, folder / configuration.FILE]
+    secrets = [folder / KEYS, *sorted((folder / KEYS).rglob("*")), folder / LOG / "key.pem", folder / DATABASE, folder / configuration.FILE]
     open_ones = [path for path in secrets if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
     if open_ones:
         names = ", ".join(str(path.relative_to(folder)) for path in open_ones)
@@ -163,6 +164,24 @@ def _successor(name: str) -> str:
     if renewable(name):
         return f"`kakuin ca renew {name}`, then start the service again"
     return "make a new instance, and tell those who trust this one: a root and an issuing authority have no successor here"
+
+
+def _log(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) -> Finding:
+    """The key that signs the log's checkpoints."""
+    from trust.log import keys
+
+    instance = Instance(folder, settings, secret, clock)
+    try:
+        known = instance.log_key
+        if secret is not None or (folder / KEYS / PASSPHRASE_FILE).exists():
+            keys.unlocked(folder / LOG, instance.secret)
+    except NotFound:
+        return Finding("log", ok=False, detail="it has no key, so nobody can check what was issued", remedy="`kakuin log init` makes it")
+    except KakuinError as error:
+        return Finding("log", ok=False, detail=str(error), remedy="give the right passphrase, or restore the folder from a backup")
+    finally:
+        instance.close()
+    return Finding("log", ok=True, detail=f"is called {known.name}, verifier key in {LOG}/{keys.VERIFIER_KEY}")
 
 
 def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]:
