@@ -25,7 +25,8 @@ def suspicion(made: Paper) -> list[str]:
     defects = (d.why for s in (*found.signatures, *found.stamps) for d in s.defects if d.fatal)
     references = [r for s in (*found.signatures, *found.stamps) for r in s.references]
     broken = ["not intact"] if not all(r.intact for r in references) else []
-    return [*(f"{u.name}: {u.why}" for u in found.uncovered if u.grave), *defects, *broken]
+    unread = [d.why for d in found.defects if d.fatal]
+    return [*(f"{u.name}: {u.why}" for u in found.uncovered if u.grave), *unread, *defects, *broken]
 
 
 # Page tree and catalogue.

@@ -131,6 +131,7 @@ FACTS: dict[str, str] = {
     "{} after revision {} was signed": "第{1}版の署名後に{0}",
     "after revision {} was signed": "第{0}版の署名後",
     "appended {}, where only some readers see them": "{0}に追記され、一部のソフトウェアだけが表示する",
+    "appended {}, where readers differ": "{0}に追記され、ソフトウェアによって読み方が異なる",
     "they follow the end of the last revision and are no part of it": "最後の改訂の終わりより後ろにあり、どの改訂にも属さない",
     "a signature stands there that the structure of the file does not lead to": "ファイルの構造からたどれない場所に署名がある",
     "added": "追加された",

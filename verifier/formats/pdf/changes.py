@@ -5,7 +5,6 @@ Some are judged by rules (catalogue, page tree, annotations, form); everything e
 be equal down to its last object. Nothing that can be reached from the trailer is left out. Errors: Malformed, nothing else.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from verifier.formats.pdf.comparison import Comparison, Permission, dictionary_o
 from verifier.formats.pdf.file import Bytes, Revisions, reading
 from verifier.formats.pdf.forms import Forms
 from verifier.formats.pdf.graph import Revision, affected, written
+from verifier.formats.pdf.increments import disagreements
 from verifier.formats.pdf.pages import Pages, nodes_of
 from verifier.formats.pdf.signatures import SignatureDictionary
 from verifier.formats.pdf.structure import Structure
@@ -41,7 +41,6 @@ _HARMLESS_IN_TRAILER = frozenset(
 )
 _TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
 """What the information dictionary says of the document itself (ISO 32000-2 table 349)."""
-_OBJECT = re.compile(rb"(?<![0-9])\d{1,10}[ \t\r\n]+\d{1,5}[ \t\r\n]+obj(?![A-Za-z])")
 WINDOW = 1 << 20
 
 
@@ -107,13 +106,7 @@ class _Step:
         comparison = Comparison(old, new, affected(old, new), self.permission, self.when)
         self._trailer(comparison)
         self._catalogue(comparison)
-        return comparison.conclude() + (self._stray() if old.entries == new.entries else [])
-
-    def _stray(self) -> list[Uncovered]:
-        """Objects appended that no cross-reference section lists: readers that rebuild the table show them."""
-        if _OBJECT.search(self.data.slice(self.start, min(self.end, self.start + WINDOW))):
-            return [Uncovered("objects outside any revision", f"appended {self.when}, where only some readers see them")]
-        return []
+        return comparison.conclude() + list(disagreements(self.data, self.start, self.end, old, new, self.when))
 
     def _trailer(self, comparison: Comparison) -> None:
         """/Encrypt decides how everything reads. Keys that no standard knows show nothing, but what they keep pointing at must stay as it is.

@@ -35,13 +35,15 @@ _NUMBER = re.compile(rb"\((?:[^\\()]|\\.)*\)|<[0-9a-f]*>|/[^\s/<>\[\]()]*|-?\d*\
 
 
 def normal(text: bytes) -> bytes:
-    """Written text with real numbers rounded to thousandths of a point: 612.0 is 612, and 595.32001 what single precision makes of 595.32."""
+    """Written text with real numbers rounded: 612.0 is 612, and 595.32001 what single precision makes of 595.32."""
 
     def rounded(found: re.Match[bytes]) -> bytes:
         token = found[0]
         if token[:1] in {b"(", b"<", b"/"}:
             return token
-        return f"{float(token):.3f}".rstrip("0").rstrip(".").encode()
+        number = float(token)
+        # Thousandths of what is measured in points; of small factors (matrices, opacities) six digits.
+        return (f"{number:.3f}".rstrip("0").rstrip(".") if abs(number) >= 1 else f"{number:.6g}").encode()
 
     return _NUMBER.sub(rounded, text)
 

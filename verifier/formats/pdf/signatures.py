@@ -18,6 +18,7 @@ from trust.codecs.asn1 import printable
 from trust.errors import Malformed
 from trust.model import Defect
 from verifier.formats.pdf.file import Bytes, reading
+from verifier.formats.pdf.syntax import Parser
 
 MAX_SIGNATURES = 250
 """Signature dictionaries of one file; each may be a revision that is to be held against the next."""
@@ -27,6 +28,9 @@ MAX_DEPTH = 50
 MAX_CONTENTS = 16 << 20
 """Bytes between `<` and `>`."""
 _HEX = re.compile(rb"<[0-9A-Fa-f\s\x00]*>")
+_AROUND = 1 << 16
+"""Bytes before and after the gap in which its dictionary is looked for."""
+_CONTENTS = re.compile(rb"/Contents[\s\x00]*\Z")
 _DATE = re.compile(r"D?:?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([+\-Z])(?:(\d\d)'?(?:(\d\d)'?)?)?)?")
 _RANGES = "ISO 32000-2 clause 12.8.1"
 
@@ -149,7 +153,7 @@ def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Any
     defects: list[Defect] = []
     held = value.get("/Contents")
     # /Contents is never encrypted (ISO 32000-2 clause 7.6.2), but qpdf decrypts it where it does not know a signature: then the bytes alone speak.
-    inside = bytes(held) if isinstance(held, pikepdf.String) and not encrypted else b""
+    inside = None if encrypted else bytes(held) if isinstance(held, pikepdf.String) else b""
     ranges, contents = _placed(value.get("/ByteRange"), inside, data, defects)
     doc_mdp, transforms = _transforms(value)
     return SignatureDictionary(
@@ -175,7 +179,7 @@ def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Any
     )
 
 
-def _placed(given: Any, inside: bytes, data: Bytes, defects: list[Defect]) -> tuple[tuple[tuple[int, int], ...], bytes]:
+def _placed(given: Any, inside: bytes | None, data: Bytes, defects: list[Defect]) -> tuple[tuple[tuple[int, int], ...], bytes]:
     """The signed ranges and the string in the gap between them.
 
     Sound is [0 a b c]: from the first byte to the `<` of /Contents, and from its `>` to the end of a revision. Anything else is a defect; what can be
@@ -189,32 +193,47 @@ def _placed(given: Any, inside: bytes, data: Bytes, defects: list[Defect]) -> tu
     numbers = [n for n in items or () if isinstance(n, int) and not isinstance(n, bool)]
     if items is None or len(numbers) != len(items) or not numbers or len(numbers) % 2:
         wrong("/ByteRange is not an array of pairs of integers")
-        return (), inside
+        return (), inside or b""
     ranges = tuple((start, start + length) for start, length in zip(numbers[::2], numbers[1::2], strict=True))
     if any(start < 0 or end < start or end > data.size for start, end in ranges):
         wrong("/ByteRange leaves the file")
-        return (), inside
+        return (), inside or b""
     if any(later[0] < earlier[1] for earlier, later in pairwise(ranges)):
         wrong("/ByteRange overlaps itself")
-        return (), inside
+        return (), inside or b""
     if len(ranges) != 2 or ranges[0][0] != 0:
         wrong("/ByteRange is not two ranges from the first byte of the file")
-        return ranges, inside
+        return ranges, inside or b""
     start, end = ranges[0][1], ranges[1][0]
     gap = data.slice(start, min(end, start + MAX_CONTENTS))
     if end - start > MAX_CONTENTS or not _HEX.fullmatch(gap):
         wrong("the bytes that /ByteRange leaves out are not one hexadecimal string")
-        return ranges, inside
+        return ranges, inside or b""
     digits = re.sub(rb"[\s\x00]", b"", gap[1:-1])
     contents = bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
-    if inside and contents != inside:
+    if (inside is not None and contents != inside) or not _CONTENTS.search(data.slice(max(0, start - 64), start)):
         wrong("the string that /ByteRange leaves out is not /Contents")
-        return ranges, inside
+        return ranges, inside or b""
+    if _is_ambiguous(data, start, end):
+        wrong("signature dictionary has a key twice")
     if ranges[1][1] == end:
         wrong("/ByteRange ends with /Contents")
     elif not data.ends_revision(ranges[1][1]):
         defects.append(Defect(_RANGES, "/ByteRange does not end at the end of a revision", fatal=False))
     return ranges, contents
+
+
+def _is_ambiguous(data: Bytes, start: int, end: int) -> bool:
+    """Whether the dictionary around the gap has a key twice: programs take the first or the last."""
+    head = data.rfind(b"obj", max(0, start - _AROUND), start)
+    if head < 0:
+        return False
+    parser = Parser(data.slice(head + 3, start) + b"<>" + data.slice(end, end + _AROUND))
+    try:
+        parser.value()
+    except Malformed:
+        return True
+    return bool(parser.doubled)
 
 
 def _transforms(value: Any) -> tuple[int | None, list[Lock]]:
