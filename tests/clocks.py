@@ -44,16 +44,16 @@ class Clocks:
         """Time passes."""
         ns = round(seconds * SECOND)
         now = self.shown
-        self.shown = replace(now, wall_ns=now.wall_ns + ns, boot_ns=now.boot_ns + ns, raw_ns=now.raw_ns + ns)
+        self.shown = now._replace(wall_ns=now.wall_ns + ns, boot_ns=now.boot_ns + ns, raw_ns=now.raw_ns + ns)
 
     def set_by(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
-        self.shown = replace(self.shown, wall_ns=self.shown.wall_ns + round(seconds * SECOND))
+        self.shown = self.shown._replace(wall_ns=self.shown.wall_ns + round(seconds * SECOND))
 
     def slew_by(self, seconds: float) -> None:
         """A daemon turns the wall clock, and the monotonic clocks with it but the raw one."""
         ns = round(seconds * SECOND)
-        self.shown = replace(self.shown, wall_ns=self.shown.wall_ns + ns, boot_ns=self.shown.boot_ns + ns)
+        self.shown = self.shown._replace(wall_ns=self.shown.wall_ns + ns, boot_ns=self.shown.boot_ns + ns)
 
 
 class Script:

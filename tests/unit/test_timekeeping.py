@@ -15,6 +15,7 @@ from trust.timekeeping import (
     Assessment,
     Leap,
     LeapMode,
+    Lease,
     PendingLeap,
     Reading,
     Refusal,
@@ -123,9 +124,9 @@ def test_a_reading_says_the_time_and_not_more_than_it_knows() -> None:
 def test_reading_the_clocks_took_time_and_that_is_doubt() -> None:
     clocks = Clocks()
     known = good(clocks, bound=1)
-    torn = replace(clocks(), wall_ns=clocks().wall_ns + 15 * MS, spread_ns=20 * MS)
+    torn = clocks()._replace(wall_ns=clocks().wall_ns + 15 * MS, spread_ns=20 * MS)
     assert granted(at(known, torn, RULES, SECOND)).bound_ns == 36 * MS
-    assert refused(at(known, replace(torn, spread_ns=0), RULES, SECOND)) is State.STEPPED
+    assert refused(at(known, torn._replace(spread_ns=0), RULES, SECOND)) is State.STEPPED
 
 
 def test_too_large_a_bound_is_refused_at_the_poll() -> None:
@@ -242,6 +243,40 @@ def test_whatever_state_is_not_good_refuses() -> None:
         assert REMEDIES[state]
 
 
+LEAPS = st.sampled_from([None, *Leap])
+WAY = st.tuples(st.sampled_from(["go", "set_by", "slew_by"]), st.integers(-100_000, 100_000).map(lambda n: n / 1000))
+
+
+@given(
+    st.lists(WAY, max_size=4),
+    st.sampled_from([0, 20, 900]),
+    st.sampled_from([25, 500, 1000]),
+    st.sampled_from([None, *Leap]),
+    st.sampled_from(list(LeapMode)),
+)
+def test_a_lease_grants_nothing_that_the_rules_would_refuse(
+    way: list[tuple[str, float]], bound: int, accuracy: int, leap: Leap | None, mode: LeapMode
+) -> None:
+    clocks = Clocks()
+    clocks.shown = clocks.shown._replace(wall_ns=MIDNIGHT - 90 * SECOND)
+    rules = replace(RULES, leap=mode)
+    known = assess([replace(seen(bound=bound, leap=leap), sample=clocks())], clocks(), rules)
+    lease = Lease.of(known, rules, accuracy * MS)
+    for step, seconds in way:
+        getattr(clocks, step)(seconds)
+        if lease.holds(clocks()):
+            granted(at(known, clocks(), rules, accuracy * MS))
+
+
+def test_a_lease_holds_while_all_is_well() -> None:
+    clocks = Clocks()
+    lease = Lease.of(good(clocks), RULES, 100 * MS)
+    for _ in range(5):
+        assert lease.holds(clocks())
+        clocks.go(5)
+        clocks.slew_by(0.001)
+
+
 # Leap seconds.
 
 
@@ -249,7 +284,7 @@ def pending(
     kind: Leap = Leap.INSERT, source: str = "kernel", mode: LeapMode = LeapMode.PAUSE, seconds: float = -120
 ) -> tuple[Clocks, Rules, Assessment]:
     clocks = Clocks()
-    clocks.shown = replace(clocks.shown, wall_ns=MIDNIGHT + round(seconds * SECOND))
+    clocks.shown = clocks.shown._replace(wall_ns=MIDNIGHT + round(seconds * SECOND))
     rules = replace(RULES, required=frozenset({source}), leap=mode)
     return clocks, rules, good(clocks, rules, source=source, kind=source, leap=kind)
 
@@ -311,7 +346,7 @@ def test_a_second_back_is_a_step_where_no_leap_second_was_announced() -> None:
     clocks.set_by(-1)
     assert refused(at(known, clocks(), rules, SECOND)) is State.STEPPED
     clocks = Clocks()
-    clocks.shown = replace(clocks.shown, wall_ns=MIDNIGHT)
+    clocks.shown = clocks.shown._replace(wall_ns=MIDNIGHT)
     known = good(clocks)
     clocks.set_by(-1)
     assert refused(at(known, clocks(), RULES, SECOND)) is State.STEPPED
@@ -328,7 +363,7 @@ def test_the_pause_ends_by_itself() -> None:
 
 def _in_the_window() -> tuple[Clocks, Rules, Assessment]:
     clocks = Clocks()
-    clocks.shown = replace(clocks.shown, wall_ns=MIDNIGHT - 30 * SECOND)
+    clocks.shown = clocks.shown._replace(wall_ns=MIDNIGHT - 30 * SECOND)
     known = assess([replace(seen(leap=Leap.INSERT), sample=clocks())], clocks(), RULES)
     assert known.state is State.LEAP
     return clocks, RULES, known

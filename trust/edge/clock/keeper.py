@@ -10,13 +10,31 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from trust.edge.clock.evidence import body
 from trust.edge.clock.kernel import sample
 from trust.edge.settings import CHRONY_CLOCK, DEVELOPMENT_CLOCK, KERNEL_CLOCK, NTP_CLOCK, Settings
 from trust.errors import KakuinError, Misconfigured, Unavailable
 from trust.ports import Clock
-from trust.timekeeping import SECOND, Assessment, LeapMode, Observation, Reading, Refusal, Rules, Said, Sample, State, assess, at, in_window, moved
+from trust.timekeeping import (
+    SECOND,
+    Assessment,
+    LeapMode,
+    Lease,
+    Observation,
+    Reading,
+    Refusal,
+    Rules,
+    Said,
+    Sample,
+    State,
+    assess,
+    at,
+    in_window,
+    moment,
+    moved,
+)
 
 Source = Callable[[bool], Sequence[Said]]
 """What one source, or several of one kind, says now. True: the clock was set, so measure anew rather than repeat. Never raises."""
@@ -117,12 +135,15 @@ class Timekeeper:
         if isinstance(found, Reading):
             self._asked = True
             return found
+        self._refused(found)
+        raise TimeNotAvailable(found)
+
+    def _refused(self, found: Refusal) -> None:
         if found.state is State.STEPPED and found.step_ns:
             self._suspected_ns = found.step_ns  # even if it is put back before the poll sees it
             self._wake.set()
         elif found.state is State.LEAP and self._rules.leap is LeapMode.STOP:
             self._stopped = True
-        raise TimeNotAvailable(found)
 
     def clock(self, accuracy_us: int) -> Clock:
         """The clock of a unit whose tokens state this accuracy, in microseconds.
@@ -130,7 +151,19 @@ class Timekeeper:
         A thousandth of it is kept back for the digits that genTime leaves out (tsa.policy:Policy.digits).
         """
         accuracy_ns = accuracy_us * 999
-        return lambda: self.reading(accuracy_ns).now
+        lease = Lease.of(self._known, self._rules, accuracy_ns)
+
+        def read() -> datetime:
+            nonlocal lease
+            known, sample = self._known, self._sample()
+            if lease.known is not known:
+                lease = Lease.of(known, self._rules, accuracy_ns)
+            if lease.holds(sample):
+                self._asked = True
+                return moment(sample.wall_ns)
+            return self.reading(accuracy_ns).now
+
+        return read
 
     def status(self) -> Status:
         """The state and the bound at this moment."""

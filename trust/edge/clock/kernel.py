@@ -13,7 +13,8 @@ _STA_UNSYNC = 0x40
 _TIME_INS, _TIME_DEL, _TIME_ERROR = 1, 2, 5
 _TIGHT_NS = 50_000
 """Three clocks are read in a microsecond; more means that the process was interrupted in between."""
-_ATTEMPTS = 5
+_ATTEMPTS = 4
+_read, _BOOT, _WALL, _RAW = time.clock_gettime_ns, time.CLOCK_BOOTTIME, time.CLOCK_REALTIME, time.CLOCK_MONOTONIC_RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,14 @@ def kernel_clock() -> KernelClock | None:
 
 def sample() -> Sample:
     """The kernel's clocks, read as one: again where the process was interrupted in between, and then the tightest."""
-    best: Sample | None = None
+    begun, wall, raw = _read(_BOOT), _read(_WALL), _read(_RAW)
+    best = Sample(wall, begun, raw, _read(_BOOT) - begun)
     for _ in range(_ATTEMPTS):
-        begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        wall, raw = time.clock_gettime_ns(time.CLOCK_REALTIME), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-        spread = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - begun
-        if best is None or spread < best.spread_ns:
-            best = Sample(wall, begun, raw, spread)
-        if spread < _TIGHT_NS:
+        if best.spread_ns < _TIGHT_NS:
             break
-    return best or Sample(0, 0, 0)
+        begun, wall, raw = _read(_BOOT), _read(_WALL), _read(_RAW)
+        best = min(best, Sample(wall, begun, raw, _read(_BOOT) - begun), key=lambda taken: taken.spread_ns)
+    return best
 
 
 class Kernel:
