@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from tests import pki
+from trust.codecs import asn1
 from trust.model import Cert
 from verifier.chains import MAX_CHAINS, MAX_DEPTH, Finder, facts, readable
 from verifier.chains.certificate import name_key, public_key
@@ -213,6 +214,21 @@ def test_policies_are_mapped() -> None:
 def test_facts_of_a_certificate_that_is_none() -> None:
     assert readable([Cert(b""), Cert(b"\x30\x03\x02\x01\x01"), Cert(b"\xff" * 40)]) == ()
     assert Finder([Cert(b"junk")], [Cert(b"junk too")]).paths(Cert(b"\x30\x00")) == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_curve_has_a_name(*, named: bool) -> None:
+    """RFC 5480 section 2.1.1."""
+    tbs, algorithm, value = asn1.parse(pki.pki().ca.certificate.der).children
+    spki = next(n for n in tbs.children if n.constructed and n.children[-1].tag == asn1.BIT_STRING)
+    kind, curve = spki.children[0].children
+    spelled = _seq(_seq(kind.raw, curve.raw if named else _seq(b"\x02\x01\x01")), spki.children[1].raw)
+    made = Cert(_seq(_seq(*(spelled if n is spki else n.raw for n in tbs.children)), algorithm.raw, value.raw))
+    assert ("elliptic curve is spelled out" in facts(made).defects) is not named
+
+
+def _seq(*parts: bytes) -> bytes:
+    return asn1.tlv(asn1.SEQUENCE, b"".join(parts))
 
 
 def test_an_extension_that_stands_there_twice() -> None:

@@ -122,6 +122,8 @@ def facts(cert: Cert) -> Facts:
         defects.append(f"version {number} has extensions")
     if inside.raw != outside.raw:
         defects.append("signature algorithms inside and outside differ")
+    if _spelled_out(spki):
+        defects.append("elliptic curve is spelled out")
     read = _extensions(extensions, defects)
     neither: tuple[bool, int | None] = (False, None)
     ca, path_length = _tried(defects, "basicConstraints", _basic_constraints, read.get(BASIC_CONSTRAINTS), neither)
@@ -187,6 +189,13 @@ def _extensions(node: Node | None, defects: list[str]) -> dict[str, tuple[bool, 
             defects.append(f"extension {oid} stands there twice")
         read[oid] = (critical is not None and critical.boolean(), value)
     return read
+
+
+def _spelled_out(spki: Node) -> bool:
+    """RFC 5480 section 2.1.1: a curve is named; whoever gives its parameters can choose a generator for which he knows the key (CVE-2020-0601)."""
+    parts = spki.children[0].children if spki.children else []
+    ec = bool(parts) and parts[0].tag == asn1.OID and parts[0].oid() == "1.2.840.10045.2.1"
+    return ec and any(part.tag != asn1.OID for part in parts[1:])
 
 
 def public_key(spki: bytes) -> PublicKeyTypes | None:

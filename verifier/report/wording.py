@@ -104,6 +104,7 @@ FACTS: dict[str, str] = {
     "a name is outside what an authority above may certify": "上位の認証局が証明できる範囲外の名前がある",
     "names or name constraints cannot be read": "名前または名前制約を読み取れない",
     "version {} has extensions": "バージョン {0} の証明書に拡張がある",
+    "elliptic curve is spelled out": "楕円曲線が名前でなく媒介変数で示されている",
     "signature algorithms inside and outside differ": "証明書の内と外で署名方式が異なる",
     "{} cannot be read": "{0} を読み取れない",
     "extension {} stands there twice": "拡張 {0} が重複している",
