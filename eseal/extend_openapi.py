@@ -93,7 +93,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             (
                 Unacceptable,
                 "Nothing signed, a signature that failed or cannot be concluded about, or a level that there is not.",
-                "a signature that failed is not extended: A signature is not valid. The content is not what was signed.",
+                "what failed is not extended: A signature is not valid. The content is not what was signed.",
             ),
             (
                 Unavailable,

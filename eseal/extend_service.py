@@ -207,7 +207,7 @@ def _admitted(report: _Report, asked: Asked) -> Kind:
     if report.kind not in set(Kind):
         raise Unacceptable(f"signatures in {report.kind[:20]} are not extended; there are {', '.join(Kind)}")
     if report.conclusion == "failed":
-        raise Unacceptable(f"a signature that failed is not extended: {report.reasons}")
+        raise Unacceptable(f"what failed is not extended: {report.reasons}")
     for one in report.signatures:
         sub = one["sub_indication"]
         if not one["intact"] or one["indication"] == "TOTAL-FAILED" or sub in NEVER:

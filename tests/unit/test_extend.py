@@ -146,7 +146,7 @@ def refused(document: Document | bytes, level: str, *detached: Document, pki: Pk
 def test_what_failed_is_never_extended() -> None:
     document, _ = sealed("cades-attached", "B-B")
     broken = bytes_of(document).replace(b"300", b"301")
-    assert refused(broken, "B-LTA", allow_indeterminate=True).startswith("Unacceptable: a signature that failed is not extended")
+    assert refused(broken, "B-LTA", allow_indeterminate=True).startswith("Unacceptable: what failed is not extended")
 
 
 def test_what_cannot_be_concluded_about_is_extended_only_when_the_caller_says_so() -> None:
