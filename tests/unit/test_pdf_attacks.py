@@ -315,6 +315,37 @@ FORMS_LAWFUL: dict[str, Story] = {
 }
 
 
+# XFA: what some readers show in place of the form.
+
+
+def xfa(template: str, data: str, made: Paper | None = None, value: str = "", lock: str = "") -> Paper:
+    """A form with XFA packets; `made` is the revision before."""
+    packets = {70: stream(template.encode()), 71: stream(f"<xfa:datasets><xfa:data><Total>{data}</Total></xfa:data></xfa:datasets>".encode())}
+    if made is not None:
+        return made.saved({**packets, TEXT: text_field(value), TEXT_LOOK: look(value)})
+    return PLAIN.rearranged(packets, form=f"{PLAIN.form} /XFA [(template) 70 0 R (datasets) 71 0 R]").signed(SEAL, lock=lock)
+
+
+XFA: dict[str, Story] = {
+    "data that no field has": lambda: xfa("<t/>", "9000", xfa("<t/>", ""), "1000"),
+    "template": lambda: xfa("<script/>", "1000", xfa("<t/>", ""), "1000"),
+    "data of a locked form": lambda: xfa("<t/>", "1000", xfa("<t/>", "", lock="/Action /All"), ""),
+    "packets added": lambda: SIGNED.rearranged({70: stream(b"<t/>")}, form=f"{SIGNED.form} /XFA [(template) 70 0 R]"),
+    "packets taken away": lambda: xfa("<t/>", "").rearranged(form=PLAIN.form),
+}
+XFA_LAWFUL: dict[str, Story] = {"data of the fields": lambda: xfa("<t/>", "1000", xfa("<t/>", ""), "1000")}
+
+
+@pytest.mark.parametrize("name", XFA)
+def test_attacks_on_xfa(name: str) -> None:
+    assert suspicion(XFA[name]()) != []
+
+
+@pytest.mark.parametrize("name", XFA_LAWFUL)
+def test_lawful_twins_of_xfa(name: str) -> None:
+    assert alarms(XFA_LAWFUL[name]()) == []
+
+
 @pytest.mark.parametrize("name", [*TREE, *FORMS])
 def test_attacks(name: str) -> None:
     assert suspicion({**TREE, **FORMS}[name]()) != []

@@ -22,7 +22,7 @@ from verifier.formats.pdf.store import decoded
 _HARMLESS_IN_FORM = frozenset({"/SigFlags", "/NeedAppearances", "/Fields", "/DR", "/DA", "/XFA"})
 _HARMLESS_IN_FIELD = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM", "/Kids"})
 _SIGNING = frozenset({"/V", "/AP", "/F", "/Ff", "/MK", "/DA", "/BS", "/Border", "/H"})
-_FILLING = frozenset({"/V", "/AP", "/AS", "/I", "/RV", "/DA", "/MK"})
+_FILLING = frozenset({"/V", "/AP", "/AS", "/I", "/RV", "/DA", "/MK", "/TI"})
 _ACTIVE = ("/A", "/AA")
 _READ_ONLY = 1
 _UNSEEN_FLAGS = 64 | 128 | 512

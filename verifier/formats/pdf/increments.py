@@ -16,11 +16,15 @@ from trust.model import Uncovered
 from verifier.formats.pdf.comparison import array_of
 from verifier.formats.pdf.file import Bytes, reading
 from verifier.formats.pdf.graph import Entry, Revision
+from verifier.formats.pdf.store import decoded
 from verifier.formats.pdf.syntax import Parser, Written, object_at, table_at
 
 MAX_UPDATE = 64 << 20
 """Bytes of updates that are read in this way."""
 MAX_DECODED = 64 << 20
+"""Bytes of one object stream."""
+MAX_PREDICTED = 1 << 18
+"""Bytes of a compressed stream with a predictor."""
 
 
 @dataclass(slots=True)
@@ -113,9 +117,7 @@ def _doubled_in_streams(old: Revision, new: Revision) -> set[bytes]:
     for number in sorted(holders):
         with reading("an object stream is broken"):
             stream = new.pdf.get_object(number, 0)
-            if not isinstance(stream, pikepdf.Stream) or len(stream.read_raw_bytes()) > MAX_DECODED // 16:
-                raise Malformed("object stream cannot be looked at")
-            parser = Parser(stream.read_bytes(), int(stream.get("/First", 0)))
+            parser = Parser(_content(stream), int(stream.get("/First", 0)))
         while token := parser.token():
             parser.value(token)
         found |= parser.doubled
@@ -135,15 +137,24 @@ def _contradict(table: dict[int, int | None], trailer: Any, streams: dict[int, W
 
 def _rows(stream: Any) -> Iterator[tuple[int, int]]:
     """The numbers that a cross-reference stream gives a place, with their offsets; -1 for those in object streams (clause 7.5.8.3)."""
-    if not isinstance(stream, pikepdf.Stream) or len(stream.read_raw_bytes()) > MAX_DECODED // 16:
-        raise Malformed("cross-reference stream cannot be looked at")
+    data = _content(stream)
     widths = [int(w) for w in array_of(stream.get("/W"))]
     index = [int(i) for i in array_of(stream.get("/Index"))] or [0, int(stream.get("/Size", 0))]
     numbers = itertools.chain.from_iterable(range(first, first + count) for first, count in zip(index[::2], index[1::2], strict=True))
-    data = stream.read_bytes()
     if len(widths) != 3 or not 0 < sum(widths) <= 32 or min(widths) < 0:
         raise Malformed("cross-reference stream has no rows")
     for number, row in zip(numbers, (data[i : i + sum(widths)] for i in range(0, len(data), sum(widths))), strict=False):
         kind = int.from_bytes(row[: widths[0]], "big") if widths[0] else 1
         if kind:
             yield number, int.from_bytes(row[widths[0] : widths[0] + widths[1]], "big") if kind == 1 else -1
+
+
+def _content(stream: Any) -> bytes:
+    """The data of an object or cross-reference stream, whose predictor qpdf alone undoes: then only where it is small."""
+    if not isinstance(stream, pikepdf.Stream):
+        raise Malformed("stream expected, got another object")
+    if "/DecodeParms" not in stream:
+        return decoded(stream, MAX_DECODED)
+    if len(stream.read_raw_bytes()) > MAX_PREDICTED:
+        raise Malformed(f"stream with a predictor is over {MAX_PREDICTED} bytes")
+    return stream.read_bytes()
