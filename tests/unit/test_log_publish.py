@@ -1,5 +1,6 @@
 """Checkpoints of the journal: only over what is durable, never behind an older one, by several processes, and none over a rewritten history."""
 
+import hashlib
 import json
 import multiprocessing
 import sqlite3
@@ -16,7 +17,7 @@ from tests import asgi, tsu
 from trust.codecs import tsp
 from trust.edge.engine import connect, sqlite_url
 from trust.edge.web import application
-from trust.errors import KakuinError, Misconfigured, NotFound, Unavailable
+from trust.errors import KakuinError, Misconfigured, NotFound
 from trust.log import api, examine, layout, monitor, reading, receipt, sources, tree
 from trust.log.journal import Journal, entry_data, microseconds
 from trust.log.monitor import Round, State, Watch
@@ -220,14 +221,30 @@ def test_another_process_with_another_history(engine: Engine, journal: Journal, 
         publisher.publish(due=False)
 
 
-def test_a_receipt_waits_for_its_checkpoint(journal: Journal, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receipt_waits_for_its_checkpoint(journal: Journal, publisher: Publisher, clock: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(journal, 1)
     publisher.publish()
     fill(journal, 1)
-    monkeypatch.setattr("trust.log.publish.LONGEST_WAIT", timedelta(milliseconds=1))
-    assert publisher.covering(0).size == 1
-    with pytest.raises(Unavailable, match="entry 1 is not under a checkpoint yet"):
-        publisher.covering(1)  # the clock stands still
+    stored = publisher.stored
+    assert made(publisher.covering(0, stored)).size == 1
+    assert publisher.covering(1, stored) is None  # the clock stands still
+    monkeypatch.setattr(api, "LONGEST_WAIT", 0.0)
+    with asgi.client(application("test", (api.router(stored, publisher, KEY),))) as client:
+        answer = client.get("/v1/log/receipts/1")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        clock.now += SECOND
+        assert client.get("/v1/log/receipts/1").status_code == 200
+
+
+def test_a_seals_receipt_where_entries_are_not_served(journal: Journal, publisher: Publisher) -> None:
+    sealed = b"a sealed file"
+    digest = hashlib.sha256(sealed).hexdigest()
+    journal.append("seal", json.dumps({"sealed": digest}).encode())
+    with asgi.client(application("test", (api.router(publisher.stored, publisher, KEY, entries=False),))) as client:
+        assert client.get("/v1/log/receipts/0").status_code == 404
+        assert client.get(f"/v1/log/receipts/0?sha256={'0' * 64}").status_code == 404
+        answer = client.get(f"/v1/log/receipts/0?sha256={digest}")
+    assert receipt.verify(receipt.parse_receipt(answer.content), sealed, KEY).said.kind == "seal"
 
 
 def test_it_publishes_by_itself(engine: Engine, journal: Journal) -> None:

@@ -3,21 +3,23 @@
 Full tiles never change and may be kept for ever; where the tree ends they are short, and so is the time that they and the checkpoint may be kept.
 """
 
+import asyncio
 import gzip
 import hashlib
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from trust.codecs import cms, tsp
-from trust.errors import KakuinError, Malformed, NotFound, TooLarge
+from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unavailable
 from trust.log import layout, reading
 from trust.log.journal import MAX_BODY, Entry
 from trust.log.layout import ENTRIES
 from trust.log.note import VerifierKey
 from trust.log.publish import Publisher
-from trust.log.receipt import MEDIA_TYPE, SUFFIX
+from trust.log.receipt import MEDIA_TYPE, SUFFIX, sealed_digest
 from trust.log.stored import Stored
 
 FOREVER = "public, max-age=31536000, immutable, no-transform"
@@ -26,24 +28,43 @@ SHORTLY = "public, max-age=60, no-transform"
 FRESH = "public, max-age=2, no-transform"
 TILE = "application/octet-stream"
 
+LONGEST_WAIT = 2.0
+"""Seconds for a checkpoint that covers an entry; whoever asks is told to come again after that."""
+SealedDigest = Annotated[
+    str | None, Query(pattern="^[0-9a-f]{64}$", description="SHA-256 of the sealed file: shows who has it, where the log does not serve its entries.")
+]
+
 _BINARY = {"type": "string", "format": "binary"}
 _TEXT = {"type": "string"}
 _MAX_REQUEST = MAX_BODY + 1024
 
 
 def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: bool = True) -> APIRouter:
-    """Routes under /log and /v1/log. Without `entries` only hashes are served, and receipts only to whoever has the token."""
+    """Routes under /log and /v1/log. Without `entries` only hashes are served, and receipts to whoever has the token or the sealed file."""
     api = APIRouter(tags=["The log"])
 
-    def receipt(entry: Entry) -> Response:
-        proof = stored.receipt(entry, publisher.covering(entry.index, stored))
+    async def receipt(find: Callable[[], Entry]) -> Response:
+        """Waiting for a checkpoint costs no thread: those are few, and others need them."""
+        entry = await run_in_threadpool(find)
+        waited = 0.0
+        while (newest := await run_in_threadpool(publisher.covering, entry.index, stored)) is None:
+            if waited >= LONGEST_WAIT:
+                raise Unavailable(f"entry {entry.index} is not under a checkpoint yet")
+            await asyncio.sleep(publisher.pause)
+            waited += publisher.pause
+        proof = await run_in_threadpool(stored.receipt, entry, newest)
         headers = {
             "Cache-Control": "no-store",
             "Content-Disposition": f'attachment; filename="{entry.index}{SUFFIX}"',
             "Kakuin-Log-Index": str(entry.index),
-            "Link": f'</v1/log/receipts/{entry.index}>; rel="self"',
         }
         return Response(bytes(proof), media_type=MEDIA_TYPE, headers=headers)
+
+    def readable(index: int, sha256: str | None) -> Entry:
+        entry = reading.entry(stored.engine, index)
+        if not entries and entry.kind != "token" and (sha256 is None or sealed_digest(entry.body) != sha256):
+            raise NotFound("this log serves hashes, and not its entries")
+        return entry
 
     @api.head("/log/checkpoint", include_in_schema=False)
     @api.get(
@@ -101,11 +122,8 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
         operation_id="get_receipt",
     )
-    def by_index(index: Annotated[int, Path(ge=0, le=(1 << 63) - 1)]) -> Response:
-        entry = reading.entry(stored.engine, index)
-        if not entries and entry.kind != "token":
-            raise NotFound("this log serves hashes, and not its entries")
-        return receipt(entry)
+    async def by_index(index: Annotated[int, Path(ge=0, le=(1 << 63) - 1)], sha256: SealedDigest = None) -> Response:
+        return await receipt(lambda: readable(index, sha256))
 
     @api.get(
         "/v1/log/receipts",
@@ -114,8 +132,8 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
         operation_id="find_receipt",
     )
-    def by_serial(unit: Annotated[str, Query(max_length=80)], serial: Annotated[int, Query(ge=0, le=(1 << 63) - 1)]) -> Response:
-        return receipt(stored.issued(unit, serial))
+    async def by_serial(unit: Annotated[str, Query(max_length=80)], serial: Annotated[int, Query(ge=0, le=(1 << 63) - 1)]) -> Response:
+        return await receipt(lambda: stored.issued(unit, serial))
 
     @api.post(
         "/v1/log/receipts",
@@ -133,11 +151,7 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
             if len(body) > _MAX_REQUEST:
                 raise TooLarge(f"a time-stamp is at most {_MAX_REQUEST} bytes")
 
-        def found() -> Response:
-            der, serial = token_in(bytes(body))
-            return receipt(stored.token(der, serial))
-
-        return await run_in_threadpool(found)
+        return await receipt(lambda: stored.token(*token_in(bytes(body))))
 
     return api
 

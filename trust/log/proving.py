@@ -193,13 +193,19 @@ def prove() -> None:
 @options.output
 @click.pass_obj
 def inclusion(open_house: Open, entry: str, instance: Path, place: str | None, key: str | None, output: Path | None) -> None:
-    """Write the receipt of an entry (C2SP tlog-proof): by its number or, from the instance's own log, by a time-stamp's file."""
+    """Write the receipt of an entry (C2SP tlog-proof): by its number, or by a time-stamp's file.
+
+    From an address (--log) a time-stamp's receipt is asked for and verified; everything else is made of the log's tiles here.
+    """
     from trust.log import tree
     from trust.log.note import opened as note_opened
     from trust.log.note import parse_note
     from trust.log.receipt import Receipt, extra_of
     from trust.log.sources import leaves_data, tiles_of
 
+    if place is not None and key is not None and place.startswith("http") and not entry.isdigit():
+        options.written([_asked_for(place, Path(entry), key_of(key))], output or options.STDIO, replace=True)
+        return
     with opened(open_house, instance, place, key) as log:
         index = int(entry) if entry.isdigit() else _index_of(log, Path(entry))
         note = log.resource("checkpoint")
@@ -211,12 +217,23 @@ def inclusion(open_house: Open, entry: str, instance: Path, place: str | None, k
     options.written([bytes(proof)], output or options.STDIO, replace=True)
 
 
+def _asked_for(url: str, path: Path, key: "VerifierKey") -> bytes:
+    from trust.edge.files import read_small
+    from trust.log import receipt, sources
+    from trust.log.api import token_in
+
+    token, _ = token_in(read_small(path, "time-stamp"))
+    found = sources.receipt_for(url, token)
+    receipt.verify(receipt.parse_receipt(found), token, key)
+    return found
+
+
 def _index_of(log: Place, path: Path) -> int:
     from trust.edge.files import read_small
     from trust.log.api import token_in
 
     if log.stored is None:
-        raise click.UsageError("another's log finds a time-stamp's entry itself: POST it to /v1/log/receipts; or give the entry's number")
+        raise click.UsageError("a mirror does not know whose entry a time-stamp is: give the entry's number")
     return log.stored.token(*token_in(read_small(path, "time-stamp"))).index
 
 

@@ -35,8 +35,6 @@ NODES = 500
 """Hashes over tiles written in one transaction, during which the journal's writer waits."""
 MILESTONES = 64
 """Checkpoints that are compared at the start."""
-LONGEST_WAIT = timedelta(seconds=2)
-"""For a checkpoint that covers an entry; whoever asks for it is told to come again after that."""
 
 _LOG = logging.getLogger("kakuin.log")
 
@@ -163,20 +161,16 @@ class Publisher:
             return newest
         return made
 
-    def covering(self, index: int, stored: Stored | None = None) -> Published:
-        """A checkpoint over this entry and more, waiting a moment where it is due soon. Unavailable when it is not.
+    def covering(self, index: int, stored: Stored) -> Published | None:
+        """A checkpoint over this entry that `stored` shows: a new one where it is due. None while there is none; then ask again after `pause`."""
+        self.publish()
+        newest = stored.checkpoint()
+        return newest if newest is not None and newest.size > index else None
 
-        With `stored`, one that it shows: where witnesses have to cosign first, one that they cosigned."""
-        waited, step = timedelta(), min(self._interval / 4, LONGEST_WAIT / 8)
-        while True:
-            newest = self.publish()
-            if stored is not None:
-                newest = stored.checkpoint()
-            if newest is not None and newest.size > index:
-                return newest
-            if waited + step > LONGEST_WAIT or self._stop.wait(step.total_seconds()):
-                raise Unavailable(f"entry {index} is not under a checkpoint yet: one is made every {self._interval.total_seconds():g} s")
-            waited += step
+    @property
+    def pause(self) -> float:
+        """Seconds: a part of the interval."""
+        return max(0.01, min(self._interval.total_seconds() / 4, 0.25))
 
     # In the background.
 

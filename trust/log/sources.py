@@ -14,6 +14,7 @@ from trust.errors import NotFound, TooLarge, Unavailable
 from trust.log import layout, tree
 from trust.log.layout import ENTRIES, MAX_BUNDLE, Tile
 from trust.log.note import MAX_NOTE, Checkpoint
+from trust.log.receipt import MAX_RECEIPT
 from trust.log.stored import Resource
 
 SECONDS = 20.0
@@ -54,6 +55,21 @@ def address(url: str, transport: httpx.BaseTransport | None = None) -> Resource:
             raise Unavailable(f"{where} does not answer ({type(error).__name__})") from error
 
     return get
+
+
+def receipt_for(url: str, token: bytes, transport: httpx.BaseTransport | None = None) -> bytes:
+    """The receipt of a time-stamp, from the service whose log is at `url`: as it answers, not verified."""
+    where = f"{url.rstrip('/').removesuffix('/log')}/v1/log/receipts"
+    with httpx.Client(transport=transport, follow_redirects=False, timeout=SECONDS, headers={"User-Agent": f"kakuin/{VERSION}"}) as client:
+        try:
+            with client.stream("POST", where, content=token, headers={"Content-Type": "application/timestamp-reply"}) as answer:
+                if answer.status_code == 404:
+                    raise NotFound(f"{where} does not know this time-stamp")
+                if answer.status_code != 200:
+                    raise Unavailable(f"{where} answered {answer.status_code}")
+                return _capped(answer, where, MAX_RECEIPT)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise Unavailable(f"{where} does not answer ({type(error).__name__})") from error
 
 
 def _capped(answer: httpx.Response, where: str, limit: int) -> bytes:
