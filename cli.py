@@ -444,6 +444,8 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
         click.echo(f"beware: {DEVELOPMENT_CLOCK}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
     house.sandbox.start()
     application = house.application()
+    if house.timekeeper is not None and not (clock := house.timekeeper.status()).good:
+        click.echo(f"beware: {clock.why}: requests for time-stamps are refused; `kakuin clock` says what to do", err=True)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

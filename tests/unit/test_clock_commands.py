@@ -18,6 +18,7 @@ from trust.edge.clock.kernel import sample
 from trust.edge.diagnosis import diagnose
 from trust.edge.instance import Answers, Instance
 from trust.edge.settings import DEVELOPMENT_CLOCK, DEVELOPMENT_POLICY, Clock, Settings, combine
+from trust.edge.units import UnitSettings
 from trust.errors import Misconfigured
 from trust.timekeeping import SECOND, LeapMode, State
 
@@ -139,6 +140,9 @@ def test_what_settings_demand() -> None:
     assert len(keeper.sources_of(Settings(clock=BOTH))) == 3
     assert keeper.rules_of(Settings()).servers == 0
     assert keeper.rules_of(Settings(clock=replace(BOTH, ntp_quorum=3))).quorum == 3
+    units = {"fine": UnitSettings(accuracy_us=50_000), "as-said": UnitSettings(), "coarse": UnitSettings(accuracy_us=5_000_000)}
+    assert keeper.rules_of(Settings()).accuracy_ns == SECOND
+    assert keeper.rules_of(Settings(units=units)).accuracy_ns == SECOND // 20  # what the finest unit states
 
 
 @pytest.mark.parametrize(

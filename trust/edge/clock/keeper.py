@@ -264,6 +264,7 @@ class Timekeeper:
 def rules_of(settings: Settings) -> Rules:
     """What these settings demand. Misconfigured."""
     said = settings.clock
+    finer = [unit.accuracy_us for unit in settings.units.values() if unit.accuracy_us]
     servers = len(said.ntp_servers) if NTP_CLOCK in said.sources else 0
     if said.ntp_quorum > len(said.ntp_servers):
         raise Misconfigured(f"clock.ntp_quorum: of {len(said.ntp_servers)} time servers {said.ntp_quorum} can never agree")
@@ -273,7 +274,7 @@ def rules_of(settings: Settings) -> Rules:
         required=frozenset(said.sources) & {KERNEL_CLOCK, CHRONY_CLOCK},
         servers=servers,
         quorum=said.ntp_quorum or servers // 2 + 1,
-        accuracy_ns=settings.tsa.accuracy_ms * 1_000_000,
+        accuracy_ns=min([settings.tsa.accuracy_ms * 1000, *finer]) * 1000,
         step_ns=int(said.step_ms * 1_000_000),
         leap=LeapMode(said.leap),
         leap_window_ns=said.leap_seconds * SECOND,
