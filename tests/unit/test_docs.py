@@ -19,6 +19,7 @@ from tests.stories import FORMATS, STORIES
 from trust.edge import settings
 from trust.edge.instance import Answers, Instance
 from trust.edge.settings import SECTIONS
+from trust.edge.units import UnitSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -173,6 +174,13 @@ def test_every_setting_is_told_with_its_default(page: Path) -> None:
     told = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `(.*?)` \|", text(page), re.MULTILINE))
     there = {f"{section}.{known.name}": settings._toml(known.default) for section, kind in SECTIONS.items() for known in fields(kind)}
     assert told == there
+
+
+@pytest.mark.parametrize("page", OPERATOR, ids=lambda page: page.stem)
+def test_every_setting_of_a_unit_is_told_with_its_default(page: Path) -> None:
+    told = dict(re.findall(r"^\| `([a-z0-9_]+)` \| `(\S*?)` \|", text(page), re.MULTILINE))
+    there = {known.name: settings._toml(known.default) for known in fields(UnitSettings)}
+    assert {name: told.get(name) for name in there} == there
 
 
 @pytest.fixture
