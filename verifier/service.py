@@ -5,12 +5,12 @@ Extract first, judge second; nothing is fetched, no file is opened.
 
 import functools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from trust.errors import KakuinError
-from trust.model import Cert, Crl, Document, Evidence, Ocsp, utc
+from trust.model import Cert, Crl, Digest, Document, Evidence, Ocsp, utc
 from trust.ports import Clock
 from verifier.bundle import Bundle, ordered
 from verifier.conclusion import conclude
@@ -162,6 +162,36 @@ class Verifier:
             records=records,
         )
         return judge(asked)
+
+    def tokens(
+        self,
+        tokens: Iterable[tuple[bytes, Digest]],
+        *,
+        anchors: Sequence[Cert] | None = None,
+        at: datetime | None = None,
+        policy: Policy | None = None,
+        certificates: Sequence[Cert] = (),
+        crls: Sequence[Crl] = (),
+        ocsps: Sequence[Ocsp] = (),
+    ) -> Iterator[Verdict | KakuinError]:
+        """RFC 3161 tokens (or responses), each with the digest that it should stamp: a verdict each, in their order, as verify() gives it; the
+        error in its place for one that cannot be judged.
+
+        All are judged at one time, that of the call, so that what they share, the unit's certificate, its chain and their status, is judged once.
+        Each has its own look at signature, imprint and time. Nothing is kept: a million tokens take the memory of one.
+        """
+        about = self.question(_NOTHING, anchors=anchors, at=at, policy=policy, certificates=certificates, crls=crls, ocsps=ocsps)
+        context = _surroundings(about).context
+
+        def verdicts() -> Iterator[Verdict | KakuinError]:
+            for token, digest in tokens:
+                try:
+                    evidence = read(Document.of(token), (Document(None, None, None, (digest,)),), about.certificates)
+                    yield conclude(evidence, validate(evidence, context), context)
+                except KakuinError as error:
+                    yield error
+
+        return verdicts()
 
 
 def finding(question: Question, signature: bytes) -> tuple[bool, str, str]:

@@ -17,6 +17,7 @@ from verifier.revocation.crl import REASONS
 ARCHIVE_CUTOFF, CERT_HASH, NONCE, EXTENDED_REVOKE = "1.3.6.1.5.5.7.48.1.6", "1.3.36.8.3.13", "1.3.6.1.5.5.7.48.1.2", "1.3.6.1.5.5.7.48.1.9"
 CRL_REFERENCE, SERVICE_LOCATOR = "1.3.6.1.5.5.7.48.1.3", "1.3.6.1.5.5.7.48.1.7"
 _UNDERSTOOD = {ARCHIVE_CUTOFF, CERT_HASH, NONCE, EXTENDED_REVOKE, CRL_REFERENCE, SERVICE_LOCATOR}
+_OCTETS = (asn1.OCTET_STRING, asn1.OCTET_STRING | 0x20)
 _GOOD, _REVOKED, _UNKNOWN = 0x80, 0xA1, 0x82
 
 
@@ -110,7 +111,9 @@ def ocsp_facts(ocsp: Ocsp) -> OcspFacts:
 
 def _single(node: Node) -> Single:
     fields = node.fields()
-    algorithm, name_hash, key_hash, serial = fields.take(asn1.SEQUENCE).children
+    of = fields.take(asn1.SEQUENCE).fields()
+    algorithm, name_hash, key_hash, serial = of.take(asn1.SEQUENCE), of.take(*_OCTETS), of.take(*_OCTETS), of.take(asn1.INTEGER)
+    of.done()
     status = fields.take(_GOOD, _REVOKED, _UNKNOWN, 0xA0, 0xA2)
     this_update = fields.take(asn1.GENERALIZED_TIME).time()
     next_update = fields.maybe(asn1.context(0))
@@ -122,7 +125,7 @@ def _single(node: Node) -> Single:
         digest=_digest_name(algorithm),
         name_hash=name_hash.octets(),
         key_hash=key_hash.octets(),
-        serial=serial.expect(asn1.INTEGER).content,
+        serial=serial.content,
         known=status.tag in (_GOOD, 0xA0, _REVOKED),
         revoked_at=revoked_at,
         reason=reason,
@@ -149,7 +152,9 @@ def _revocation(status: Node) -> tuple[datetime, str]:
 
 
 def _cert_hash(value: bytes) -> tuple[str, bytes] | None:
-    algorithm, digest = asn1.parse(value, Rules.BER).expect(asn1.SEQUENCE).children
+    fields = asn1.parse(value, Rules.BER).fields()
+    algorithm, digest = fields.take(asn1.SEQUENCE), fields.take(*_OCTETS)
+    fields.done()
     known = DIGEST_BY_OID.get(asn1.algorithm_identifier(algorithm)[0])
     return (known.name, digest.octets()) if known else None
 
