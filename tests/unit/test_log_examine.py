@@ -120,9 +120,18 @@ def test_an_export_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert list(exported.entries(path)) == entries
 
 
-@pytest.mark.parametrize(
-    "line", ["", "x", "[]", "{}", '{"index": "x"}', "[" * 2000, '"' + "x" * 200_000 + '"'], ids=lambda line: f"{line[:14]} {len(line)}"
-)
+NO_EXPORT = {
+    "empty": "",
+    "no JSON": "x",
+    "a list": "[]",
+    "an empty object": "{}",
+    "a text for a number": '{"index": "x"}',
+    "deep": "[" * 2000,
+    "long": '"' + "x" * 200_000 + '"',
+}
+
+
+@pytest.mark.parametrize("name", NO_EXPORT)
 def test_what_is_no_export(tmp_path: Path, name: str) -> None:
     path = tmp_path / "export.jsonl"
     path.write_text(NO_EXPORT[name] + "\n")

@@ -150,6 +150,7 @@ def inclusion(tiles: Tiles, index: int, size: int) -> tuple[bytes, ...]:
         else:
             ranges.append((start, middle))
             start = middle
+    tiles = _once(tiles)
     return tuple(_folded(_peaks(tiles, size, *each)) for each in reversed(ranges))
 
 
@@ -170,7 +171,20 @@ def consistency(tiles: Tiles, old: int, new: int) -> tuple[bytes, ...]:
             start, left, whole = start + split, left - split, False
     if not whole:
         ranges.append((start, end))
+    tiles = _once(tiles)
     return tuple(_folded(_peaks(tiles, new, *each)) for each in reversed(ranges))
+
+
+def _once(tiles: Tiles) -> Tiles:
+    """A proof takes several hashes from one tile: each is fetched once."""
+    fetched: dict[tuple[int, int, int], bytes] = {}
+
+    def tile(level: int, number: int, wide: int) -> bytes:
+        if (level, number, wide) not in fetched:
+            fetched[level, number, wide] = tiles(level, number, wide)
+        return fetched[level, number, wide]
+
+    return tile
 
 
 def _split(count: int) -> int:
