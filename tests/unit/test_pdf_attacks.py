@@ -169,7 +169,14 @@ def radio(group_value: str, states: tuple[str, str], made: Paper | None = None) 
     return before.rearranged({**objects, 43: ON, 44: OFF}, fields=("7 0 R", "40 0 R"), annotations=("7 0 R", "41 0 R", "42 0 R")).signed(SEAL)
 
 
-def combo(value: str, picture: str, flags: int = 1 << 17) -> Paper:
+LISTED = stream(
+    b"0.9 g 0 0 200 20 re f q 1 1 198 18 re W n 0 0 0.4 rg 1 1 198 9 re f BT 1 0 0 1 2 12 Tm /Helv 8 Tf 0 g (agreed) Tj ET "
+    b"BT 1 0 0 1 2 3 Tm /Helv 8 Tf 1 g (refused) Tj 0 g ET Q",
+    f"{BOX} /Resources << /Font << /Helv 5 0 R >> >>",
+)
+
+
+def combo(value: str, picture: str, flags: int = 1 << 17, drawn: bytes | None = None) -> Paper:
     def field(chosen: str) -> bytes:
         return (
             f"<< /Type /Annot /Subtype /Widget /FT /Ch /Ff {flags} /T (Pick) /V ({chosen}) /Opt [(agreed) (refused) [(m) (maybe)]] "
@@ -177,7 +184,7 @@ def combo(value: str, picture: str, flags: int = 1 << 17) -> Paper:
         ).encode()
 
     ready = PLAIN.rearranged({40: field(""), 41: look("")}, fields=("7 0 R", "40 0 R"), annotations=("7 0 R", "40 0 R")).signed(SEAL)
-    return ready.saved({40: field(value), 41: look(picture)})
+    return ready.saved({40: field(value), 41: drawn or look(picture)})
 
 
 def drawn_as(operators: str, value: str = "1000", resources: str = "/Font << /Helv 5 0 R >>", box: str = BOX, made: Paper | None = None) -> Paper:
@@ -255,6 +262,9 @@ FORMS: dict[str, Story] = {
     "drawn anew from a value nobody saw": lambda: redrawn("100"),
     "white text": lambda: drawn_as("BT /Helv 12 Tf 1 g 2 6 Td (1000) Tj ET"),
     "text outside of its box": lambda: drawn_as("BT /Helv 12 Tf 0 g 2 6 Td (1) Tj 900 0 Td (000) Tj ET"),
+    "black on a black bar": lambda: drawn_as("0 g 9 0 190 20 re f BT /Helv 12 Tf 2 6 Td (1000) Tj ET"),
+    "white on a bar that ends": lambda: drawn_as("0 g 0 0 9 20 re f BT /Helv 12 Tf 1 g 2 6 Td (1000) Tj ET"),
+    "colours of another space": lambda: drawn_as("/Spot cs 0 sc BT /Helv 12 Tf 2 6 Td (1000) Tj ET"),
     "text out of order": lambda: drawn_as("BT /Helv 12 Tf 0 g 52 6 Td (1) Tj -40 0 Td (9) Tj ET", "19"),
     "text moved backwards": lambda: drawn_as("BT /Helv 12 Tf 0 g 52 6 Td [(1) 5000 (9)] TJ ET", "19"),
     "text of no size": lambda: drawn_as("BT /Helv 12 Tf 0 g 2 6 Td (1) Tj /Helv 0.01 Tf (000) Tj ET"),
@@ -302,6 +312,8 @@ FORMS_LAWFUL: dict[str, Story] = {
         f"q 1 1 0.9 rg 0 0 200 20 re f 0 G 0.5 0.5 199 19 re s Q /Tx BMC q 1 1 198 18 re W n {TEXT_DRAWN} Q EMC"
     ),
     "white on dark": lambda: drawn_as("0 0 0.5 rg 0 0 200 20 re f BT /Helv 12 Tf 1 g 2 6 Td (1000) Tj ET"),
+    "colours by their spaces": lambda: drawn_as("/DeviceRGB cs 0.9 0.9 1 sc 0 0 200 20 re f /DeviceGray cs 0 sc BT /Helv 12 Tf 2 6 Td (1000) Tj ET"),
+    "list with its choice in white on a bar": lambda: combo("refused", "", 0, LISTED),
     "kerned": lambda: drawn_as("BT /Helv 12 Tf 0 g 2 6 Td [(1) -20 (00) 15 (0)] TJ ET"),
     "lines": lambda: drawn_as("BT /Helv 9 Tf 0 g 2 12 Td (first) Tj 0 -9 Td (second) Tj ET", "first second"),
     "lines with leading": lambda: drawn_as("BT /Helv 9 Tf 9 TL 0 g 1 0 0 1 2 12 Tm (first ) Tj T* (second) Tj ET", "first second"),

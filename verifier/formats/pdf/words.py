@@ -19,17 +19,21 @@ from verifier.formats.pdf.fonts import Familiar, Letters, Unknown, letters
 
 MIN_SIZE = 2.0
 """Points: smaller letters are not read by people."""
+WIDTH = 0.6
+"""Of a letter's height, on the average at the most."""
 MIN_CONTRAST = 0.15
 """Of a colour component, between a letter and what is painted below it."""
 MAX_DETAILS = 8
 """Short strokes and small fills of bevels and frames; more could draw a letter."""
 SPANNING = 0.6
 """Of a box's side: a stroke or fill that spans it is a border, a divider or a background."""
-_COLOURS = {"g": 1, "rg": 3, "k": 4}
+_COLOURS = {"g": (1,), "rg": (3,), "k": (4,), "sc": (1, 3, 4), "scn": (1, 3, 4)}
+"""How many components each takes."""
+_DEVICE = frozenset({"/DeviceGray", "/DeviceRGB", "/DeviceCMYK"})
 _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
-_UNREADABLE = frozenset({"INLINE IMAGE", "BI", "sh", "c", "v", "y", "cs", "sc", "scn", "d0", "d1"})
-"""Images, shadings and curves can draw letters without being text; other colour spaces hide which colour it is."""
+_UNREADABLE = frozenset({"INLINE IMAGE", "BI", "sh", "c", "v", "y", "d0", "d1"})
+"""Images, shadings and curves can draw letters without being text."""
 _VISIBLE_BLENDS = frozenset({"/Normal", "/Compatible", "/Multiply", "/Darken"})
 
 
@@ -92,6 +96,7 @@ class _Sheet:
             self._place(at, height, state)
         if self.last is None:
             raise Unknown
+        self._contrast(self.last[0], self.last[1], height, len(text), state)
         self.last = (self.last[0] + 0.15 * height * len(text), self.last[1], height)
         self.text.append(text)
 
@@ -101,22 +106,31 @@ class _Sheet:
             # Lines of a long text leave the box at its bottom; nothing begins beside it or above.
             if not (left - height <= x <= right and y <= top and (y >= bottom - height or self.text)):
                 raise Unknown
-        below = [colour for colour, box in self.painted if box[0] <= x <= box[2] and box[1] <= y + height / 2 and y <= box[3]]
-        wide = any(_spans(box, self.box, both=True) for _, box in self.painted)
-        for colour in below if wide else [*below, (1.0, 1.0, 1.0)]:
-            if max(abs(a - b) for a, b in zip(colour, state.colour, strict=True)) < MIN_CONTRAST:
-                raise Unknown
         if self.last is not None:
             end, line, size = self.last
             if not (y < line - 0.2 * size or (abs(y - line) <= 0.5 * size and x >= end)):
                 raise Unknown
         self.last = (x, y, height)
 
+    def _contrast(self, x: float, y: float, height: float, count: int, state: _State) -> None:
+        """Letters must differ from all that shows below them: from the last paint back to one that lies below the whole run, or to the page."""
+        right = min(x + WIDTH * height * count, self.box[2])
+        below: list[tuple[float, ...]] = []
+        for colour, (left, bottom, end, top) in reversed(self.painted):
+            if left <= right and x <= end and bottom <= y + height / 2 and y <= top:
+                below.append(colour)
+                if left <= x and right <= end and bottom <= y + height / 4 and y + height / 2 <= top:
+                    break
+        else:
+            below.append((1.0, 1.0, 1.0))
+        if any(max(abs(a - b) for a, b in zip(colour, state.colour, strict=True)) < MIN_CONTRAST for colour in below):
+            raise Unknown
+
     def paint(self, shapes: list[Box], state: _State, *, fill: bool) -> None:
         if fill and self.text:
             raise Unknown
         for box in shapes:
-            if not _spans(box, self.box, both=False):
+            if not _spans(box, self.box):
                 self.details += 1
             if fill:
                 self.painted.append((state.colour, box))
@@ -150,7 +164,9 @@ class _Drawing:
             if name in SHOWING:
                 self._show(name, operands)
             elif name in _COLOURS:
-                self._state = replace(self._state, colour=rgb(numbers(operands, _COLOURS[name])))
+                if len(operands) not in _COLOURS[name]:
+                    raise Unknown
+                self._state = replace(self._state, colour=rgb(numbers(operands, len(operands))))
             elif name in {"re", "m", "l", "h"}:
                 self._construct(name, operands)
             elif name in {"W", "W*"}:
@@ -171,6 +187,11 @@ class _Drawing:
             self._state = replace(self._state, matrix=product(matrix_of(operands), self._state.matrix))
         elif name == "w":
             self._state = replace(self._state, width=numbers(operands, 1)[0])
+        elif name == "cs":
+            # Other colour spaces than these hide which colour a number is.
+            if str(operands[0]) not in _DEVICE:
+                raise Unknown
+            self._state = replace(self._state, colour=(0.0, 0.0, 0.0))
         elif name == "gs":
             _plain(named(self._stream, "/ExtGState", operands))
         elif name in {"BDC", "DP"} and str(operands[0]) == "/OC":
@@ -268,6 +289,6 @@ def _items(operands: Any) -> Iterator[Any]:
         yield from list(operand) if isinstance(operand, pikepdf.Array) else [operand]
 
 
-def _spans(box: Box, whole: Box, *, both: bool) -> bool:
-    found = [(box[2] - box[0]) >= SPANNING * (whole[2] - whole[0]), (box[3] - box[1]) >= SPANNING * (whole[3] - whole[1])]
-    return all(found) if both else any(found)
+def _spans(box: Box, whole: Box) -> bool:
+    """Whether a box is about as wide or as high as the whole."""
+    return any(box[i + 2] - box[i] >= SPANNING * (whole[i + 2] - whole[i]) for i in (0, 1))
