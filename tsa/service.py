@@ -65,6 +65,9 @@ class _Issuer:
         made: list[Made | KakuinError] = []
         serial = first
         while len(made) < len(requests):
+            if (failed := _failed_again(made)) is not None:
+                # A key store that is away takes its time to say so, and this happens under the database's lock: it is not asked 256 times.
+                return made + [failed] * (len(requests) - len(made))
             for outcome in self._wave(serial, requests[len(made) : len(made) + self._width]):
                 made.append(outcome)
                 if not isinstance(outcome, Made):
@@ -107,6 +110,14 @@ class _Issuer:
     def close(self) -> None:
         if self._threads is not None:
             self._threads.shutdown()
+
+
+def _failed_again(made: Sequence[Made | KakuinError]) -> UnitFailed | None:
+    """The unit's failure, when it failed twice in a row."""
+    if len(made) < 2 or isinstance(made[-1], Made):
+        return None
+    last, before = made[-1], made[-2]
+    return last if isinstance(last, UnitFailed) and isinstance(before, UnitFailed) else None
 
 
 class _Loop:
@@ -270,7 +281,10 @@ class Authority:
         """In the opener's thread. Whatever happens, the client is answered."""
         try:
             if desk.issuer is issuer and desk.tries(time.monotonic()):
-                unit = desk.reopened()
+                try:
+                    unit = desk.reopened()
+                except KakuinError as failure:
+                    unit, error = None, UnitFailed(f"unit {desk.unit.name}: its successor cannot be opened: {failure}")
                 if unit is not None:
                     desk.take(unit, self._issuer_of(unit, desk.standing))
                     self._note(events.replaced(desk.name, issuer.unit, unit))

@@ -22,6 +22,7 @@ from tests.services import absent, program
 from trust.algorithms import verify
 from trust.codecs import cms, tsp
 from trust.edge import hsm, keystore
+from trust.edge.diagnosis import diagnose
 from trust.edge.hsm import TokenKey, label_of, make_key, module, token_key
 from trust.edge.instance import Instance
 from trust.edge.keystore import encoded
@@ -282,17 +283,15 @@ def test_a_unit_in_a_token_with_one_in_another_that_stands_in(library: str, fold
         assert done.exit_code == 0, done.output
         return done.output
 
+    assert {f.what for f in diagnose(folder, None) if not f.ok} >= {"unit vault", "unit spare"}
     run("create", "vault")
     run("create", "spare")
+    assert [f.detail for f in diagnose(folder, None) if f.what == "key tsu-vault"] == ["is in its token, and belongs to its certificate"]
     assert not list((folder / "keys").glob("tsu-*.pem")), "no key in a file"
     request = tsp.encode_request(tsu.DIGEST)
 
     def signer(house: cli.House) -> str:
-        reply = tsp.decode_response(house.authority.stamp(request, "vault"))
-        assert reply.token is not None, reply.reason
-        found = cms.token(reply.token).signature.signer
-        assert found is not None
-        return found.name.removeprefix("Kakuin Demonstration Time-Stamping Unit ")
+        return said_by(house.authority.stamp(request, "vault")).removeprefix("Kakuin Demonstration Time-Stamping Unit ")
 
     with cli.House(folder) as house:
         assert signer(house) == "vault 1"
@@ -307,6 +306,21 @@ def test_a_unit_in_a_token_with_one_in_another_that_stands_in(library: str, fold
         said = [json.loads(entry.body)["event"] for entry in house.instance.journal.read() if entry.kind == "event" and b'"unit-' in entry.body]
         assert said[:4] == ["unit-created", "unit-created", "unit-rolled-over", "unit-replaced"] and "unit-failed" in said
     run("retire", "vault")
+    # The unit of /tsa moves from its file into a token.
+    path.write_text(path.read_text() + f'[unit.tsu]\npkcs11_token = "second"\n{common}')
+    run("rollover", "tsu")
+    assert not (folder / "keys" / "tsu.pem").exists()
+    with cli.House(folder) as house:
+        assert said_by(house.authority.stamp(request)).endswith("Time-Stamping Unit 2")
+    assert all(f.ok for f in diagnose(folder, None) if f.what.startswith(("key tsu", "certificate tsu", "status of tsu")))
+
+
+def said_by(response: bytes) -> str:
+    reply = tsp.decode_response(response)
+    assert reply.token is not None, reply.reason
+    found = cms.token(reply.token).signature.signer
+    assert found is not None
+    return found.name
 
 
 def _gone(session: object) -> object:

@@ -20,9 +20,9 @@ from trust.edge.units import UnitSettings, key_name, read_units, table, unit_nam
 from trust.errors import Conflict, Misconfigured, NotFound, Unacceptable, Unavailable
 from trust.log.journal import Journal
 from tsa import store, units
-from tsa.issue import Unit
+from tsa.issue import Unit, UnitFailed
 from tsa.policy import Policy
-from tsa.service import Authority
+from tsa.service import Authority, _Issuer
 from tsa.units import Place
 
 REQUEST = tsp.encode_request(tsu.DIGEST)
@@ -132,6 +132,37 @@ def test_when_all_fail_the_client_is_told(journal: Journal, monkeypatch: pytest.
         assert tsu.refused(response) == Failure.SYSTEM_FAILURE
         assert "token is away" not in tsp.decode_response(response).reason
     authority.close()
+
+
+def test_a_key_store_that_is_away_is_asked_twice_for_a_whole_batch(tmp_path: Path) -> None:
+    """It may take seconds to say so, and the database is locked meanwhile."""
+    calls: list[int] = []
+
+    class Slow(pki.Party):
+        def sign(self, data: bytes) -> bytes:
+            calls.append(1)
+            raise Unavailable("the token is away")
+
+    party = tsu.party("p256")
+    issuer = _Issuer(unit("u1", "p256", FIRST, Slow(party.certificate, party.chain, party.algorithm, party.private)), tsu.clock, 1)
+    made = issuer.make(1, [tsp.decode_request(REQUEST)] * 256)
+    assert len(made) == 256 and all(isinstance(outcome, UnitFailed) for outcome in made)
+    assert len(calls) == 2
+
+
+def test_a_successor_that_cannot_be_opened_is_a_fault_like_others(tmp_path: Path) -> None:
+    def broken() -> Unit:
+        raise Misconfigured("the key is damaged")
+
+    with tsu.journal(tmp_path) as journal:
+        engine = tsu.engine(tmp_path)
+        places = [Place("one", unit("u1", "p256", FIRST), fallback="two", reopen=broken), Place("two", unit("u2", "p384", SECOND))]
+        authority = Authority(places, journal, tsu.clock)
+        store.stop(engine, "u1")
+        assert said(authority.stamp(REQUEST)) == (SECOND, 1)
+        assert authority.states[0].fault == "unit u1: its successor cannot be opened: the key is damaged"
+        authority.close()
+        engine.dispose()
 
 
 def test_a_revoked_certificate_stops_its_unit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

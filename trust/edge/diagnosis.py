@@ -15,10 +15,12 @@ from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
 from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, LOG, PASSPHRASE_FILE, Instance
+from trust.edge.keystore import FileKey
 from trust.edge.landlock import version
 from trust.edge.renewal import renewable, waiting
 from trust.edge.settings import DEVELOPMENT_CLOCK, Settings
-from trust.errors import KakuinError, NotFound
+from trust.edge.units import UnitSettings, key_name
+from trust.errors import KakuinError, NotFound, Unavailable
 from trust.ports import Clock
 
 _SOON = timedelta(days=30)
@@ -108,7 +110,8 @@ def _keys(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) 
     """Without opening the database: what lies in the files."""
     instance = Instance(folder, settings, secret, clock)
     try:
-        names = instance.key_names
+        in_tokens = {key_name(unit) for unit in instance.units if settings.units.get(unit, UnitSettings()).in_token}
+        names = tuple(sorted({*instance.key_names, *in_tokens}))
         for needed in ("ca", "ocsp", "tsu"):
             if needed not in names:
                 yield Finding(f"key {needed}", ok=False, detail=f"{KEYS}/{needed}.pem is missing", remedy="restore it from a backup")
@@ -119,8 +122,11 @@ def _keys(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) 
             if waiting(folder, name):
                 yield Finding(f"renewal of {name}", ok=False, detail="was interrupted", remedy=f"`kakuin ca renew {name}` finishes it")
             yield from _certificate(instance, name, clock())
-            if not locked:
+            if name in in_tokens or not locked:
                 yield _unlocked(instance, name)
+        for unit in settings.units.keys() - instance.units:
+            remedy = f"`kakuin tsa create {unit}`, or take its table out"
+            yield Finding(f"unit {unit}", ok=False, detail=f"[unit.{unit}] stands in {configuration.FILE}, and there is no such unit", remedy=remedy)
     finally:
         instance.close()
     if (folder / KEYS / PASSPHRASE_FILE).exists():
@@ -132,7 +138,15 @@ def _keys(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) 
 
 def _unlocked(instance: Instance, name: str) -> Finding:
     try:
-        instance.key(name)
+        key = instance.key(name)
+        if not isinstance(key, FileKey):
+            from trust.edge.hsm import TokenKey
+
+            if isinstance(key, TokenKey):
+                key.find()
+            return Finding(f"key {name}", ok=True, detail="is in its token, and belongs to its certificate")
+    except Unavailable as error:
+        return Finding(f"key {name}", ok=False, detail=str(error), remedy="look at the token, its PIN, and the pkcs11 settings of the unit")
     except KakuinError as error:
         return Finding(f"key {name}", ok=False, detail=str(error), remedy="give the right passphrase, or restore key and certificate from one backup")
     return Finding(f"key {name}", ok=True, detail="is unlocked and belongs to its certificate")
@@ -196,7 +210,7 @@ def _status(folder: Path, settings: Settings, clock: Clock) -> Iterator[Finding]
         if revision(instance.engine) is None:
             return
         store = CertificateStore(instance.engine)
-        for name in filter(renewable, instance.key_names):
+        for name in filter(renewable, sorted({*instance.key_names, *map(key_name, instance.units)})):
             certificate = instance.certificate(name)
             told = next((i for i in store.with_serial(certificate.serial) if i.certificate == certificate), None)
             if told is not None and told.revoked_at is not None:

@@ -179,8 +179,15 @@ class TokenKey:
         return self._algorithm
 
     def sign(self, data: bytes) -> bytes:
+        return self._called(partial(self._signed, data))
+
+    def find(self) -> None:
+        """Look whether the key is there, and use it for nothing. Unavailable."""
+        self._called(partial(_private, label=self._label, public=self._public))
+
+    def _called(self, job: Callable[[Any], T]) -> T:
         try:
-            return self._module.call(self._unit.pkcs11_token, self._unit.pin, partial(self._signed, data))
+            return self._module.call(self._unit.pkcs11_token, self._unit.pin, job)
         except Unavailable:
             raise
         except KakuinError as error:  # no key of that name, no PIN: it may be there at the next attempt

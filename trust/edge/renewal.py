@@ -70,6 +70,9 @@ def succeed(instance: "Instance", name: str, subject: "Subject | None" = None) -
     if not waiting(instance.folder, name):
         _prepare(instance, name, profile, subject or _same(instance, retired, profile), retired)
     certificate = _put_in_place(instance.folder, name, retired)
+    unit = instance.unit_settings(name)
+    if unit is not None and unit.in_token:  # it moved there from a file, which is kept with the retired ones
+        (instance.folder / KEYS / f"{name}.pem").unlink(missing_ok=True)
     instance.forget(name)
     return Renewal(name, certificate, retired)
 
