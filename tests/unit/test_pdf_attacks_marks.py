@@ -142,7 +142,21 @@ SEALS: dict[str, Story] = {
 }
 
 
+TILE = "/PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 10 12] /XStep 10 /YStep 12 /Resources << >>"
+
+
+def squiggly(cell: bytes) -> Paper:
+    """A line below words, drawn with a pattern of such cells."""
+    number = P3.fresh + 20
+    resources = f"/Resources << /Pattern << /P {number} 0 R >> >>"
+    tile = P3.saved({number: stream(cell, TILE)})
+    drawn = stream(b"/Pattern cs /P scn 0 0 230 12 re f", f"{FORM_XOBJECT} /BBox [0 0 230 12] {resources}")
+    return noted(f"/Subtype /Squiggly /Rect [70 690 300 702] {QUADS}", drawn, tile)
+
+
 MARKS: dict[str, Story] = {
+    "squiggly of white tiles": lambda: squiggly(b"1 g 0 0 10 12 re f"),
+    "squiggly of tiles with words": lambda: squiggly(b"BT /F 8 Tf (9) Tj ET"),
     "highlight that covers": lambda: noted(f"/Subtype /Highlight /Rect {OVER} {QUADS}", YELLOW),
     "highlight in white": lambda: noted(f"/Subtype /Highlight /Rect {OVER} {QUADS}", WHITE),
     "strike-out as a bar": lambda: noted(f"/Subtype /StrikeOut /Rect {OVER} {QUADS}", YELLOW),
@@ -189,6 +203,10 @@ LAWFUL: dict[str, Story] = {
     ),
     "underline as a thin box": lambda: noted(
         f"/Subtype /Underline /Rect {OVER} {QUADS}", stream(b"1 0 0 rg 0 1 200 1 re f", f"{FORM_XOBJECT} /BBox [0 0 200 20]")
+    ),
+    "squiggly of waves": lambda: squiggly(b"1 0 0 RG 1 w 0 1 m 5 11 l 10 1 l S"),
+    "note with a white ground and a dark sign": lambda: noted(
+        NOTE, stream(b"1 1 0 rg q 1 g 0 0 18 18 re f Q 2 2 m 16 2 l 9 16 l h b", f"{FORM_XOBJECT} /BBox [0 0 18 18]")
     ),
     "ink": lambda: noted(
         f"/Subtype /Ink /Rect {OVER} /InkList [[70 700 300 700]]",

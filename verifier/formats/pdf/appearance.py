@@ -24,7 +24,7 @@ _STROKING = frozenset({"S", "s"})
 class Paint(StrEnum):
     TEXT = "text"
     PICTURE = "picture"
-    """Images, inline images, shadings, patterns of unknown content."""
+    """Images, inline images, shadings."""
     LINES = "lines"
     AREAS = "areas"
     """Fills: they can hide what lies below them."""
@@ -107,7 +107,11 @@ def _painted(stream: Any, depth: int) -> Iterator[Paint]:
             else:
                 yield Paint.PICTURE
         elif name in {"scn", "SCN"} and any(isinstance(o, pikepdf.Name) for o in operation.operands):
-            yield Paint.PICTURE
+            tile = named(stream, "/Pattern", list(operation.operands)[-1:])
+            if isinstance(tile, pikepdf.Stream):
+                yield from _painted(tile, depth + 1)
+            else:
+                yield Paint.PICTURE
 
 
 def named(stream: Any, category: str, operands: Any) -> Any | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pikepdf
 
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, named, operations, streams
+from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, Paint, named, operations, paints, streams
 from verifier.formats.pdf.comparison import array_of, dictionary_of, name_of
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.file import reading
@@ -36,7 +36,8 @@ class _Paint:
     opacity: float = 1.0
     shines: bool = False
     width: float = 1.0
-    colour: tuple[float, ...] = (0.0, 0.0, 0.0)
+    pattern: Any = None
+    """What areas are filled with, where that is no colour."""
 
 
 def hides(annotation: Any) -> bool:
@@ -90,6 +91,8 @@ def _opaque(stream: Any, paint: _Paint, scale: float, depth: int) -> Iterator[bo
             paint = replace(paint, width=numbers(operands, 1)[0])
         elif name == "gs":
             paint = _with(paint, named(stream, "/ExtGState", operands))
+        elif name in {"g", "rg", "k", "sc", "scn"}:
+            paint = replace(paint, pattern=named(stream, "/Pattern", list(operands)[-1:]) if name == "scn" else None)
         elif name in {"m", "l", "c", "v", "y", "re"}:
             path += _extent(name, operands, paint.matrix)
         elif name in _FILLS or name in _STROKES or name in {"n", "sh", "INLINE IMAGE", "Do"}:
@@ -101,7 +104,9 @@ def _opaque(stream: Any, paint: _Paint, scale: float, depth: int) -> Iterator[bo
             elif path and name != "n":
                 grown = max(abs(v) for v in paint.matrix[:4]) * scale
                 area = hull(path)
-                yield seen and name in _FILLS and min(area[2] - area[0], area[3] - area[1]) * scale > THIN
+                # A pattern of lines, such as a wave, leaves room between them.
+                solid = paint.pattern is None or bool(paints(paint.pattern) - {Paint.LINES})
+                yield seen and name in _FILLS and solid and min(area[2] - area[0], area[3] - area[1]) * scale > THIN
                 yield seen and name in _STROKES and paint.width * grown > BROAD
             path = []
 
@@ -139,9 +144,14 @@ def _colours(stream: Any, depth: int) -> Iterator[tuple[float, ...]]:
     if depth > _DEPTH:
         raise Malformed("appearance is nested too deeply")
     now: dict[bool, tuple[float, ...]] = {True: (0.0,), False: (0.0,)}
+    saved: list[dict[bool, tuple[float, ...]]] = []
     for operation in operations(stream):
         name, operands = str(operation.operator), operation.operands
-        if name.lower() in {"g", "rg", "k", "sc", "scn"}:
+        if name == "q":
+            saved.append(dict(now))
+        elif name == "Q" and saved:
+            now = saved.pop()
+        elif name.lower() in {"g", "rg", "k", "sc", "scn"}:
             values = [float(o) for o in operands if not isinstance(o, pikepdf.Name)]
             now[name.islower()] = rgb(values) if values else (0.0,)
         elif name in _FILLS:
