@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -265,6 +266,32 @@ _POLICY = attribute("1.2.840.113549.1.9.16.2.15", seq(oid("1.2.3"), seq(envelope
 def test_attributes_have_their_place(more: list[bytes], unsigned: list[bytes], refused: bool) -> None:
     info = signer_info(SEAL, CONTENT, attributes=[*usual_attributes(SEAL, CONTENT), *more], unsigned=unsigned)
     signature = cades.read(Document.of(envelope([info], content=CONTENT, certs=(SEAL.certificate,)))).signatures[0]
+    assert intact(signature) and bool(fatal(signature)) is refused
+
+
+def _reference(serial: int) -> bytes:
+    named = seq(seq(tlv(0xA4, CA.certificate.subject)), envelopes.integer(serial))
+    return attribute(envelopes.SIGNING_CERTIFICATE_V2, seq(seq(seq(octets(SEAL.certificate.id), named))))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "refused"),
+    [
+        (0, envelopes.integer(1), False),
+        (0, envelopes.integer(3), True),
+        (4, seq(oid("1.2.840.10045.4.3.2"), b"\x05\x00"), False),
+        (4, seq(oid("1.2.840.10045.4.3.2"), octets(b"x")), True),
+        (3, SEAL.serial, False),
+        (3, SEAL.serial + 1, True),
+    ],
+    ids=["version", "version-of-key-ids", "null", "parameters", "serial", "serial-of-another"],
+)
+def test_a_signer_contradicts_himself_nowhere(part: int, value: Any, refused: bool) -> None:
+    listed = usual_attributes(SEAL, CONTENT)
+    info = signer_info(SEAL, CONTENT, attributes=[*listed[:3], _reference(value)] if part == 3 else listed)
+    fields = [n.raw for n in parse(info).children]
+    made = seq(*(value if part == n and part != 3 else raw for n, raw in enumerate(fields)))
+    signature = cades.read(Document.of(envelope([made], content=CONTENT, certs=(SEAL.certificate,)))).signatures[0]
     assert intact(signature) and bool(fatal(signature)) is refused
 
 

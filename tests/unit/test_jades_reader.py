@@ -221,6 +221,24 @@ def test_whatever_names_the_key_names_the_same_one(more: Any, refused: bool) -> 
     assert bool(fatal(signature)) is refused
 
 
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"srCms": [{"commId": {"id": "urn:oid:1.2.3"}}]}, False),
+        ({"srCms": {"commId": {"id": "urn:oid:1.2.3"}}}, True),
+        ({"sigPl": "Tokyo"}, True),
+        ({"sigPId": ["1.2.3"]}, True),
+        ({"kid": 5}, True),
+        ({"cty": ["text/plain"]}, True),
+        ({"sigPId": {"id": {"id": "urn:oid:1.2.3"}, "digAlg": "S256", "digVal": b64url(bytes(32))}}, False),
+        ({"sigPId": {"id": {"id": "urn:oid:1.2.3"}, "digAlg": "S256", "digVal": b64url(bytes(32)) + "=="}}, True),
+    ],
+)
+def test_a_parameter_has_its_type_and_its_encoding(more: dict[str, Any], refused: bool) -> None:
+    signature = only(read(compact(world().signer, TEXT, header(world().signer, **more))))
+    assert intact(signature) and bool(fatal(signature)) is refused
+
+
 def test_every_entry_of_signatures_is_one() -> None:
     jws = flattened(world().signer, TEXT)
     one = {k: jws[k] for k in ("protected", "signature")}

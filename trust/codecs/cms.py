@@ -11,7 +11,7 @@ from datetime import datetime
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
-from trust.codecs.cms_rules import misnamed, misplaced
+from trust.codecs.cms_rules import contradicted, misnamed, misplaced
 from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
 from trust.errors import Malformed, Unacceptable
@@ -69,7 +69,7 @@ def signature(
         reference,
         references,
         claims if claims is not None else cades.claims(info),
-        info.defects + defects + misplaced(info),
+        info.defects + defects + misplaced(info) + contradicted(info, signer, reference),
         countersigns,
         field,
         tuple(dict.fromkeys(d for d in digests if d)),

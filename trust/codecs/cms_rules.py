@@ -8,12 +8,12 @@ import functools
 from cryptography import x509
 
 from trust.codecs import asn1
-from trust.codecs.asn1 import SEQUENCE, Rules, context
+from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, Node, Rules, context
 from trust.codecs.cades import COUNTER_SIGNATURE, MIME_TYPE, SIGNATURE_POLICY, SIGNATURE_TIME_STAMP, SIGNER_ATTRIBUTES_V2
-from trust.codecs.ess import SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2, same_name
+from trust.codecs.ess import SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2, certificate_identity, same_name, signing_certificates
 from trust.codecs.signed_data import ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, SignerInfo
 from trust.errors import Malformed
-from trust.model import Cert, Defect
+from trust.model import Cert, Defect, SignerReference
 
 _SIGNED_ONCE = {
     CONTENT_TYPE: "content-type",
@@ -46,6 +46,33 @@ def misplaced(info: SignerInfo) -> tuple[Defect, ...]:
         if len(signed) > 1 or any(len(a.values) != 1 for a in signed):
             found.append(_refused(_CLAUSE, f"{name} attribute stands more than once"))
     return (*found, *(_refused(_CLAUSE, f"{name} attribute is signed") for oid, name in _NEVER_SIGNED.items() if info.signed_of(oid)))
+
+
+def contradicted(info: SignerInfo, signer: Cert | None, reference: SignerReference) -> tuple[Defect, ...]:
+    """RFC 5035 section 4: the reference's serial number is that of the certificate whose digest it has. RFC 5652 section 5.3: the version is that of
+    the identifier. RFC 5758 section 3.2: ECDSA has no parameters (NULL is let through, because makers write it)."""
+    found = []
+    if info.version != (3 if info.issuer is None else 1):
+        found.append(_refused("RFC 5652 section 5.3", "the version of the signer is not that of its identifier"))
+    if signer is not None and reference.issuer_serial_matches is False and _renumbered(info, signer):
+        # A name that differs is a matter of policy: makers write it in many ways.
+        found.append(_refused("RFC 5035 section 4", "the reference to the certificate has another serial number"))
+    if info.algorithm is not None and info.algorithm.scheme == "ecdsa" and any(p.tag != asn1.NULL for p in _parameters(info)):
+        found.append(_refused("RFC 5758 section 3.2", "ECDSA has parameters"))
+    return tuple(found)
+
+
+def _renumbered(info: SignerInfo, signer: Cert) -> bool:
+    identity = certificate_identity(signer.der)
+    firsts = [ids[0] for ids in signing_certificates(info) if ids]
+    return identity is not None and any(first.serial is not None and first.serial != identity[1] for first in firsts)
+
+
+def _parameters(info: SignerInfo) -> list[Node]:
+    """Of the signature algorithm, which stands before the value."""
+    at = next(n for n, child in enumerate(info.node.children) if child.tag in (OCTET_STRING, OCTET_STRING | 0x20))
+    kind, *parameters = info.node.children[at - 1].children
+    return [] if kind.oid() in asn1.PLAIN_ECDSA else parameters
 
 
 def misnamed(tst_info: bytes, unit: Cert | None) -> tuple[Defect, ...]:

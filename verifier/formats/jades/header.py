@@ -41,6 +41,13 @@ def flaws(jws: Jws, algorithm: Algorithm | None, signer: Cert | None) -> tuple[D
         found.append(Defect("ETSI TS 119 182-1 clause 5.1.7", f"the signing certificate is referenced once, got {count} references"))
     found += _crit_flaws(jws)
     found += _certificate_flaws(jws, signer)
+    found += [
+        Defect("ETSI TS 119 182-1 clause 5", f"{name} is not of its type", fatal=False, refused=True)
+        for name, kind in _TYPES.items()
+        if name in jws.header and not isinstance(jws.header[name], kind)
+    ]
+    if any(isinstance(text := entry.get("digVal"), str) and jose.sloppy(text) for entry in _digests(jws)):
+        found.append(Defect("RFC 7515 section 2", "a digest in the header is in sloppy base64url", fatal=False, refused=True))
     if not isinstance(jws.header.get("b64", True), bool):
         found.append(Defect("RFC 7797 section 3", "b64 is true or false, got something else"))
     misplaced = sorted(jws.unprotected.keys() & {"alg", "b64", *UNDERSTOOD} - {"etsiU"})
@@ -75,6 +82,20 @@ def _crit_flaws(jws: Jws) -> Iterable[Defect]:
             hides = name == "b64" and jws.header[name] is False
             # A reader that does not know b64 would check another payload: two readings of one signature.
             yield Defect(clause, f"{name} is used and crit does not name it", fatal=hides, refused=name == "sigD")
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("srCms", "sigX5ts"), list),
+    **dict.fromkeys(("srAts", "sigPl", "sigPId", "adoTst", "sigD", "x5t#o"), dict),
+    **dict.fromkeys(("sigT", "kid", "typ", "cty", "x5u", "jku"), str),
+}
+"""RFC 7515 section 4.1, ETSI TS 119 182-1 clauses 5.1 and 5.2: what has another type is read by one program and skipped by another."""
+
+
+def _digests(jws: Jws) -> list[dict[str, Any]]:
+    """The objects of the header that hold a digest."""
+    listed = jws.header.get("sigX5ts")
+    return _objects([jws.header.get("x5t#o"), jws.header.get("sigPId"), *(listed if isinstance(listed, list) else ())])
 
 
 def _certificate_flaws(jws: Jws, signer: Cert | None) -> Iterable[Defect]:
