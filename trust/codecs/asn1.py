@@ -37,6 +37,8 @@ class Rules(Enum):
     DER = "DER"
     BER = "BER"
 
+    __hash__ = object.__hash__  # part of the keys of what is remembered: Enum's own takes ten times as long
+
 
 class Node:
     """One TLV inside a buffer: `start:stop` is the whole of it, `body:end` its content (an end marker lies between `end` and `stop`)."""
@@ -80,7 +82,7 @@ class Node:
         """The elements of a constructed value."""
         found = self._children
         if found is None:
-            if not self.constructed:
+            if (self.tag > 0xFF or not self.tag & _CONSTRUCTED) and not self.constructed:
                 raise Malformed("ASN.1: constructed value expected, got a primitive one")
             found, position, data, end, depth, rules = [], self.body, self.data, self.end, self.depth + 1, self.rules
             last = end - 2 if depth <= MAX_DEPTH else -1
@@ -201,9 +203,10 @@ class Fields:
 
     def take(self, *tags: int) -> Node:
         """The next element, which must be there and have one of these tags (any when none are given)."""
-        if self._at >= len(self._nodes):
-            raise Malformed("ASN.1: sequence ends early")
-        node = self._nodes[self._at]
+        try:
+            node = self._nodes[self._at]
+        except IndexError:
+            raise Malformed("ASN.1: sequence ends early") from None
         if tags and node.tag not in tags:
             node.expect(*tags)
         self._at += 1

@@ -20,7 +20,7 @@ _HEAD = 4096
 
 def claims(head: bytes) -> bool:
     """An XML evidence record's root element, or a DER sequence that begins with version 1 and a list of algorithm identifiers."""
-    if looks_like_xml(head):
+    if head[:1] != b"\x30" and looks_like_xml(head):
         return xmlers.NAMESPACE.encode() in head and b"EvidenceRecord" in head
     return _begins_as_record(head)
 

@@ -75,6 +75,8 @@ class Purpose(Enum):
     UNIT = "unit"
     RESPONDER = "responder"
 
+    __hash__ = object.__hash__
+
 
 @dataclass(eq=False)
 class Ground:
@@ -88,6 +90,11 @@ class Ground:
     pool: frozenset[Cert]
     _finders: dict[tuple[str, ...] | None, Finder] = field(default_factory=dict)
     _known: dict[Hashable, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.now: datetime = self.context.time
+        self.policy: Policy = self.context.policy
+        self.timetable: Timetable = self.policy.timetable
 
     @classmethod
     def of(cls, context: Context, certs: Set[Cert], carried: Set[Crl | Ocsp]) -> "Ground":
@@ -104,18 +111,6 @@ class Ground:
         if question not in self._known:
             self._known[question] = answer()
         return cast("_Answer", self._known[question])
-
-    @property
-    def now(self) -> datetime:
-        return self.context.time
-
-    @property
-    def policy(self) -> Policy:
-        return self.context.policy
-
-    @property
-    def timetable(self) -> Timetable:
-        return self.policy.timetable
 
     def rules(self, purpose: Purpose) -> CertificateRules:
         rules: CertificateRules = getattr(self.policy, purpose.value)

@@ -1,5 +1,6 @@
 """The trace of requirements: what was asked, by which clause, and with what outcome. It is the detailed report."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ class Concluded(Exception):
         self.status = status
 
 
+@functools.lru_cache(maxsize=4096)
+def _met(clause: str, what: str, about: str) -> Step:
+    """Most requirements are met, and most files meet the same."""
+    return Step(clause, what, True, about=about)
+
+
 class Trace:
     """The steps of one validation, in the order in which they were taken."""
 
@@ -66,7 +73,7 @@ class Trace:
         if level is Level.IGNORE and not ok:
             return True
         if ok:
-            self.steps.append(Step(clause, what, True, about=self.about))
+            self.steps.append(_met(clause, what, self.about))
             return True
         if level is Level.WARN:
             self.steps.append(Step(clause, what, False, about=self.about))
