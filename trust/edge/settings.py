@@ -152,7 +152,7 @@ class Batches:
     """Many digests under one time-stamp: /v1/batches and /v1/batches/current."""
 
     limit: int = _setting(100_000, "Most digests of one request. Each is answered with some 8 kB.", _between(1, 1 << 24))
-    seconds: float = _setting(1.0, "/v1/batches/current: seconds from the first digest of a batch until it closes.", _between(0.01, 60))
+    seconds: float = _setting(1.0, "/v1/batches/current: seconds from the first digest of a batch until it closes.", _between(0.01, 20))
     most: int = _setting(10_000, "... digests at which it closes before.", _between(1, 1_000_000))
     waiting: int = _setting(20_000, "... digests that may wait for their records altogether; more are refused with 503.", _between(1, 1_000_000))
 
