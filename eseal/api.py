@@ -253,6 +253,7 @@ def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
         "Kakuin-Level": spec.level,
         "Kakuin-Packaging": spec.packaging,
         "Kakuin-Seal": str(sealed.index),
+        "Link": f'<log/receipts/{sealed.index}>; rel="https://c2sp.org/tlog-proof"',
         "Kakuin-Time": sealed.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
     if sealed.draft.warnings:

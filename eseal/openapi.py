@@ -124,6 +124,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             "Kakuin-Level": header("Level of the seal: the one that was asked for.", "B-LTA"),
             "Kakuin-Packaging": header("Where the document is.", "enveloped"),
             "Kakuin-Seal": header("Number of the seal: its entry in the journal.", "42"),
+            "Link": header("Its receipt: that the entry is in the log.", '<log/receipts/42>; rel="https://c2sp.org/tlog-proof"'),
             "Kakuin-Time": header("When it was sealed.", "2026-11-21T09:00:00Z"),
             "Kakuin-Warning": header("What people should know of this document; absent where there is nothing.", "the PDF has an XFA form: …"),
             "Repr-Digest": header("SHA-256 of the sealed document (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),

@@ -90,7 +90,7 @@ def test_a_demonstration_needs_no_answer_and_is_called_so(pattern: Path) -> None
 def test_secrets_are_private_and_anchors_are_not(pattern: Path) -> None:
     modes = {str(p.relative_to(pattern)): stat.S_IMODE(p.stat().st_mode) for p in pattern.rglob("*")}
     for name, mode in modes.items():
-        secret = name.startswith(("keys", "kakuin."))
+        secret = name.startswith(("keys", "kakuin.", "log/key"))
         assert not (mode & 0o077) if secret else mode & 0o044, (name, oct(mode))
     assert not [name for name in modes if name.startswith(".")]
 

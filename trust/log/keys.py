@@ -30,7 +30,7 @@ class NoteKey:
 def make(folder: Path, name: str, kind: Kind, secret: bytes) -> VerifierKey:
     """A new key in `folder`, which is made where it is missing. Conflict when one lies there: it is never replaced."""
     with told(f"make {folder}"):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     if (folder / VERIFIER_KEY).exists():
         raise Conflict(f"there is a key in {folder} already, and a log keeps its key")
     path = folder / KEY
