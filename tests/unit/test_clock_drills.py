@@ -411,6 +411,25 @@ def test_a_leap_second_that_servers_announce(stands: Stands) -> None:
     assert not stand.issues()
 
 
+def test_after_the_leap_second_the_servers_are_asked_again_at_once(stands: Stands) -> None:
+    """Answers from before it are a second away from the kernel's word after it."""
+    stands.clocks = Clocks(datetime(2026, 12, 31, 23, 57, 50, tzinfo=UTC))
+    server = stands.server()
+    server.answering = Honest(stands.clocks, leap=1)
+    script = Script(stands.clocks, replace(WELL, leap=Leap.INSERT))
+    source = NtpServers([server.place], 600 * SECOND, samples=stands.clocks, question=lambda place, samples: ask(place, samples, timeout=30))
+    stand = stands(script, source, rules=replace(RULES, servers=1, fresh_ns=300 * SECOND))
+    stand.poll()
+    assert stand.poll(120) is State.LEAP
+    stand.clocks.go(5.9)
+    stand.clocks.set_by(-1)
+    script.said, server.answering = (WELL,), Honest(stands.clocks)
+    assert stand.poll(1) is State.LEAP
+    assert stand.poll(5) is State.LEAP
+    assert stand.poll(60) is State.GOOD
+    assert stand.issues()
+
+
 # Evidence.
 
 
