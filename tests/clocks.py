@@ -46,6 +46,12 @@ class Clocks:
         now = self.shown
         self.shown = now._replace(wall_ns=now.wall_ns + ns, boot_ns=now.boot_ns + ns, raw_ns=now.raw_ns + ns)
 
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: its oscillator is not counted."""
+        raw = self.shown.raw_ns
+        self.go(seconds)
+        self.shown = self.shown._replace(raw_ns=raw)
+
     def set_by(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self.shown = self.shown._replace(wall_ns=self.shown.wall_ns + round(seconds * SECOND))

@@ -401,6 +401,34 @@ def test_after_a_step_the_servers_are_asked_again_at_once(stands: Stands) -> Non
     assert stand.issues()
 
 
+def test_a_machine_that_slept_asks_before_it_issues(stands: Stands) -> None:
+    stand, _ = quorum(stands)
+    stand.clocks.suspend(200)
+    assert not stand.issues()
+    for _ in range(2):
+        stand.poll()
+    assert stand.issues()
+    assert "stepped" not in stand.course()
+
+
+def test_what_is_issued_while_evidence_is_recorded_gets_its_own(stands: Stands) -> None:
+    reasons: list[str] = []
+    keeper: list[Timekeeper] = []
+
+    def record(body: bytes) -> None:
+        reasons.append(json.loads(body)["reason"])
+        if reasons[-1] == "evidence" and len(reasons) == 2:
+            keeper[0].reading(SECOND)
+
+    stand, _ = stands.scripted(record=record, evidence_seconds=60)
+    keeper.append(stand.keeper)
+    stand.poll()
+    assert stand.issues()
+    for _ in range(24):
+        stand.poll()
+    assert reasons == ["state", "evidence", "evidence"]
+
+
 def test_a_leap_second_that_servers_announce(stands: Stands) -> None:
     stands.clocks = Clocks(datetime(2026, 12, 31, 23, 58, 30, tzinfo=UTC))
     stand, servers = quorum(stands)

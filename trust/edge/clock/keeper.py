@@ -192,8 +192,10 @@ class Timekeeper:
         said = [one for source in self._sources for one in source(anew)]
         now = self._sample()
         step = self._suspected_ns
-        if before.state is not State.STARTING and not step:
-            step, _ = moved(before.sample, now, before.leap, self._rules.step_ns)
+        if before.state is not State.STARTING:
+            seen, turned = moved(before.sample, now, before.leap, self._rules.step_ns)
+            step = step or seen
+            self._anew = abs(turned) > SECOND  # also after a suspension, in which the bare oscillator stands still
         marks = {(one.source, one.mark) for one in said if isinstance(one, Observation) and one.mark is not None}
         self._old = frozenset(marks if step else marks & self._old)
         found = assess(said, now, self._rules, before=before, old=self._old)
@@ -231,6 +233,7 @@ class Timekeeper:
 
     def _write(self, found: Assessment, reason: str, was: State) -> bool:
         entry = body(found, self._rules, reason, was, self._node)
+        asked, self._asked = self._asked, False  # what is issued while this is recorded wants the next one
         try:
             while self._owed:
                 self._record(self._owed[0])
@@ -238,10 +241,11 @@ class Timekeeper:
             self._record(entry)
         except KakuinError as error:
             _LOG.warning("clock: not recorded: %s", error)
+            self._asked |= asked
             if reason == "state" and found.state is not State.GOOD and len(self._owed) < OWED:
                 self._owed.append(entry)
             return False
-        self._recorded_ns, self._asked = found.sample.boot_ns, False
+        self._recorded_ns = found.sample.boot_ns
         return True
 
     def _run(self) -> None:
