@@ -1,17 +1,20 @@
 """RFC 9110 and RFC 9112 against `kakuin serve` over a socket: octets in, and what comes back, clause by clause."""
 
+import asyncio
 import json
 import re
 import socket
 from dataclasses import dataclass
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from tests import tsu
 from tests.office import Office
 from trust.codecs import tsp
 from trust.edge import strict_http
-from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, MAX_TARGET
+from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, MAX_TARGET, StrictHttp
 
 pytestmark = pytest.mark.xdist_group("office")
 
@@ -310,6 +313,50 @@ def test_a_request_in_single_octets(office: Office) -> None:
         wire.sendall(LAST)
         first, last = answers(file.read())
     assert tsp.decode_response(first.body).granted and last.status == 200
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+@pytest.mark.parametrize("part", [b"", LINE, LINE + HOST], ids=["nothing", "a line", "two lines"])
+def test_9110_15_5_9_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest.MonkeyPatch, part: bytes) -> None:
+    """Without waiting: the look that comes after HEAD_SECONDS is made at once."""
+
+    async def look() -> Transport:
+        config = uvicorn.Config(lambda *_: None, http=StrictHttp, lifespan="off", log_config=None)
+        config.load()
+        transport, protocol = Transport(), StrictHttp(config, ServerState(), {})
+        protocol.connection_made(transport)
+        if part:
+            protocol.data_received(part)
+        protocol._look()
+        assert not transport.written, "it is not late yet"
+        monkeypatch.setattr(strict_http, "HEAD_SECONDS", 0.0)
+        protocol._look()
+        protocol.connection_lost(None)
+        return transport
+
+    done = asyncio.run(look())
+    assert done.closed and [answer.status for answer in answers(done.written)] == [408]
 
 
 def test_an_upgrade_is_taken_out_of_the_head_alone() -> None:

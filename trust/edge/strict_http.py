@@ -22,7 +22,7 @@ MAX_HEAD = 32_768
 MAX_FIELDS = 100
 """Header fields."""
 HEAD_SECONDS = 20.0
-"""For a head, from the connection or the end of the last request to its empty line."""
+"""For a head, from the connection or its first octet to its empty line; at most twice that."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
@@ -44,8 +44,12 @@ class StrictHttp(HttpToolsProtocol):
         """No head has begun: what comes next is one."""
         self._fed = 0
         """Octets since a head may have begun."""
-        self._slow: Any = None
-        """Ends a connection whose head does not come."""
+        self._since = self.loop.time()
+        """When the head began that has not ended; for a new connection, when it was made. In the loop's seconds."""
+        self._watch: Any = None
+        """Looks at that now and then: a timer for each request would cost more than its head."""
+        self._host = b""
+        """The last Host that was one."""
         self._refusal: tuple[int, str] | None = None
         """Of this connection; nothing is read after it."""
         self._begun = 0
@@ -55,29 +59,29 @@ class StrictHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._slow = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._quick()
+        if self._watch is not None:
+            self._watch.cancel()
         super().connection_lost(exc)
 
-    def _quick(self) -> None:
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
-
-    def _too_slow(self) -> None:
-        self._slow = None
-        if not self.transport.is_closing():
+    def _look(self) -> None:
+        """A connection whose head does not come is ended."""
+        waits = self._begun == 0 or self._in_head()
+        if waits and self.loop.time() - self._since >= HEAD_SECONDS and self._refusal is None:
+            self._watch = None
             self._refusal = (HTTPStatus.REQUEST_TIMEOUT, f"the head of a request did not come within {HEAD_SECONDS:g} seconds")
             self.send_400_response("")
+            return
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
+        if self._is_over():
             return
         if self._between:
             self._fed = 0
-            if b"pgrade" in data[:MAX_HEAD].lower():
+            if b"pgrade" in data or b"PGRADE" in data:
                 data = _without_upgrade(data)
         self._fed += len(data)
         first = self._begun + self._between
@@ -90,11 +94,15 @@ class StrictHttp(HttpToolsProtocol):
             self._say(_unknown_method(data if self._begun <= first else b""))
         except httptools.HttpParserError:
             self._say(self._broken())
-        self._settle()
+        if self._is_over() or self._fed > MAX_HEAD + MAX_TARGET:
+            self._settle()
+
+    def _is_over(self) -> bool:
+        return self._refusal is not None
 
     def _settle(self) -> None:
-        """After a piece was read."""
-        if self._in_head() and self._fed > MAX_HEAD + MAX_TARGET:
+        """After a piece that may have been one too many."""
+        if self._in_head():
             self._say((HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request has at most {MAX_HEAD} bytes"))
         if self._refusal is not None:
             self.send_400_response("")
@@ -130,12 +138,10 @@ class StrictHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._between = False
         self._begun += 1
+        self._since = self.loop.time()
         super().on_message_begin()
-        if self._slow is None:
-            self._slow = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_headers_complete(self) -> None:
-        self._quick()
         self._refusal = self._wrong()
         if self._refusal is not None:
             raise _Refused
@@ -160,8 +166,9 @@ class StrictHttp(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
-                if not _HOST.fullmatch(value):
+                if value != self._host and not _HOST.fullmatch(value):
                     return HTTPStatus.BAD_REQUEST, "the Host field is not a host and a port (RFC 9112 section 3.2)"
+                self._host = value
             elif name == b"transfer-encoding":
                 if version == "1.0":
                     return HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)"
