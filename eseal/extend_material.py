@@ -82,19 +82,19 @@ class Material:
     def chain(self, leaf: Cert) -> tuple[Cert, ...]:
         """From the leaf to a trust anchor, a self-signed certificate, or as far as issuers are known."""
         chain = [leaf]
-        while chain[-1] not in self.known.anchors and not _issued(chain[-1], chain[-1]) and len(chain) < MOST_LINKS:
-            issuers = [c for c in self._certs if c not in chain and _issued(c, chain[-1])]
+        while chain[-1] not in self.known.anchors and not issued(chain[-1], chain[-1]) and len(chain) < MOST_LINKS:
+            issuers = [c for c in self._certs if c not in chain and issued(c, chain[-1])]
             if not issuers:
                 break
             # Of several with one name and key (cross-certificates) one that ends the chain.
-            chain.append(next((c for c in issuers if c in self.known.anchors or _issued(c, c)), issuers[0]))
+            chain.append(next((c for c in issuers if c in self.known.anchors or issued(c, c)), issuers[0]))
         return tuple(chain)
 
     def _of(self, leaf: Cert, above: tuple[Cert, ...]) -> Status:
         chain = self.chain(leaf)
         found = Status(certs=chain)
         for member, issuer in zip(chain, (*chain[1:], None), strict=True):
-            if member in self.known.anchors or _issued(member, member) or _needs_none(member):
+            if member in self.known.anchors or issued(member, member) or _needs_none(member):
                 continue
             if member not in self._answers:
                 self._answers[member] = self._ask(member, issuer)
@@ -146,7 +146,8 @@ def _shown(cert: Cert) -> str:
         return f"{cert.id.hex()[:16]}"
 
 
-def _issued(issuer: Cert, subject: Cert) -> bool:
+def issued(issuer: Cert, subject: Cert) -> bool:
+    """Whether names match and the signature holds."""
     try:
         return issuer.subject == subject.issuer and _signed_by(subject.der, issuer)
     except Malformed:

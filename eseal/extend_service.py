@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from eseal.draft import Draft, assembled
 from eseal.extend import MEDIA_TYPE, RANK, Kind, Wanted
-from eseal.extend_material import Known
+from eseal.extend_material import Known, issued
 from eseal.service import Record, Runner, at_most, sha256_of, solid, sound_draft, stamping
 from eseal.spec import Level
 from trust.edge.spool import Spool
@@ -131,7 +131,7 @@ class Extender:
                 after = _Report(self.examine(solid(made, spool), asked.detached, known))
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"extended, the document cannot be read by our own verifier, so it is not given out: {error}") from error
-        _compared(before, after, asked.wanted)
+        draft = _compared(before, after, asked.wanted, known, draft)
         result = Raised(made, kind, asked.wanted.level, before.levels, after.levels, after.conclusion, now, -1, sha256_of(made), draft, organisation)
         return replace(result, index=self._recorded(document, result))
 
@@ -240,8 +240,16 @@ def _ended(signature: Mapping[str, Any], at: str) -> bool:
 _ORDER = {"TOTAL-FAILED": 0, "FAILED": 0, "INDETERMINATE": 1, "TOTAL-PASSED": 2, "PASSED": 2}
 
 
-def _compared(before: _Report, after: _Report, wanted: Wanted) -> None:
-    """Nothing that was there is worse than it was, and everything has the level. KakuinError where the fault is ours."""
+NO_ROOT = "a trust anchor is no root: to whoever does not trust it the status of its own issuer is missing, and the level looks like B-T"
+
+
+def _compared(before: _Report, after: _Report, wanted: Wanted, known: Known, draft: Draft) -> Draft:
+    """Nothing that was there is worse than it was, and everything has the level; the draft with what is to be said of that. KakuinError where the
+    fault is ours.
+
+    A chain ends at a trust anchor (EN 319 102-1 clause 5.2.6.4), also at one that issued not itself: no status above it is needed, and a level told
+    from the shape of the document alone cannot know that.
+    """
     found = {s["id"]: s for s in after.signatures}
     for one in before.signatures:
         now = found.get(one["id"])
@@ -266,6 +274,9 @@ def _compared(before: _Report, after: _Report, wanted: Wanted) -> None:
         _LOG.error("an extension did not pass the check: %s", after.reasons[:500])
         raise KakuinError(f"extended, the document did not pass our own verification, so it is not given out: {after.reasons[:200]}")
     short = [level for level in after.levels if (rank(level) or 0) < RANK[wanted.level]]
+    if short and wanted.status and not all(issued(a, a) for a in known.anchors) and all((rank(level) or 0) >= RANK[Level.B_T] for level in short):
+        return replace(draft, warnings=(*draft.warnings, NO_ROOT))
     if short:
         missing = f"the document would be at {', '.join(dict.fromkeys(short))} only, asked for {wanted.level}"
         raise Unavailable(f"{missing}: certificates or status are missing that nobody gave")
+    return draft

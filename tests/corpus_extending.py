@@ -120,6 +120,8 @@ def harm(one: Outcome, before: dict[str, Any], after: dict[str, Any]) -> str:
         return "cannot be read"
     if [s["intact"] for s in after["signatures"]] != [s["intact"] for s in before["signatures"]]:
         return "signatures are not intact as they were"
+    if not all(s["intact"] for s in before["signatures"]):
+        return ""  # files beside it that DSS does not find by the names that it is given: nor does it for what is stamped
     broken = sum(not t["intact"] for t in before["timestamps"])
     if sum(not t["intact"] for t in after["timestamps"]) > broken:
         return "a time-stamp is not intact"

@@ -15,7 +15,7 @@ from eseal.draft import assembled
 from eseal.drafting import Holder
 from eseal.extend import Wanted
 from eseal.extend_material import Known
-from eseal.extend_service import Asked, extended_name, rank
+from eseal.extend_service import NO_ROOT, Asked, extended_name, rank
 from eseal.formats.container import Entry, archive
 from eseal.spec import Level, Spec, choose
 from tests import pki as office
@@ -164,6 +164,19 @@ def test_what_cannot_be_concluded_about_is_extended_only_when_the_caller_says_so
     assert (made.conclusion, made.after) == ("passed", ("CAdES-BASELINE-LT",))
     without = replace(known, crls=())
     assert refused(document, "B-LT", known=without, allow_indeterminate=True).startswith("Unavailable: no revocation data for the certificate")
+
+
+def test_a_chain_ends_at_an_anchor_that_is_no_root_and_that_is_said() -> None:
+    """Status above it is nobody's to give; who knows no anchors cannot tell."""
+    top = office.root("Far Root")
+    ca = office.authority(top, "Near CA")
+    stranger = Pki(top, ca, office.signer(ca), office.unit(ca), office.responder(ca))
+    document, _ = sealed("cades-attached", "B-B", stranger)
+    known = Known((ca.certificate,), (), stranger.crls(LATER)[1:])
+    made = Desk(PKI, LATER).extend(document, "B-LTA", known=known)
+    assert (made.conclusion, made.after, made.draft.warnings) == ("passed", ("CAdES-BASELINE-T",), (NO_ROOT,))
+    below = replace(known, anchors=(top.certificate,), certificates=(ca.certificate,))
+    assert "no revocation data for the certificate Near CA" in refused(document, "B-LTA", known=below, allow_indeterminate=True)
 
 
 def test_a_signature_whose_document_is_missing_is_refused_whatever_is_allowed() -> None:
