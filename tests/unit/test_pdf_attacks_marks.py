@@ -6,7 +6,7 @@ import pytest
 
 from tests.papers import Paper, look, stream
 from tests.unit.test_pdf_attacks import suspicion
-from tests.unit.test_pdf_changes import CERTIFIED, FORM_XOBJECT, NEW, OTHER, PLAIN, SEAL, SIGNED, TSU, alarms, annotated, filled
+from tests.unit.test_pdf_changes import CERTIFIED, FORM_XOBJECT, NEW, OTHER, PLAIN, SEAL, SIGNED, TSU, alarms, annotated, drawn, filled
 
 Story = Callable[[], Paper]
 P3 = PLAIN.signed(SEAL, doc_mdp=3)
@@ -150,8 +150,8 @@ def squiggly(cell: bytes) -> Paper:
     number = P3.fresh + 20
     resources = f"/Resources << /Pattern << /P {number} 0 R >> >>"
     tile = P3.saved({number: stream(cell, TILE)})
-    drawn = stream(b"/Pattern cs /P scn 0 0 230 12 re f", f"{FORM_XOBJECT} /BBox [0 0 230 12] {resources}")
-    return noted(f"/Subtype /Squiggly /Rect [70 690 300 702] {QUADS}", drawn, tile)
+    shape = stream(b"/Pattern cs /P scn 0 0 230 12 re f", f"{FORM_XOBJECT} /BBox [0 0 230 12] {resources}")
+    return noted(f"/Subtype /Squiggly /Rect [70 690 300 702] {QUADS}", shape, tile)
 
 
 MARKS: dict[str, Story] = {
@@ -220,6 +220,65 @@ LAWFUL: dict[str, Story] = {
     "time-stamp of no area": lambda: SIGNED.stamped(TSU),
     "seal locked": lambda: changed(VISIBLE, b"/F 132", b"/F 196"),
 }
+
+
+# One object in two roles: what a rule lets change in the one is seen in the other.
+
+
+def two_roles(before: dict[int, bytes], after: dict[int, bytes], *, level: int | None = None, **how: object) -> Paper:
+    """`before` stands in the signed revision, `after` in the update."""
+    return PLAIN.rearranged(before, **how).signed(SEAL, doc_mdp=level).saved(after)
+
+
+def annotations_that_are_content(before: bytes, after: bytes) -> Paper:
+    """/Annots and /Contents of the second page are the same object."""
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 50 0 R /Annots 50 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+    return two_roles({9: page, 50: before, 51: drawn("100"), 52: drawn("900")}, {50: after})
+
+
+def resources_that_are(number: int, body: bytes, old: bytes, new: bytes, **how: object) -> Paper:
+    """The second page's resources are another object of the file, whose drawing is exchanged."""
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 10 0 R /Resources %d 0 R >>" % number
+    box = f"{FORM_XOBJECT} /BBox [0 0 200 20]"
+    before = {9: page, number: body, 51: stream(b"", box), 52: stream(b"1 g 0 0 200 20 re f", box)}
+    assert old in body
+    return two_roles(before, {number: body.replace(old, new)}, **how)
+
+
+DRAWS = b"/XObject << /X 51 0 R >>"
+HIDES = b"/XObject << /X 52 0 R >>"
+
+
+def catalogue_that_is_resources() -> Paper:
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 10 0 R /Resources 1 0 R >>"
+    box = f"{FORM_XOBJECT} /BBox [0 0 200 20]"
+    objects = {9: page, 51: stream(b"", box), 52: stream(b"1 g 0 0 200 20 re f", box)}
+    return PLAIN.rearranged(objects, catalogue=DRAWS.decode()).signed(SEAL).rearranged(catalogue=HIDES.decode())
+
+
+ROLES: dict[str, Story] = {
+    "annotations that are a content stream": lambda: annotations_that_are_content(drawn("100"), drawn("900")),
+    "annotations that are a list of streams": lambda: annotations_that_are_content(b"[51 0 R]", b"[51 0 R 52 0 R]"),
+    "node of the page tree that is resources": lambda: resources_that_are(
+        2, b"<< /Type /Pages /Kids [3 0 R 9 0 R] /Count 2 " + DRAWS + b" >>", DRAWS, HIDES
+    ),
+    "note that is resources": lambda: resources_that_are(
+        53, b"<< /Type /Annot /Subtype /Text /Rect [10 10 30 30] " + DRAWS + b" >>", DRAWS, HIDES, annotations=("7 0 R", "53 0 R")
+    ),
+    "catalogue that is resources": catalogue_that_is_resources,
+    "node of the page tree that is a list of fonts": lambda: two_roles(
+        {
+            9: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 10 0 R /Resources << /Font 2 0 R >> >>",
+            2: b"<< /Type /Pages /Kids [3 0 R 9 0 R] /Count 2 /F1 5 0 R >>",
+        },
+        {2: b"<< /Type /Pages /Kids [3 0 R 9 0 R] /Count 2 /F1 << /Type /Font /Subtype /Type1 /BaseFont /Symbol >> >>"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_one_object_in_two_roles(name: str) -> None:
+    assert suspicion(ROLES[name]()) != []
 
 
 @pytest.mark.parametrize("name", [*SEALS, *MARKS])

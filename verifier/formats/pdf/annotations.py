@@ -15,6 +15,11 @@ from verifier.formats.pdf.graph import Key, written
 
 _REMARKS = frozenset({"/Text", "/Popup", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret", "/Ink"})
 _HARMLESS = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM"})
+_OF_REMARKS = frozenset(
+    {"/Subtype", "/Contents", "/RC", "/Rect", "/RD", "/QuadPoints", "/InkList", "/C", "/CA", "/ca", "/AP", "/AS", "/F", "/Border", "/BS", "/BE"}
+    | {"/Popup", "/IRT", "/RT", "/Subj", "/T", "/CreationDate", "/Open", "/Name", "/State", "/StateModel", "/IT", "/Sy", "/Lang", "/BM"}
+)
+"""ISO 32000-2 tables 166, 172 and those of each kind."""
 _ACTIVE = ("/A", "/AA", "/PA")
 _SAYING = frozenset({"/StrikeOut", "/Ink", "/Caret"})
 """What a signer may have meant as a change of the text: gone, it says something else."""
@@ -37,6 +42,9 @@ class Annotations:
         self._comparison.judge(before, after)
         was = {_identity(a): a for a in array_of(before) if dictionary_of(a) is not None}
         now = {_identity(a): a for a in array_of(after) if dictionary_of(a) is not None}
+        others = [[written(a) for a in array_of(v) if dictionary_of(a) is None] for v in (before, after)]
+        if others[0] != others[1]:
+            self._comparison.forbid(f"{page} annotations", "changed")
         kept = [k for k in now if k in was]
         if kept != [k for k in was if k in now]:
             self._comparison.forbid(f"{page} annotations", "put into another order")
@@ -72,7 +80,7 @@ class Annotations:
         keys = (set(old.keys()) | set(new.keys())) - _HARMLESS
         if all(self._comparison.same(old.get(k), new.get(k)) for k in keys):
             return
-        if self._may_go(old):
+        if self._may_go(old) and all(k in _OF_REMARKS or self._comparison.same(old.get(k), new.get(k)) for k in keys):
             self._added(page, new, "changed")
         else:
             self._comparison.forbid(f"{page} {_kind(old)} annotation", "changed")

@@ -16,7 +16,7 @@ from trust.codecs.asn1 import printable
 from trust.errors import Malformed
 from trust.model import Uncovered
 from verifier.formats.pdf.annotations import Annotations
-from verifier.formats.pdf.comparison import Comparison, Permission, dictionary_of
+from verifier.formats.pdf.comparison import Comparison, Permission, dictionary_of, may_show
 from verifier.formats.pdf.file import Bytes, Revisions, reading
 from verifier.formats.pdf.forms import Forms
 from verifier.formats.pdf.graph import Revision, affected, written
@@ -134,7 +134,7 @@ class _Step:
         Structure(comparison).compare(before.get("/StructTreeRoot"), after.get("/StructTreeRoot"))
         harmless = _HARMLESS_IN_CATALOGUE if self.permission.filling else _HARMLESS_IN_CATALOGUE - _DESCRIBING
         for key in sorted((set(before.keys()) | set(after.keys())) - harmless - {"/AcroForm", "/Pages", "/Perms"}):
-            if key in _KNOWN_IN_CATALOGUE | _DESCRIBING or written(before.get(key)) == written(after.get(key)):
+            if key in _KNOWN_IN_CATALOGUE | _DESCRIBING or may_show(key, before.get(key), after.get(key)):
                 comparison.equal(f"document {key}", before.get(key), after.get(key))
             else:
                 comparison.remark(f"document {printable(key)}", "changed")

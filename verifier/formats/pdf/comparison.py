@@ -1,5 +1,6 @@
 """Two revisions being compared: what is judged by rules, what must be equal, what was found."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,9 @@ class Comparison:
 
     def judge(self, *values: Any) -> None:
         """Rules look at these objects: what leads to them goes no further."""
-        self._judged.update(v.objgen for v in values if isinstance(v, pikepdf.Object) and v.is_indirect)
+        # Rules look at dictionaries and arrays: a stream that stands where one should is nobody's annotation, but may be a page's content.
+        found = (v for v in values if isinstance(v, pikepdf.Dictionary | pikepdf.Array) and not isinstance(v, pikepdf.Stream))
+        self._judged.update(v.objgen for v in found if v.is_indirect)
 
     def forbid(self, name: str, why: str) -> None:
         self._found.append(Uncovered(name, f"{why} {self._when}"))
@@ -112,3 +115,21 @@ def array_of(value: Any) -> list[Any]:
 
 def name_of(value: Any) -> str | None:
     return str(value) if isinstance(value, pikepdf.Name) else None
+
+
+_ELSEWHERE = re.compile(
+    r"/(N|D|R|A|S|F|V|G|AS|AP|JS|EF|UF|OC|CA|ca|BM|LW|BG|W|DW|SMask|Next|Contents|Annots|Kids|Resources|MediaBox|CropBox|Rotate|BBox|Matrix|Fields"
+    r"|DR|DA|BaseFont|Encoding|Differences|Widths|FirstChar|LastChar|FontMatrix|CharProcs|Type|Subtype|BaseState|ON|OFF|OCGs|ColorSpace|ProcSet)"
+)
+"""What means nothing in a catalogue or a node of pages, but shows where the same object is a font, a state, an appearance or an action as well."""
+
+
+def may_show(key: str, before: Any, after: Any) -> bool:
+    """Whether a key that no standard knows at its place may matter all the same; makers' private ones hold plain values that lead nowhere."""
+    return written(before) == written(after) or _ELSEWHERE.fullmatch(key) is not None or not all(_is_plain(v) for v in (before, after))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, pikepdf.Array):
+        return not value.is_indirect and all(_is_plain(v) for v in list(value))
+    return not isinstance(value, pikepdf.Dictionary | pikepdf.Stream)

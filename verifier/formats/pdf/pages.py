@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from trust.codecs.asn1 import printable
 from trust.errors import Malformed
 from verifier.formats.pdf.annotations import Annotations
-from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of
+from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, may_show
 from verifier.formats.pdf.graph import Key
 
 MAX_PAGES = 100_000
 MAX_DEPTH = 64
 _HARMLESS = frozenset({"/Parent", "/StructParents", "/Tabs", "/LastModified", "/PieceInfo", "/Metadata", "/Thumb", "/Annots"})
+_OF_NODES = frozenset({"/Kids", "/Count", "/Parent", "/Type", "/LastModified"})
 _INHERITED = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
 
 
@@ -64,8 +66,9 @@ class Pages:
             if count != now.counts[key] and (old is None or count != old.get("/Count")):
                 self._comparison.forbid("pages /Count", "changed")
             if old is not None:
-                for name in _INHERITED:
-                    self._comparison.equal(f"pages {name}", old.get(name), new.get(name))
+                for name in sorted((set(old.keys()) | set(new.keys())) - _OF_NODES):
+                    if name in _INHERITED or may_show(name, old.get(name), new.get(name)):
+                        self._comparison.equal(f"pages {printable(name)}", old.get(name), new.get(name))
 
     def _page(self, number: int, before: Leaf, after: Leaf, was: Tree, now: Tree) -> None:
         comparison, old, new = self._comparison, before.node, after.node
