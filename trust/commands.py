@@ -95,13 +95,18 @@ def _warnings(made: "Instance") -> Iterator[str]:
     """What certificates say for years, and somebody may not have meant."""
     from urllib.parse import urlsplit
 
-    from trust.edge.settings import Settings
+    from trust.edge.clock.keeper import looked
+    from trust.edge.settings import DEVELOPMENT_CLOCK, Settings
 
     settings, examples = made.settings, Settings()
     if settings.pki_url.startswith("https:"):
         yield "lists and OCSP behind TLS can go in circles (RFC 5280 section 8): --pki-url http://…"
     if made.demonstration:
         return
+    if settings.development_clock:
+        yield f"{DEVELOPMENT_CLOCK}: time-stamps prove nothing; for real work --clock kernel"
+    elif not (clock := looked(settings)).good:
+        yield f"{clock.why}: as long as that is so, requests for time-stamps are refused (`kakuin clock`)"
     if urlsplit(settings.pki_url).hostname in ("127.0.0.1", "::1", "localhost"):
         yield "nobody but this machine reaches that address: --base-url, or --pki-url"
     if settings.tsa.policy == examples.tsa.policy or settings.pki.policy == examples.pki.policy:

@@ -66,6 +66,25 @@ def test_init_chooses_by_whom_it_is_for() -> None:
     assert replace(office, clock="chrony, ntp").settings().clock.sources == ("chrony", "ntp")
 
 
+@pytest.mark.parametrize(
+    ("clock", "told"),
+    [
+        (DEVELOPMENT_CLOCK, f"{DEVELOPMENT_CLOCK}: time-stamps prove nothing"),
+        ("chrony", "chronyd does not answer: as long as that is so, requests for time-stamps are refused"),
+    ],
+)
+def test_init_tells_an_office_what_its_clock_is_worth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str, told: str) -> None:
+    with Server() as server:
+        monkeypatch.setenv("KAKUIN_CLOCK_CHRONY", server.place)
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse battery staple\n")
+    secret.chmod(0o600)
+    named = ("--organisation", "見本市", "--corporate-number", "1011101012007", "--clock", clock, "--passphrase-file", secret)
+    code, output = run("init", "--yes", "--instance", tmp_path / "i", *named)
+    assert code == 0
+    assert f"  beware       {told}" in output
+
+
 def test_the_first_instances_settings_are_still_read() -> None:
     assert combine({"tsa": {"clock": DEVELOPMENT_CLOCK, "accuracy_ms": 500}}, {}, "file").development_clock
     with pytest.raises(Misconfigured, match=r"clock\.sources"):
