@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from lxml import etree
 
 from eseal import drafting
 from eseal.demonstration import pdf
@@ -19,6 +20,7 @@ from eseal.extend_service import NO_ROOT, Asked, extended_name, rank
 from eseal.formats.container import Entry, archive
 from eseal.spec import Level, Spec, choose
 from tests import pki as office
+from tests import xades_maker
 from tests.extending import Desk
 from tests.pki import SIGNED, Pki
 from tests.sealing import CSV, means
@@ -322,11 +324,14 @@ def _without_insertion(old: bytes, new: bytes) -> bool:
 
 
 def test_a_signature_over_another_one_forbids_to_extend_that() -> None:
-    """The second seal is over the whole document, the first signature included; each alone could be extended."""
-    first, _ = sealed("xades-enveloped", "B-B")
-    both = _sealed(Document.of(bytes_of(first), "twice.xml"), choose(bytes_of(first), format="xades", level="B-B", packaging="attached"), PKI)
-    made = Desk(PKI, LATER).extend(both, "B-LTA")
-    assert made.after[0] == "XAdES-BASELINE-LTA"
+    """The first is over one element; the second, enveloped in the same document, is over everything else, the first included."""
+    paper = b'<r xmlns="urn:example:r"><a Id="a">1000</a></r>'
+    part = xades_maker.c14n(etree.fromstring(paper)[0])
+    transforms = xades_maker.transform(xades_maker.EXC)
+    first = xades_maker.inserted(paper, xades_maker.signature(PKI.signer, [xades_maker.Made("#a", part, transforms, id="r1")]))
+    assert Desk(PKI, LATER).extend(first, "B-LTA").conclusion == "passed"
+    both = _sealed(Document.of(first, "twice.xml"), choose(first, format="xades", level="B-B", packaging="enveloped"), PKI)
+    assert "another one covers what extending changes" in refused(both, "B-T")
 
 
 def test_a_compact_jws_becomes_flattened_json() -> None:

@@ -27,6 +27,8 @@ from trust.ports import Status
 
 _STAMPS = ("SignatureTimeStamp", "SigAndRefsTimeStamp", "RefsOnlyTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStampV2", "ArchiveTimeStamp")
 _METHOD = METHODS[EXCLUSIVE]
+_STEP = 1 << 14
+"""Bytes that are compared at a time."""
 
 
 def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:
@@ -54,8 +56,11 @@ def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, to
 
 
 def _pieces(old: bytes, new: bytes) -> tuple[Piece, ...]:
-    """The document by name where it is long: what stands before and after all insertions."""
-    before = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))) if len(old) > 1 << 16 else 0
+    """The document by name as far as the first insertion, where it is long."""
+    before = 0
+    while before < len(old) and old[before : before + _STEP] == new[before : before + _STEP]:
+        before += _STEP
+    before = min(before, len(old))
     return Span(0, before), new[before:]
 
 
