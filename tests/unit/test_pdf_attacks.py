@@ -217,6 +217,10 @@ def redrawn(value: str) -> Paper:
     return ready.rearranged(form=f"{ready.form} /NeedAppearances true")
 
 
+MINCHO = (
+    "<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiMin-W3 /Encoding /UniJIS-UCS2-H /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 "
+    "/BaseFont /HeiseiMin-W3 /FontDescriptor << /Type /FontDescriptor /FontName /HeiseiMin-W3 >> >>] >>"
+)
 DINGBATS = "/Font << /Helv << /Type /Font /Subtype /Type1 /BaseFont /ZapfDingbats >> >>"
 TEXT_DRAWN = "BT /Helv 12 Tf 0 g 2 6 Td (1000) Tj ET"
 
@@ -248,6 +252,10 @@ FORMS: dict[str, Story] = {
     "picture of a group without its value": lambda: group().saved({42: look("900")}),
     "locked field renamed": lambda: renamed(b"/T"),
     "locked field moved below another": lambda: renamed(b"/Kids"),
+    "field adopted by another that nothing lists": lambda: SIGNED.saved(
+        {TEXT: text_field("", entries="/Parent 90 0 R"), 90: b"<< /T (X) /FT /Tx /V (900) /Kids [7 0 R] >>"}
+    ),
+    "caption": lambda: SIGNED.saved({TEXT: text_field("", entries="/MK << /CA (900) >>")}),
     "radio: both on": lambda: radio("Yes", ("Yes", "No"), radio("Off", ("Off", "Off"))),
     "radio: the wrong one on": lambda: radio("Yes", ("Off", "No"), radio("Off", ("Off", "Off"))),
     "radio: value without state": lambda: radio("Yes", ("Off", "Off"), radio("Off", ("Off", "Off"))),
@@ -289,6 +297,10 @@ FORMS: dict[str, Story] = {
     "thousand for one": lambda: filled(SIGNED, "1.000", look("1000")),
     "value inherited by pictures that stay": stale_group,
     "calculation order": lambda: SIGNED.rearranged(form=f"{SIGNED.form} /CO [7 0 R]"),
+    "widget of a field on another page too": lambda: SIGNED.saved({9: SIGNED.bodies[9].replace(b"/Contents", b"/Annots [7 0 R] /Contents")}),
+    "appearance while the mouse is over it": lambda: SIGNED.saved(
+        {TEXT: text_field("1000").replace(b"/N 8 0 R", b"/N 8 0 R /R 60 0 R"), TEXT_LOOK: look("1000"), 60: look("9000")}
+    ),
     "field script": lambda: SIGNED.saved({TEXT: text_field("", entries="/AA << /K << /S /JavaScript /JS (1) >> >>")}),
     "maximum length": lambda: SIGNED.saved({TEXT: text_field("", entries="/MaxLen 3")}),
     "font of the form exchanged": lambda: SIGNED.rearranged(
@@ -322,6 +334,13 @@ FORMS_LAWFUL: dict[str, Story] = {
     "yen": lambda: filled(SIGNED, "1000", look("1,000 JPY")),
     "negative in parentheses": lambda: filled(SIGNED, "-1000", look("\\(1,000.00\\)")),
     "decimal comma": lambda: filled(SIGNED, "1000.5", look("1.000,50")),
+    "value taken back": lambda: filled(PLAIN.saved({TEXT: text_field("1"), TEXT_LOOK: look("1")}).signed(SEAL), ""),
+    "Japanese, in a font that is not embedded": lambda: SIGNED.saved(
+        {
+            TEXT: text_field("").replace(b"/V ()", b"/V <FEFF91D1984D>"),
+            TEXT_LOOK: stream(b"BT /J 12 Tf 0 g 2 6 Td <91D1984D> Tj ET", f"{BOX} /Resources << /Font << /J {MINCHO} >> >>"),
+        }
+    ),
     "rich text": lambda: SIGNED.saved({TEXT: text_field("1000", entries="/RV (<body><p>1000</p></body>)"), TEXT_LOOK: look("1000")}),
     "state of a text stays": lambda: state_of_a_text("a"),
 }

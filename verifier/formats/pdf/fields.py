@@ -30,8 +30,8 @@ class Field:
     """The node that it inherits from; None for those of the form itself."""
     kind: str | None = None
     flags: int = 0
-    title: Any = None
-    """The nearest node with a name of its own: the field that a widget belongs to."""
+    parent: Any = None
+    """The node that leads to it; None for those that the form lists."""
 
     @property
     def label(self) -> str:
@@ -71,7 +71,7 @@ class Field:
             None if self.node is None else self,
             name_of(node.get("/FT")) or self.kind,
             own if isinstance(own, int) else self.flags,
-            node if title is not None or self.title is None else self.title,
+            self.node,
         )
 
 

@@ -14,7 +14,7 @@ from trust.errors import Malformed
 from verifier.formats.pdf.appearance import Paint, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
-from verifier.formats.pdf.graph import Key
+from verifier.formats.pdf.graph import Key, written
 from verifier.formats.pdf.shown import Shown
 from verifier.formats.pdf.signatures import text_of
 from verifier.formats.pdf.store import decoded
@@ -134,7 +134,7 @@ class Forms:
 
     def _kept(self, old: Field, new: Field) -> None:
         comparison = self._comparison
-        if (old.name, old.kind) != (new.name, new.kind):
+        if (old.name, old.kind) != (new.name, new.kind) or self._adopted(old, new):
             comparison.forbid(old.label, "given another name or kind")
             return
         inherited = self._inherited(old, new)
@@ -158,6 +158,13 @@ class Forms:
             comparison.forbid(new.label, "given an appearance that is not its value")
         else:
             comparison.remark(new.label, "filled in")
+
+    def _adopted(self, old: Field, new: Field) -> bool:
+        """Whether /Parent leads elsewhere than /Kids came from: some readers inherit values and names that way."""
+        parent = dictionary_of(new.node.get("/Parent"))
+        if parent is None or (new.parent is not None and written(parent) == written(new.parent)):
+            return False
+        return written(parent) != written(old.node.get("/Parent")) or (parent.is_indirect and parent.objgen in self._comparison.changed)
 
     def _inherited(self, old: Field, new: Field) -> set[str]:
         """Whether a value that stands above the node is another."""
