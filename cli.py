@@ -347,10 +347,11 @@ class House:
             publisher = instance.publisher()
         except NotFound:
             return api.absent()
-        cosigners = Cosigners(instance.engine, tuple(map(peer, said.witnesses)), said.interval_ms / 1000)
-        self._background += [publisher, cosigners]
-        for each in self._background:
+        witnesses = tuple(map(peer, said.witnesses))
+        cosigners = Cosigners(instance.engine, witnesses, said.interval_ms / 1000, alongside=instance.journal.alongside)
+        for each in (publisher, cosigners):
             each.start()
+            self._background.append(each)
         return api.router(Stored(instance.engine, said.quorum), publisher, instance.log_key, entries=said.entries)
 
     def application(self) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,20 +12,20 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert, select
 
 from tests import asgi, tsu
 from trust.codecs import tsp
 from trust.edge.engine import connect, sqlite_url
 from trust.edge.web import application
-from trust.errors import KakuinError, Misconfigured, NotFound
+from trust.errors import KakuinError, Misconfigured, NotFound, Unavailable
 from trust.log import api, examine, layout, monitor, reading, receipt, sources, tree
 from trust.log.journal import Journal, entry_data, microseconds
 from trust.log.monitor import Round, State, Watch
 from trust.log.note import Kind, VerifierKey, opened, parse_checkpoint, parse_note
 from trust.log.publish import Publisher
 from trust.log.stored import Published, Stored
-from trust.log.tables import CHECKPOINT
+from trust.log.tables import CHECKPOINT, NODE
 from trust.log.tree import leaf_hash
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -417,3 +418,57 @@ def test_a_monitor_sees_entries_that_are_not_the_trees(journal: Journal, publish
     assert follow(lying, State())[1] == [("root", None), ("changed", 7)]
     assert follow(lambda path: publisher.stored.resource(path)[:-1], State())[1] == [("checkpoint", None)]
     assert follow(publisher.stored.resource, State(), quorum=1)[1] == [("checkpoint", None)]
+
+
+# Beside entries.
+
+
+def test_checkpoints_are_written_beside_entries(engine: Engine, journal: Journal) -> None:
+    """While the journal's writer is never idle, and takes the lock again as soon as it gave it back."""
+    publisher = Publisher(engine, KEY, PRIVATE.sign, tsu.clock, timedelta(), journal.alongside)
+    going = threading.Event()
+    waiting = [journal.append_soon("event", b'{"event": "load"}') for _ in range(64)]
+
+    def load() -> None:
+        while not going.is_set():
+            waiting.pop(0).result(30)
+            waiting.append(journal.append_soon("event", b'{"event": "load"}'))
+
+    waiting[0].result(30)
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        sizes = {made(publisher.publish(due=False)).size for _ in range(20)}
+    finally:
+        going.set()
+        thread.join()
+    assert len(sizes) > 1
+    for each in waiting:
+        each.result(30)
+    publisher.publish(due=False)
+    assert examined(engine) == []
+
+
+def test_what_fails_beside_entries_fails_alone(engine: Engine, journal: Journal) -> None:
+    row = {"size": 5, "root": bytes(32), "at": 0, "note": b"", "cosigned": 0}
+
+    def work(connection: Connection) -> None:
+        connection.execute(insert(NODE), {"level": 1, "number": 7, "hash": bytes(32)})
+        connection.execute(insert(CHECKPOINT), row)
+
+    def first(connection: Connection) -> None:
+        connection.execute(insert(CHECKPOINT), row)
+
+    journal.alongside(first)
+    entry = journal.append_soon("event", b"{}")
+    with pytest.raises(Unavailable, match="another process wrote the same"):
+        journal.alongside(work)
+    with pytest.raises(Misconfigured, match="of the house"):
+        journal.alongside(refuse)
+    assert entry.result(30) == 0 and journal.append("event", b"{}") == 1
+    with engine.connect() as connection:
+        assert connection.execute(select(NODE)).all() == []  # the first of the two writes is undone with the second
+
+
+def refuse(_: Connection) -> None:
+    raise Misconfigured("an error of the house")

@@ -345,7 +345,8 @@ class Instance:
 
         key = self.log_key
         sign = keys.unlocked(self.folder / LOG, self.secret).sign
-        return Publisher(self.engine, key, sign, self.clock, timedelta(milliseconds=self.settings.log.interval_ms))
+        interval = timedelta(milliseconds=self.settings.log.interval_ms)
+        return Publisher(self.engine, key, sign, self.clock, interval, self.journal.alongside)
 
     def add_organisation(self, name: str, number: str) -> Organisation:
         """Make a key and a seal certificate for an organisation: a new one, or one whose seal was revoked or has ended.

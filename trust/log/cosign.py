@@ -1,18 +1,21 @@
 """The log's side of its witnesses: each newest checkpoint is shown to them, and what they sign is added to it (C2SP tlog-witness)."""
 
+import functools
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from trust import VERSION
-from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Malformed, Misconfigured, Unavailable
 from trust.log import tree
+from trust.log.journal import Write
 from trust.log.note import MAX_NOTE, Kind, Note, Signature, VerifierKey, number, parse_note, signature_lines, verifier_key
+from trust.log.publish import alone
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT
 from trust.log.witness import Asked
@@ -50,11 +53,17 @@ def peer(text: str) -> Peer:
 class Cosigners:
     """Asks witnesses. One thread of its own; several processes may do it over one database."""
 
-    def __init__(self, engine: Engine, peers: tuple[Peer, ...], interval: float, transport: httpx.BaseTransport | None = None) -> None:
-        """`interval`: seconds from one look for a new checkpoint to the next."""
+    def __init__(
+        self,
+        engine: Engine,
+        peers: tuple[Peer, ...],
+        interval: float,
+        transport: httpx.BaseTransport | None = None,
+        alongside: Callable[[Write], None] | None = None,
+    ) -> None:
+        """`interval`: seconds from one look for a new checkpoint to the next. `alongside`: as for `Publisher`."""
         self._stored = Stored(engine)
-        self._writing = writing(engine)
-        self._engine = engine
+        self._write = alongside or functools.partial(alone, engine)
         self._peers = peers
         self._interval = interval
         self._client = httpx.Client(transport=transport, timeout=SECONDS, follow_redirects=False, headers={"User-Agent": f"kakuin/{VERSION}"})
@@ -133,9 +142,12 @@ class Cosigners:
 
     def _add(self, size: int, lines: tuple[Signature, ...]) -> None:
         """To the checkpoint as it stands now: another process may have added others meanwhile."""
-        with refused(self._engine), self._writing.begin() as connection:
+
+        def work(connection: Connection) -> None:
             here = CHECKPOINT.c.size == size
             found = bytes(connection.execute(select(CHECKPOINT.c.note).where(here).with_for_update()).scalar_one())
             note = parse_note(found).with_signatures(lines)
             cosigned = len(note.signed_by(p.key for p in self._peers))
             connection.execute(update(CHECKPOINT).where(here).values(note=bytes(note), cosigned=cosigned))
+
+        self._write(work)

@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
@@ -110,11 +111,20 @@ Settle = Callable[[int, Any, KakuinError | None], None]
 """Called in the writer's thread when it is decided: the entry's index and the answer, or an error. Must not block or raise."""
 
 
+Write = Callable[[Connection], None]
+"""Writes something else than an entry. Quick: entries wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Alongside:
+    work: Write
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     issuer: Issuer | None
     matter: Any
-    """For an issuer, its request; without one (kind, body)."""
+    """For an issuer, its request; without one (kind, body), or what to write beside entries."""
     settle: Settle
 
 
@@ -183,6 +193,21 @@ class Journal:
         Raises Unavailable at once when the journal is closed or too far behind."""
         self._submit(_Request(issuer, matter, settle))
 
+    def alongside(self, work: Write) -> None:
+        """Have `work` write within the next transaction, beside entries, and wait until that is durable: a writer of its own would wait for a gap
+        between transactions, and under load there is none. What it raises is raised here, and undoes what it wrote and nothing else."""
+        future: Future[None] = Future()
+
+        def settle(_index: int, _answer: object, error: KakuinError | None) -> None:
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()
+        self._submit(_Request(None, _Alongside(work), settle))
+        future.result()
+
     def _submit(self, request: _Request) -> None:
         if self._queue.qsize() >= MAX_WAITING:
             raise Unavailable("the journal is too far behind")
@@ -249,6 +274,7 @@ class Journal:
             if head is None:
                 raise Misconfigured("the journal's table of numbers is empty")
             page = _Page(head, microseconds(self._clock()))
+            page.outcomes += [_wrote(connection, request) for request in batch if isinstance(request.matter, _Alongside)]
             for issuer, requests in _grouped(batch):
                 if issuer is None:
                     page.put(requests)
@@ -308,11 +334,26 @@ _ADVANCE = update(NEXT).where(NEXT.c.name == bindparam("unit")).values(value=bin
 _INSERT = insert(ENTRY)
 
 
+def _wrote(connection: Connection, request: _Request) -> _Outcome:
+    """Let it write. A row that is there already and an error of the house are its own; whatever else fails, fails for all."""
+    try:
+        with connection.begin_nested():
+            request.matter.work(connection)
+    except IntegrityError as error:
+        failure = Unavailable("another process wrote the same")
+        failure.__cause__ = error
+        return _Outcome(request, -1, None, failure)
+    except KakuinError as error:
+        return _Outcome(request, -1, None, error)
+    return _Outcome(request, -1, None, None)
+
+
 def _grouped(batch: list[_Request]) -> Iterator[tuple[Issuer | None, list[_Request]]]:
     """Requests by issuer, in the order of arrival."""
     groups: dict[int, list[_Request]] = {}
     for request in batch:
-        groups.setdefault(id(request.issuer), []).append(request)
+        if not isinstance(request.matter, _Alongside):
+            groups.setdefault(id(request.issuer), []).append(request)
     return ((requests[0].issuer, requests) for requests in groups.values())
 
 

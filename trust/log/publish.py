@@ -12,17 +12,19 @@ by `kakuin log check` and by whoever monitors the log.
 entries are durable before they are read here (SQLite shows a transaction to others after it was flushed, and so does PostgreSQL).
 """
 
+import functools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, Unavailable
-from trust.log.journal import microseconds
+from trust.log.journal import Write, microseconds
 from trust.log.note import Checkpoint, Note, Sign, VerifierKey, signature
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT, ENTRY, NEXT, NODE
@@ -42,11 +44,14 @@ _LOG = logging.getLogger("kakuin.log")
 class Publisher:
     """Makes the checkpoints of one log. Thread-safe; several processes may publish over one database."""
 
-    def __init__(self, engine: Engine, key: VerifierKey, sign: Sign, clock: Clock, interval: timedelta) -> None:
-        """`interval`: at most one checkpoint in this time, whatever the number of processes."""
+    def __init__(
+        self, engine: Engine, key: VerifierKey, sign: Sign, clock: Clock, interval: timedelta, alongside: Callable[[Write], None] | None = None
+    ) -> None:
+        """`interval`: at most one checkpoint in this time, whatever the number of processes. `alongside`: that of the process's journal; without it
+        each checkpoint is a transaction of its own, which waits for the journals' writers."""
         self.stored = Stored(engine)
         self._engine = engine
-        self._writing = writing(engine)
+        self._write = alongside or functools.partial(alone, engine)
         self._key = key
         self._sign = sign
         self._clock = clock
@@ -128,17 +133,17 @@ class Publisher:
             self._frontier = grown  # last: after a failure the same entries are read again
 
     def _store(self, nodes: Sequence[Node]) -> None:
-        for attempt in (1, 2):
-            try:
-                with refused(self._engine), self._writing.begin() as connection:
-                    new = [node for node in nodes if not self._known(connection, node)]
-                    if new:
-                        connection.execute(insert(NODE), [{"level": n.level, "number": n.number, "hash": n.hash} for n in new])
-                return
-            except Unavailable as error:
-                # Another process wrote the same one in between: it is there now, and compared.
-                if attempt == 2 or not isinstance(error.__cause__, IntegrityError):
-                    raise
+        def work(connection: Connection) -> None:
+            new = [node for node in nodes if not self._known(connection, node)]
+            if new:
+                connection.execute(insert(NODE), [{"level": n.level, "number": n.number, "hash": n.hash} for n in new])
+
+        try:
+            self._write(work)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            self._write(work)  # another process wrote the same in between: it is there now, and compared
 
     def _known(self, connection: Connection, node: Node) -> bool:
         here = select(NODE.c.hash).where(NODE.c.level == node.level, NODE.c.number == node.number)
@@ -150,8 +155,7 @@ class Publisher:
     def _record(self, made: Published) -> Published:
         row = {"size": made.size, "root": made.root, "at": microseconds(made.at), "note": made.note, "cosigned": 0}
         try:
-            with refused(self._engine), self._writing.begin() as connection:
-                connection.execute(insert(CHECKPOINT), row)
+            self._write(lambda connection: _insert(connection, row))
         except Unavailable as error:
             if not isinstance(error.__cause__, IntegrityError):
                 raise
@@ -193,6 +197,16 @@ class Publisher:
                 return  # it was told; restarting is for somebody who has looked
             except KakuinError as error:
                 _LOG.warning("log: no checkpoint this time: %s", error)
+
+
+def alone(engine: Engine, work: Write) -> None:
+    """Write in a transaction of its own."""
+    with refused(engine), writing(engine).begin() as connection:
+        work(connection)
+
+
+def _insert(connection: Connection, row: Mapping[str, Any]) -> None:
+    connection.execute(insert(CHECKPOINT), row)
 
 
 def _portions(nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
