@@ -41,6 +41,7 @@ def serve(folder: str, port: int, key: str) -> None:
     from tests import pki
     from trust.edge.clock import now
     from trust.edge.engine import connect, sqlite_url
+    from trust.edge.strict_http import StrictHttp
     from trust.log.journal import Journal
     from trust.log.tables import METADATA
     from tsa.api import Endpoint
@@ -57,7 +58,7 @@ def serve(folder: str, port: int, key: str) -> None:
     METADATA.create_all(engine)
     with Journal(engine, now) as journal:
         endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party), journal, now))
-        uvicorn.run(endpoint, port=port, http="httptools", loop="uvloop", ws="none", access_log=False, log_level="error", server_header=False)
+        uvicorn.run(endpoint, port=port, http=StrictHttp, loop="uvloop", ws="none", access_log=False, log_level="error", server_header=False)
 
 
 # The load: asyncio streams with keep-alive, requests prepared beforehand.

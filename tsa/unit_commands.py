@@ -148,23 +148,22 @@ def _algorithm(instance: "Instance", unit: str) -> str:
 
 def _write_settings(instance: "Instance", unit: str, key_type: str | None, policy: str | None) -> None:
     """Refused before anything is made where the settings say something already."""
+    from trust.edge.files import write_atomically
     from trust.edge.settings import FILE
-    from trust.edge.units import UnitSettings, table
+    from trust.edge.units import read_units, table
     from trust.errors import Conflict, Unacceptable
 
+    if unit in instance.units:
+        raise Conflict(f"there is a unit {unit} already: `kakuin tsa rollover {unit}` gives it a new key")
     if key_type is None and policy is None:
         return
     if unit in instance.settings.units:
         raise Conflict(f"[unit.{unit}] stands in {FILE}: change it there, and leave --key-type and --policy out")
-    from trust.edge.units import read_units
-
     said = {name: value for name, value in (("key_type", key_type), ("policy", policy)) if value is not None}
-    chosen: UnitSettings = read_units({unit: said}, "option")[unit]
+    chosen = read_units({unit: said}, "option")[unit]
     path = instance.folder / FILE
     if path.is_symlink():
         raise Unacceptable(f"{path} is a link: write [unit.{unit}] where it leads")
-    from trust.edge.files import write_atomically
-
     write_atomically(path, path.read_bytes().rstrip(b"\n") + b"\n\n" + table(unit, chosen).encode(), mode=0o600)
 
 

@@ -17,7 +17,7 @@ from trust.edge import keystore
 from trust.edge.instance import Instance
 from trust.edge.settings import combine
 from trust.edge.units import UnitSettings, key_name, read_units, table, unit_name
-from trust.errors import Conflict, Misconfigured, NotFound, Unacceptable, Unavailable
+from trust.errors import Conflict, KakuinError, Misconfigured, NotFound, Unacceptable, Unavailable
 from trust.log.journal import Journal
 from tsa import store, units
 from tsa.issue import Unit, UnitFailed
@@ -354,6 +354,12 @@ def test_what_cannot_be_is_told_before_anything_is_made(folder: Path) -> None:
         with pytest.raises(NotFound):
             opened.remove_unit("nobody")
         assert opened.units == ("tsu",)
+    run(folder, "create", "there")
+    before = (folder / "kakuin.toml").read_bytes()
+    for arguments in (("there", "--key-type", "p384"), ("new", "--key-type", "dsa"), ("Bad", "--policy", "1.2.3"), ("new", "--policy", "x")):
+        done = CliRunner().invoke(cli.kakuin, ["tsa", "create", *arguments, "--instance", str(folder)])
+        assert isinstance(done.exception, KakuinError), arguments
+    assert (folder / "kakuin.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(
