@@ -271,3 +271,16 @@ def test_attacks(name: str) -> None:
 @pytest.mark.parametrize("name", LAWFUL)
 def test_lawful_twins(name: str) -> None:
     assert alarms(LAWFUL[name]()) == []
+
+
+BUSY = (
+    *(once * 200_000 for once in (b"%", b"[", b"<<", b"(", b"/", b"<", b"1 0 obj ")),
+    *(b"90 0 obj\n<< /A " + once * 100_000 for once in (b"%", b"% ", b"%\n", b"(", b"[", b"<00")),
+    b"xref 0 9999999999 ",
+)
+
+
+@pytest.mark.parametrize("number", range(len(BUSY)))
+def test_bytes_made_to_keep_a_reader_busy_are_told(number: int) -> None:
+    """Nested, endless and repeated beginnings: each is read once, or given up."""
+    assert suspicion(appended(BUSY[number] + b"\n%%EOF\n")) != []

@@ -12,14 +12,14 @@ from trust.errors import Malformed
 
 MAX_DEPTH = 100
 _SPACE = rb"[\x00\t\n\f\r ]"
+_IGNORED = rb"(?:" + _SPACE + rb"++|%[^\r\n]*+)*+"
+"""White space and comments, without a way back: a line of percent signs can be divided in too many."""
 _TOKEN = re.compile(
-    rb"(?:"
-    + _SPACE
-    + rb"|%[^\r\n]*)*(<<|>>|\[|\]|\(|<[0-9A-Fa-f\x00\t\n\f\r ]*>|/[^\x00\t\n\f\r ()<>\[\]{}/%]*|[^\x00\t\n\f\r ()<>\[\]{}/%]+|[{}<>)])"
+    _IGNORED + rb"(<<|>>|\[|\]|\(|<[0-9A-Fa-f\x00\t\n\f\r ]*+>|/[^\x00\t\n\f\r ()<>\[\]{}/%]*+|[^\x00\t\n\f\r ()<>\[\]{}/%]++|[{}<>)])"
 )
 _STRING_PART = re.compile(rb"[^\\()]*(\\.|[()])", re.DOTALL)
 _ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
-_SKIPPED = re.compile(rb"(?:" + _SPACE + rb"|%[^\r\n]*)*")
+_SKIPPED = re.compile(_IGNORED)
 _AFTER_STREAM = re.compile(rb"\r?\n|\r")
 _END_STREAM = re.compile(rb"(?:\r\n|\r|\n)?[ ]*endstream")
 
