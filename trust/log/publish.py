@@ -1,7 +1,8 @@
 """Checkpoints: the journal's table, signed again and again as a Merkle tree.
 
 `Publisher.publish` reads the leaf hashes of the entries that are durable and were not in the tree yet, lets the tree grow by them, signs the root,
-and records it before anybody sees it. It takes no part in issuing: the journal's writer knows nothing of it.
+and records it before anybody sees it. It takes no part in issuing; its few rows are written beside entries, in the transactions of the process's
+journal (`Journal.alongside`), because under load there is no gap between these for a writer of its own.
 
 **Fail closed.** A publisher makes the tree from the table's first entry on when it starts, and compares it with checkpoints that it passes, its own
 and other processes'. Where they differ, history was rewritten: it signs nothing any more, until somebody looks (`kakuin log check`) and starts it

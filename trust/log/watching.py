@@ -45,14 +45,20 @@ def monitor(
     Reported are another history than before, serial numbers that are missing or used twice, times that go back, entries that
     cannot be read, and certificates for names that you watch. Exit codes: 0 nothing was found, 1 something was.
     """
+    from trust.errors import NotFound, Unavailable
     from trust.log.monitor import Watch, load
 
     watch = Watch(key_of(key), tuple(map(key_of, witnesses)), quorum, names, expected)
     before = load(state, watch.key)
     found = 0
     while True:
-        before, count = _round(place, watch, before, state, as_json=as_json)
-        found += count
+        try:
+            before, count = _round(place, watch, before, state, as_json=as_json)
+            found += count
+        except (Unavailable, NotFound) as error:
+            if every is None:
+                raise
+            click.echo(f"kakuin: {error}", err=True)  # it is followed as long as somebody wants it to be
         if every is None:
             break
         threading.Event().wait(every)
