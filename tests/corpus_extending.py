@@ -106,7 +106,7 @@ def judged_by_dss(outcomes: Sequence[Outcome], pki: Pki, folder: Path) -> list[t
         for name, file in (("before", one.case.file), ("after", one.file)):
             at = (one.case.at + timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
             trust = [*map(str, one.case.trust), str(root)]
-            beside = [str(path) for path, _ in one.case.detached]
+            beside = [{"file": str(path), "name": name} for path, name in one.case.detached]
             jobs.append({"id": f"{name} {number}", "file": str(file), "time": at, "trust": trust, "detached": beside})
     lines = "".join(json.dumps(job) + "\n" for job in jobs)
     done = subprocess.run([DSS, "batch"], input=lines, capture_output=True, text=True, check=True)
@@ -120,8 +120,6 @@ def harm(one: Outcome, before: dict[str, Any], after: dict[str, Any]) -> str:
         return "cannot be read"
     if [s["intact"] for s in after["signatures"]] != [s["intact"] for s in before["signatures"]]:
         return "signatures are not intact as they were"
-    if not all(s["intact"] for s in before["signatures"]):
-        return ""  # files beside it that DSS does not find by the names that it is given: nor does it for what is stamped
     broken = sum(not t["intact"] for t in before["timestamps"])
     if sum(not t["intact"] for t in after["timestamps"]) > broken:
         return "a time-stamp is not intact"
