@@ -154,7 +154,7 @@ def _held(reader: PdfFileReader, tools: Tools) -> _Held:
     _carried(reader, tools)
     for _, value, _ in itertools.islice(enumerate_sig_fields(reader, filled_status=True), MAX_FIELDS):
         signature = value.get_object() if value is not None else None
-        contents, covered = _entry(signature, "/Contents"), [int(n) for n in _elements(signature, "/ByteRange")]
+        contents, covered = _written(signature, "/Contents"), [int(n) for n in _elements(signature, "/ByteRange")]
         if not isinstance(contents, generic.ByteStringObject | generic.TextStringObject) or len(covered) != 4:
             continue
         node = asn1.parse_head(contents.original_bytes if isinstance(contents, generic.TextStringObject) else bytes(contents), asn1.Rules.BER)
@@ -175,6 +175,14 @@ def _held(reader: PdfFileReader, tools: Tools) -> _Held:
     for token in tokens:
         material.add_token(token)
     return _Held(tuple(signers), tuple(tokens), any(end > stamped_to for end in unstamped))
+
+
+def _written(parent: Any, key: str) -> Any:
+    """What stands under a key as it is written: a signature is never encrypted (ISO 32000-1 clause 7.6.1)."""
+    if not isinstance(parent, generic.DictionaryObject) or key not in parent:
+        return None
+    found = parent.raw_get(key, decrypt=generic.EncryptedObjAccess.RAW)
+    return found.get_object() if isinstance(found, generic.IndirectObject) else found
 
 
 def _carried(reader: PdfFileReader, tools: Tools) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pikepdf
 import pytest
 from lxml import etree
 
@@ -19,14 +20,14 @@ from eseal.extend_material import Known
 from eseal.extend_service import NO_ROOT, Asked, extended_name, rank
 from eseal.formats.container import Entry, archive
 from eseal.spec import Level, Spec, choose
+from tests import envelopes, xades_maker
 from tests import pki as office
-from tests import xades_maker
 from tests.extending import Desk
 from tests.pki import SIGNED, Pki
 from tests.sealing import CSV, means
-from trust.codecs.asn1 import parse
+from trust.codecs.asn1 import context, parse, tlv
 from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
-from trust.model import Document
+from trust.model import Digest, Document, StampKind
 from verifier.policy import load
 from verifier.question import Question
 from verifier.read import read
@@ -284,6 +285,38 @@ def test_each_of_several_signers_is_raised() -> None:
     again = Desk(PKI, LATER + timedelta(hours=1)).extend(made.document, "B-LTA")
     assert again.conclusion == "passed"
     assert len(again.draft.stamps) == 2
+
+
+def test_what_an_archive_time_stamp_of_version_2_hashes_stays_as_it_is() -> None:
+    """TS 101 733 clause 6.4.1: it is over certificates and lists of the SignedData, so that new ones go into the newest archive token."""
+    info = parse(envelopes.signer_info(PKI.signer, CSV))
+    stamped = envelopes.attribute(envelopes.SIGNATURE_TIME_STAMP, office.token(PKI.tsu, Digest.of("sha256", envelopes.value_of(info.raw))))
+    certs, crls = (PKI.signer.certificate, PKI.ca.certificate), PKI.crls(SIGNED)
+    held = tlv(context(0), b"".join(c.der for c in certs)) + tlv(context(1), b"".join(c.der for c in crls))
+    fields = b"".join(n.raw for n in info.children)
+    pieces = envelopes.seq(envelopes.oid(envelopes.DATA)) + CSV + held + fields + tlv(context(1), stamped)
+    older = envelopes.attribute(envelopes.ARCHIVE_V2, office.token(PKI.tsu, Digest.of("sha256", pieces), SIGNED + timedelta(hours=1)))
+    signer = envelopes.seq(fields, tlv(context(1), stamped + older))
+    given = envelopes.envelope([signer], certs=certs, crls=crls)
+    made = Desk(PKI, LATER).extend(given, "B-LTA", Document.of(CSV, "document.csv"))
+    assert made.conclusion == "passed"
+    assert held in bytes_of(made.document)
+    assert [(s.kind, s.intact) for s in read(made.document, [Document.of(CSV)], PKI.certs).stamps] == [
+        (StampKind.SIGNATURE, True),
+        (StampKind.ARCHIVE, True),
+        (StampKind.ARCHIVE, True),
+    ]
+
+
+def test_an_encrypted_pdf_is_extended_with_its_password() -> None:
+    paper = io.BytesIO()
+    with pikepdf.open(io.BytesIO(PDF)) as opened:
+        opened.save(paper, encryption=pikepdf.Encryption(owner="owner", user="", R=6))
+    document = Document.of(paper.getvalue(), "secret.pdf")
+    given = _sealed(document, choose(PDF[:1024], format="pades", level="B-B", password="owner"), PKI)
+    made = Desk(PKI, LATER).extend(given, "B-LTA", password="owner")
+    assert (made.conclusion, made.after) == ("passed", ("PAdES-BASELINE-LTA",))
+    assert "needs its password" in refused(given, "B-LTA")
 
 
 @pytest.mark.parametrize(
