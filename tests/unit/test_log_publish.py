@@ -212,6 +212,19 @@ def test_an_older_backup_is_noticed(tmp_path: Path, engine: Engine, journal: Jou
         publisher.publish()
 
 
+def test_a_database_that_was_away_is_used_again(engine: Engine, journal: Journal, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(journal, 2)
+
+    def away(_: object) -> None:
+        raise Misconfigured("database cannot be written: the file or its disk is read-only")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publisher, "_write", away)
+        with pytest.raises(Misconfigured, match="read-only"):
+            publisher.publish()
+    assert made(publisher.publish()).size == 2
+
+
 def test_another_process_with_another_history(engine: Engine, journal: Journal, publisher: Publisher) -> None:
     fill(journal, 4)
     publisher.publish()

@@ -42,6 +42,10 @@ MILESTONES = 64
 _LOG = logging.getLogger("kakuin.log")
 
 
+class Rewritten(Misconfigured):
+    """The journal is not what was signed before; unlike a disk or a database that is away, this does not mend itself."""
+
+
 class Publisher:
     """Makes the checkpoints of one log. Thread-safe; several processes may publish over one database."""
 
@@ -60,20 +64,20 @@ class Publisher:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._frontier = EMPTY
-        self._broken: Misconfigured | None = None
+        self._broken: Rewritten | None = None
         self._thread: threading.Thread | None = None
 
     def publish(self, *, due: bool = True) -> Published | None:
         """The newest checkpoint: a new one where entries came since the last, and the interval has passed or `due` is false.
 
-        None for an empty log. Misconfigured, and from then on always, when the table is not what was signed before.
+        None for an empty log. Rewritten, and from then on always, when the table is not what was signed before.
         """
         with self._lock:
             if self._broken is not None:
                 raise self._broken
             try:
                 return self._publish(due=due)
-            except Misconfigured as error:
+            except Rewritten as error:
                 self._broken = error
                 _LOG.error("log: no checkpoint is signed any more: %s", error)  # its line says all
                 raise
@@ -94,14 +98,14 @@ class Publisher:
     def _pass(self, newest: Published, there: int) -> None:
         """Let the tree grow to the last checkpoint, and compare."""
         if there < newest.size:
-            raise Misconfigured(f"the journal has {there} entries, and a checkpoint over {newest.size} was signed: restore it from a newer backup")
+            raise Rewritten(f"the journal has {there} entries, and a checkpoint over {newest.size} was signed: restore it from a newer backup")
         if self._frontier.size < newest.size:
             for size, root in self._passed(self._frontier.size, newest):
                 self._grow(size)
                 if self._frontier.root() != root:
-                    raise Misconfigured(f"the journal's first {size} entries are not those that were signed: history was rewritten")
+                    raise Rewritten(f"the journal's first {size} entries are not those that were signed: history was rewritten")
         elif self._frontier.size == newest.size and self._frontier.root() != newest.root:
-            raise Misconfigured(f"two checkpoints over {newest.size} entries differ: another process publishes another history")
+            raise Rewritten(f"two checkpoints over {newest.size} entries differ: another process publishes another history")
 
     def _passed(self, after: int, newest: Published) -> Iterator[tuple[int, bytes]]:
         """Sizes and roots to compare with on the way: some, so that the place of a difference is known roughly, and the last."""
@@ -127,7 +131,7 @@ class Publisher:
                 rows = connection.execute(query.order_by(ENTRY.c.number)).all()
             expected = range(first, min(first + PAGE, size))
             if [row[0] for row in rows] != list(expected) or any(len(row[1]) != HASH_SIZE for row in rows):
-                raise Misconfigured(f"the journal is not whole: entries {first} to {expected[-1]} have gaps")
+                raise Rewritten(f"the journal is not whole: entries {first} to {expected[-1]} have gaps")
             grown, full = self._frontier.grown(row[1] for row in rows)
             for nodes in _portions(full):
                 self._store(nodes)
@@ -150,7 +154,7 @@ class Publisher:
         here = select(NODE.c.hash).where(NODE.c.level == node.level, NODE.c.number == node.number)
         found = connection.execute(here).scalar()
         if found is not None and found != node.hash:
-            raise Misconfigured(f"hash {node.number} of level {node.level} is not what the journal's entries give: history was rewritten")
+            raise Rewritten(f"hash {node.number} of level {node.level} is not what the journal's entries give: history was rewritten")
         return found is not None
 
     def _record(self, made: Published) -> Published:
@@ -162,7 +166,7 @@ class Publisher:
                 raise
             newest = self.stored.signed()  # another process was quicker by a moment
             if newest is None or (newest.size == made.size and newest.root != made.root):
-                raise Misconfigured(f"two checkpoints over {made.size} entries differ: another process publishes another history") from error
+                raise Rewritten(f"two checkpoints over {made.size} entries differ: another process publishes another history") from error
             return newest
         return made
 
@@ -194,7 +198,7 @@ class Publisher:
         while not self._stop.wait(max(self._interval.total_seconds(), 0.05)):
             try:
                 self.publish()
-            except Misconfigured:
+            except Rewritten:
                 return  # it was told; restarting is for somebody who has looked
             except KakuinError as error:
                 _LOG.warning("log: no checkpoint this time: %s", error)
