@@ -46,7 +46,15 @@ ASKED = {
 @click.option("--certificate-policy", metavar="OID", help="Your policy of certificates. Default: an example.")
 @click.option("--port", type=int, help="Port of the service.  [default: that of --base-url, or 8318]")
 @click.option("--key-type", default="p256", show_default=True, help="p256, p384, rsa3072 or ed25519.")
-@click.option("--database-url", default="", help="PostgreSQL instead of the SQLite file in the folder: postgresql://user:password@host/name.")
+@click.option(
+    "--database",
+    "--database-url",
+    "database_url",
+    metavar="URL",
+    default="",
+    help="PostgreSQL instead of the SQLite file in the folder: postgresql://user@host/name.",
+)
+@click.option("--database-password-file", metavar="FILE", default="", help="File with its password. Default: as PGPASSFILE says.")
 @click.option(
     "--clock",
     help="kernel, chrony, ntp, or several with commas; or the development clock by its full name. Default: kernel; in a demonstration that.",

@@ -32,7 +32,7 @@ def test_what_was_chosen_is_set_and_the_rest_is_not() -> None:
     chosen = Settings(
         service=Service(host="::1", port=80, base_url="https://seal.example"),
         tsa=Tsa(hashes=("sha256",)),
-        database=Database(url='postgresql://u:p"\\\u3042\x01@h/d'),
+        database=Database(url='postgresql://u"\\\u3042\x01@h/d'),
     )
     text = written(chosen)
     assert read(text) == chosen
@@ -111,6 +111,15 @@ def test_a_wrong_variable_is_named_and_its_value_is_not_repeated(name: str, valu
 def test_a_password_in_an_address_is_never_repeated() -> None:
     with pytest.raises(Misconfigured) as caught:
         read('[database]\nurl = "postgres://u:swordfish@h/d"')
+    assert "swordfish" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:swordfish@h/d", "postgresql+psycopg://:swordfish@/d", "postgresql://h/d?sslmode=require&password=swordfish"]
+)
+def test_a_password_is_no_part_of_an_address(url: str) -> None:
+    with pytest.raises(Misconfigured, match="password_file") as caught:
+        read(f'[database]\nurl = "{url}"')
     assert "swordfish" not in str(caught.value)
 
 

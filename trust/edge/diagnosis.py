@@ -13,8 +13,8 @@ from cryptography import x509
 
 from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
-from trust.edge.engine import connect, newest_revision, refused, revision, sqlite_url
-from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, LOG, PASSPHRASE_FILE, Instance
+from trust.edge.engine import newest_revision, refused, revision
+from trust.edge.instance import ANCHORS, CERTIFICATES, DATABASE, KEYS, LOG, PASSPHRASE_FILE, Instance, open_database
 from trust.edge.keystore import FileKey
 from trust.edge.landlock import version
 from trust.edge.renewal import renewable, waiting
@@ -86,7 +86,7 @@ def _database(folder: Path, settings: Settings) -> Iterator[Finding]:
         yield Finding("database", ok=False, detail=f"{path} is missing", remedy="restore it from a backup: it holds what was issued")
         return
     try:
-        engine = connect(settings.database.url or sqlite_url(path))
+        engine = open_database(folder, settings)
         try:
             found, newest = revision(engine), newest_revision()
             with refused(engine), engine.connect() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from trust.errors import KakuinError, Misconfigured, Unavailable
@@ -18,23 +18,63 @@ from trust.errors import KakuinError, Misconfigured, Unavailable
 BUSY_MS = 10_000
 """How long a writer waits for another before it gives up. Commits take about ten milliseconds on a slow disk."""
 
+_SERVER = {
+    "lock_timeout": BUSY_MS,
+    "idle_in_transaction_session_timeout": 60_000,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
+"""What each session asks of PostgreSQL (milliseconds, seconds): the locks of a node that is gone without a word are free again in half a minute."""
+_CLIENT: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "kakuin",
+    "options": " ".join(f"-c {name}={value}" for name, value in _SERVER.items()),
+}
+"""... and of libpq: a server that is gone is known to be gone, so that those who wait are told. Whatever the address says itself counts instead."""
+
 _IMMEDIATE = "kakuin_immediate"
 _MIGRATION_LOCK = 0x6B616B75696E  # "kakuin", the number of PostgreSQL's advisory lock
 
 
-def connect(url: str) -> Engine:
-    """An engine. Misconfigured for an address that is none, or whose driver is not installed. Nothing is opened yet."""
+def connect(url: str, password_file: Path | None = None) -> Engine:
+    """An engine. Misconfigured for an address that is none, or whose driver is not installed. Nothing is opened yet.
+
+    PostgreSQL's password is in `password_file`, or where libpq looks for it (PGPASSFILE, PGPASSWORD, ~/.pgpass): never in the address, which is
+    printed and logged. The file is read for each connection.
+    """
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000}))
-        return create_engine(parsed, pool_pre_ping=True)
+        return _postgresql(parsed, password_file)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"database.url needs the Python package {error.name}, which is not installed") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise Misconfigured("database.url is not one that is known here: expected sqlite:///… or postgresql://…") from error
+
+
+def _postgresql(url: URL, password_file: Path | None) -> Engine:
+    if url.password is not None:
+        raise Misconfigured("database.url holds a password: put it into a file (database.password_file), or where PGPASSFILE says")
+    said = {name: value for name, value in _CLIENT.items() if name not in url.query}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=said)
+    if password_file is not None:
+        file = password_file
+
+        @event.listens_for(engine, "do_connect")
+        def prepare(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+            from trust.edge.keystore import secret_in
+
+            parameters["password"] = secret_in(file, "database.password_file").decode("utf-8", "surrogateescape")
+
+    return engine
 
 
 def _sqlite(engine: Engine) -> Engine:

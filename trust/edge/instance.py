@@ -40,6 +40,8 @@ from trust.ports import Clock, Key
 from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from trust.edge.renewal import Renewal
     from trust.log.journal import Journal
     from trust.log.note import VerifierKey
@@ -77,6 +79,7 @@ class Answers:
     port: int | None = None
     key_type: str = "p256"
     database_url: str = ""
+    database_password_file: str = ""
     clock: str | None = None
     """The setting clock.sources, separated by commas; for a demonstration the development clock where nothing is said."""
 
@@ -98,7 +101,7 @@ class Answers:
             },
             "clock": {"sources": self._clock_sources()},
             "pki": {"key_type": self.key_type, "base_url": self.pki_url, "policy": self.certificate_policy or defaults.pki.policy},
-            "database": {"url": self.database_url},
+            "database": {"url": self.database_url, "password_file": self.database_password_file},
         }
         made = configuration.combine(chosen, environ, "answer")
         if made.pki.base_url or not made.service.base_url.startswith("https:"):
@@ -133,6 +136,12 @@ class Organisation:
         return f"seal-{self.number}"
 
 
+def open_database(folder: Path, settings: Settings) -> "Engine":
+    """The engine of the instance in `folder`. Errors as of `trust.edge.engine.connect`."""
+    said = settings.database
+    return connect(said.url or sqlite_url(folder / DATABASE), folder / said.password_file if said.password_file else None)
+
+
 class Instance:
     """An open instance. Keys are unlocked when they are first asked for; close() at the end, or use it as a context."""
 
@@ -145,7 +154,7 @@ class Instance:
         """Made by this very call of create()."""
         self.migrated_from: str | None = None
         """The older schema that opening it replaced."""
-        self.engine = connect(settings.database.url or sqlite_url(folder / DATABASE))
+        self.engine = open_database(folder, settings)
         self._secret = secret
         self._keys: dict[str, Key] = {}
 

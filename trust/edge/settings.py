@@ -89,6 +89,8 @@ def _origin(value: str) -> str | None:
 
 
 def _database(value: str) -> str | None:
+    if re.match(r"postgresql(?:\+psycopg)?://[^/?#@]*:[^/?#]*@", value) or re.search(r"[?&]password=", value):
+        return "an address without a password: it belongs into a file, database.password_file, or where PGPASSFILE says"
     return None if not value or re.match(r"(?:sqlite|postgresql(?:\+psycopg)?)://", value) else "sqlite:///… or postgresql://…"
 
 
@@ -192,7 +194,8 @@ class Log:
 class Database:
     """What is kept: certificates, the journal, API keys."""
 
-    url: str = _setting("", "sqlite:///path or postgresql://user:password@host/name. Empty: kakuin.db in the instance's folder.", _database)
+    url: str = _setting("", "sqlite:///path or postgresql://user@host/name. Empty: kakuin.db in the instance's folder.", _database)
+    password_file: str = _setting("", "File with PostgreSQL's password, in the instance's folder or by its full path. Empty: as PGPASSFILE says.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,16 @@ NEXT = Table(
 )
 """The next number: of the entries under the name "", of each unit's serials under the unit's name."""
 
+TURN = Table(
+    "journal_turn",
+    METADATA,
+    Column("unit", String(80), primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    Column("holder", BigInteger, nullable=False),
+)
+"""Serials that a process has taken, and neither recorded nor given back yet (`trust.log.turns`). `holder` names its session."""
+
 NODE = Table(
     "log_node",
     METADATA,
@@ -54,7 +64,7 @@ APPEND_ONLY = tuple(
     f"CREATE TRIGGER journal_entry_no_{verb.lower()} BEFORE {verb} ON journal_entry BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
     for verb in ("UPDATE", "DELETE")
 )
-"""SQLite: against accidents. Against intent there are the leaf hashes."""
+"""SQLite: against accidents. Against intent there are the leaf hashes. (PostgreSQL's are in migration 0005.)"""
 
 for statement in APPEND_ONLY:
     event.listen(ENTRY, "after_create", DDL(statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

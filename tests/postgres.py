@@ -1,0 +1,124 @@
+"""A PostgreSQL of the test's own: made by initdb in a temporary folder, reached over a Unix socket alone, gone afterwards."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.services import absent
+
+USER = "kakuin"
+_CONFIGURATION = """
+listen_addresses = ''
+max_connections = 60
+shared_buffers = 32MB
+fsync = on
+log_min_messages = warning
+"""
+
+
+def binaries() -> Path:
+    """The folder with initdb and postgres; skips, or fails where everything is required."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    beside = shutil.which("initdb")
+    if not found and beside is None:
+        absent("postgresql")
+    return found[-1].parent if found else Path(str(beside)).parent
+
+
+def account() -> dict[str, str | int]:
+    """PostgreSQL refuses to run as root: there it gets the account that its package makes, or nobody's."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    entry = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid}
+
+
+class Cluster:
+    """One server. Not in pytest's folder, whose long path is too much for a socket's name, and whose permissions keep others out."""
+
+    def __init__(self) -> None:
+        self._binaries = binaries()
+        self._account = account()
+        self.folder = Path(tempfile.mkdtemp(prefix="kakuin-pg-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        self._made = 0
+        if self._account:
+            os.chown(self.folder, int(self._account["user"]), int(self._account["group"]))
+        self.folder.chmod(0o755)
+        data = self.folder / "data"
+        self._run("initdb", "--pgdata", data, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+        with (data / "postgresql.conf").open("a") as file:
+            file.write(f"{_CONFIGURATION}unix_socket_directories = '{self.folder}'\n")
+
+    def _run(self, name: str, *args: str | Path) -> "subprocess.CompletedProcess[bytes]":
+        done = subprocess.run(
+            [self._binaries / name, *map(str, args)], capture_output=True, check=False, cwd=self.folder, env=self._env, **self._account
+        )
+        if done.returncode:
+            raise AssertionError(f"{name} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
+        return done
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self.folder / "data"],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self._env,
+                start_new_session=True,
+                **self._account,
+            )
+        deadline = time.monotonic() + 60
+        command = [self._binaries / "pg_isready", "-q", "-h", self.folder, "-U", USER, "-d", "postgres"]
+        while subprocess.run(command, check=False, env=self._env).returncode:
+            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "PostgreSQL did not answer"
+            time.sleep(0.05)
+
+    def stop(self, *, how: str = "fast") -> None:
+        """`fast` ends every session; `immediate` ends as a power cut does."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, {"fast": 2, "immediate": 3}[how])
+            self.process.wait(60)
+            self.process = None
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        command = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-U", USER, "-d", database, "-c", statement]
+        return self._run("psql", *command).stdout.decode().strip()
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        self._made += 1
+        name = f"kakuin_{self._made}"
+        self.sql(f"create database {name}")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://{USER}@/{name}?host={self.folder}"
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Cluster]:
+    made = Cluster()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
