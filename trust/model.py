@@ -202,12 +202,15 @@ class Document:
         opener: Callable[[], BinaryIO] | None,
         digests: tuple[Digest, ...] = (),
         media_type: str | None = None,
+        hashed: Callable[[str], bytes] | None = None,
     ) -> None:
+        """`hashed` makes a digest of the bytes, by its algorithm's name, where there is a shorter way than reading them all."""
         self.name = name
         self.size = size
         """Bytes; None when only digests are known."""
         self.media_type = media_type
         self._opener = opener
+        self._hashed = hashed
         self._digests: dict[str, bytes] = {d.algorithm: d.value for d in digests}
 
     @classmethod
@@ -251,11 +254,14 @@ class Document:
         if algorithm not in self._digests:
             if self._opener is None:
                 return None
-            h = hasher(algorithm)
-            for chunk in self.chunks():
-                h.update(chunk)
-            self._digests[algorithm] = h.digest()
+            self._digests[algorithm] = (self._hashed or self._read_through)(algorithm)
         return Digest(algorithm, self._digests[algorithm])
+
+    def _read_through(self, algorithm: str) -> bytes:
+        h = hasher(algorithm)
+        for chunk in self.chunks():
+            h.update(chunk)
+        return bytes(h.digest())
 
 
 class Form(StrEnum):

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import pikepdf
 
+from trust.algorithms import hasher
 from trust.errors import KakuinError, Malformed
 from trust.model import Document
 
@@ -78,6 +79,8 @@ class Bytes:
         self.size = len(self.view)
         if self.size > MAX_PDF:
             raise Malformed(f"PDF is over {MAX_PDF} bytes")
+        self._begun: dict[str, tuple[int, Any]] = {}
+        """By digest algorithm: how far from the beginning is hashed, and the running hash."""
 
     def slice(self, start: int, end: int) -> bytes:
         return bytes(self.view[start:end])
@@ -91,7 +94,27 @@ class Bytes:
 
     def document(self, ranges: Sequence[tuple[int, int]], name: str) -> Document:
         """These ranges as a Document: hashed in pieces, once for each digest."""
-        return Document(name, sum(end - start for start, end in ranges), lambda: self.window(ranges))
+        size = sum(end - start for start, end in ranges)
+        return Document(name, size, lambda: self.window(ranges), hashed=lambda algorithm: self._digest(algorithm, ranges))
+
+    def _digest(self, algorithm: str, ranges: Sequence[tuple[int, int]]) -> bytes:
+        """Each signature signs all that stands before it: what an earlier one hashed is not hashed again, so that many cost no more than the file."""
+        running, rest = hasher(algorithm), ranges
+        if ranges and ranges[0][0] == 0:
+            end = ranges[0][1]
+            done, begun = self._begun.get(algorithm, (0, running))
+            if done > end:
+                done, begun = 0, running
+            self._feed(begun, done, end)
+            self._begun[algorithm] = end, begun
+            running, rest = begun.copy(), ranges[1:]
+        for start, stop in rest:
+            self._feed(running, start, stop)
+        return bytes(running.digest())
+
+    def _feed(self, running: Any, start: int, end: int) -> None:
+        for at in range(start, end, Document.CHUNK):
+            running.update(self.view[at : min(end, at + Document.CHUNK)])
 
     def ends_revision(self, end: int) -> bool:
         """Whether the file up to here ends with `%%EOF` and nothing but white space."""

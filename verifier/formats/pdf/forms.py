@@ -14,7 +14,7 @@ from trust.errors import Malformed
 from verifier.formats.pdf.appearance import Paint, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
-from verifier.formats.pdf.graph import Key, written
+from verifier.formats.pdf.graph import Key, Revision, written
 from verifier.formats.pdf.shown import Shown
 from verifier.formats.pdf.signatures import text_of
 from verifier.formats.pdf.store import decoded
@@ -28,6 +28,14 @@ _READ_ONLY = 1
 _UNSEEN_FLAGS = 64 | 128 | 512
 """ReadOnly, Locked, LockedContents (table 167): the others decide whether an annotation is seen."""
 _MAX_PACKET = 16 << 20
+
+
+def _fields_in(revision: Revision, form: Any | None) -> dict[Any, Field]:
+    """The fields of a revision's form, read once."""
+    if "fields" not in revision.read:
+        revision.read["fields"] = fields_of(form)
+    fields: dict[Any, Field] = revision.read["fields"]
+    return fields
 
 
 class Forms:
@@ -52,7 +60,7 @@ class Forms:
 
     def compare(self, before: Any | None, after: Any | None) -> None:
         comparison = self._comparison
-        was, now = fields_of(before), fields_of(after)
+        was, now = _fields_in(comparison.old, before), _fields_in(comparison.new, after)
         # /NeedAppearances: readers draw every field anew from its value.
         redrawn = after is not None and after.get("/NeedAppearances") is True
         self._shown = Shown(comparison, _fonts_of(after), redrawn=redrawn)

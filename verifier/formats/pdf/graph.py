@@ -74,6 +74,8 @@ class Revision:
         if len(self.entries) > MAX_OBJECTS:
             raise Malformed(f"PDF has more than {MAX_OBJECTS} objects")
         self._references: dict[Key, tuple[Key, ...]] = {}
+        self.read: dict[str, Any] = {}
+        """What a rule read of this revision, by the rule's word: it is compared twice, with the one before it and with the one after."""
 
     @functools.cached_property
     def lost(self) -> bool:
