@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs import asn1, cades
+from trust.codecs import asn1, cades, stencil
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
 from trust.codecs.cms_rules import contradicted, misnamed, misplaced
 from trust.codecs.ess import identifies, signer_of
@@ -100,7 +100,19 @@ def token(der: bytes, certs: Iterable[Cert] = ()) -> Token:
     """RFC 3161 section 2.4.2: a TimeStampToken. `certs` are further candidates for its signer, after those that it carries.
 
     Malformed where the structure is not that of a token with one signer and a DER TSTInfo; what else is wrong is in `Token.signature.defects`.
+    One that is written like another before it is read by what differs (`trust.codecs.stencil`).
     """
+    given = tuple(certs)
+    quickly = stencil.read(der, given)
+    if quickly is not None:
+        return quickly
+    made = general_token(der, given)
+    stencil.learn(made, given)
+    return made
+
+
+def general_token(der: bytes, certs: tuple[Cert, ...] = ()) -> Token:
+    """The same, field by field, whatever its shape."""
     if len(der) > MAX_TOKEN:
         raise Malformed(f"time-stamp token is over {MAX_TOKEN} bytes")
     signed = signed_data(der)
