@@ -16,7 +16,7 @@ BREACHES = {
     "siblings never import one another": ("tsa/breach.py", "import eseal.spec"),
     "the kernel and the cores are pure": ("verifier/formats/breach.py", "import socket"),
     "nobody judges with pyhanko's validator": ("verifier/breach.py", "import pyhanko_certvalidator"),
-    "only the sealer's PAdES module imports pyhanko": ("trust/pki/breach.py", "import pyhanko"),
+    "only the sealer's PAdES package imports pyhanko": ("trust/pki/breach.py", "import pyhanko"),
 }
 
 

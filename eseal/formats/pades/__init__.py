@@ -1,0 +1,55 @@
+"""PAdES (EN 319 142-1) by incremental updates: what was there stays byte for byte, earlier signatures with it.
+
+The only package that knows pyHanko, of which it uses the reader, the fields and the incremental writer. The CMS is `eseal.formats.cms`, the
+tokens and the status are what the caller's ports give: nothing here opens a connection, and no clock is read.
+"""
+
+from collections.abc import Sequence
+
+from pyhanko.pdf_utils.misc import PdfStrictReadError
+
+from eseal.draft import Draft, assembled
+from eseal.extend import Tools, Wanted
+from eseal.formats.pades.extending import extended
+from eseal.formats.pades.paper import Reading, plainly
+from eseal.formats.pades.sealing import sealed
+from eseal.formats.unchanged import require_unchanged
+from eseal.levels import Means
+from eseal.spec import Spec
+from trust.errors import Malformed
+from trust.model import Document
+
+
+def seal(document: Document, spec: Spec, means: Means) -> Draft:
+    """EN 319 142-1 clause 6, levels B-B to B-LTA: one update for the signature, and one for the validation data and the document time-stamp.
+
+    Malformed for what is no PDF or cannot be updated, Unacceptable for one that may not be changed, Unavailable when token or status is
+    not to be had.
+    """
+    if document.size is None:
+        raise Malformed("only digests of this document are known")
+    with plainly():
+        try:
+            made = sealed(document, spec, means, Reading.STRICT)
+        except PdfStrictReadError:
+            # Real files of real makers break the format in small ways; an independent reader has the last word.
+            made = sealed(document, spec, means, Reading.LENIENT)
+        require_unchanged(document, assembled(document, made.pieces, None, None), spec.password)
+        return made
+
+
+def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:  # noqa: ARG001  # a PDF holds its content
+    """EN 319 142-1 clauses 5.4 and 6, and annex A for `adbe` signatures: by updates behind the file's end alone. A document time-stamp where a
+    signature has none of any kind, then validation data, and the next document time-stamp over them.
+
+    Malformed for what is no PDF or cannot be updated, Unacceptable without its password, Unavailable when token or status is not to be had.
+    """
+    if document.size is None:
+        raise Malformed("only digests of this document are known")
+    with plainly():
+        try:
+            made = extended(document, wanted, tools, Reading.STRICT)
+        except PdfStrictReadError:
+            made = extended(document, wanted, tools, Reading.LENIENT)
+        require_unchanged(document, assembled(document, made.pieces, None, None), wanted.password)
+        return made

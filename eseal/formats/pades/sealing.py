@@ -1,0 +1,172 @@
+"""The signature and the document time-stamp, each as an update of its own."""
+
+import io
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
+
+from eseal.draft import Draft, Span
+from eseal.formats import cms
+from eseal.formats.pades.paper import MAX_FIELDS, Paper, Reading, Writer, dictionary, elements, entry, hold
+from eseal.levels import NEEDS, Means, digest_for, gathered, later, signing_time, stamped
+from eseal.spec import Spec
+from trust.algorithms import DIGESTS
+from trust.errors import Malformed, Unacceptable
+from trust.model import Digest, Document, Token
+from trust.ports import Stamper, Status
+
+TOKEN_ROOM = 6 << 10
+"""Bytes kept free for a token before it is known: several times a P-256 token with its chain. One that is larger costs a second round."""
+SLACK = 64
+"""Bytes by which the next token of a unit may be longer than the last. What nothing signs (the padding of /Contents) stays short."""
+
+
+def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
+    needs, key, size = NEEDS[spec.level], means.key, document.size or 0
+    digest = digest_for(key.algorithm, spec.digest)
+    with document.open() as base:
+        paper = Paper(base, size, digest, spec.password, how)
+        with paper.reading() as reader:
+            warnings = _admit(reader)
+        value, token = _sign(paper, spec, means)
+        stamps = [token] if token else []
+        if token and needs.status:
+            found = gathered(key, token, means.status)
+            if needs.archive:
+                archive = archive_stamp(paper, found, means.stamp, len(token.der) + SLACK)
+                stamps.append(archive)
+                found = later(archive, found, means.status)
+            if found != Status():
+                with paper.writing() as writer:
+                    hold(writer, found)
+                    writer.write_in_place()
+        return Draft((Span(0, size), bytes(paper.tail)), value, tuple(t.der for t in stamps), warnings)
+
+
+def _admit(reader: PdfFileReader) -> tuple[str, ...]:
+    """Whether this document may get a signature (ISO 32000-1 clause 12.8.2); Unacceptable when its signers forbade it. Warnings for people."""
+    root = reader.root
+    if dictionary(root, "/Pages") is None:
+        raise Malformed("the PDF has no pages")
+    certified = dictionary(dictionary(root, "/Perms"), "/DocMDP")
+    signed = [(certified, None)] if certified is not None else []
+    for _, value, field in itertools.islice(enumerate_sig_fields(reader, filled_status=True), MAX_FIELDS):
+        signed.append((value.get_object() if value is not None else None, dictionary(field.get_object(), "/Lock")))
+    for signature, lock in signed:
+        if _forbids(signature) or entry(lock, "/P") == 1:
+            raise Unacceptable("a signature of the PDF allows no changes after it (DocMDP with P=1): its signer forbade further seals")
+    form = dictionary(root, "/AcroForm")
+    warnings = []
+    if entry(form, "/XFA") is not None:
+        warnings.append("the PDF has an XFA form: readers that show XFA may show something else than what was sealed")
+    if entry(form, "/NeedAppearances"):
+        warnings.append("the PDF asked its readers to draw its form fields anew: sealed, they stay as they are drawn in it")
+    return tuple(warnings)
+
+
+def _forbids(signature: Any) -> bool:
+    """Whether a signature dictionary's DocMDP (or FieldMDP, as Acrobat writes it) allows no changes: /P is 1 (its default is 2)."""
+    return any(entry(dictionary(reference, "/TransformParams"), "/P") == 1 for reference in elements(signature, "/Reference"))
+
+
+def _sign(paper: Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None]:
+    """The update with the signature, its value, and the time-stamp over that."""
+    key, stamp = means.key, means.stamp if NEEDS[spec.level].stamp else None
+    at = signing_time(spec.claims.signing_time, means)
+    claims = [cms.commitment_type(spec.claims.commitment)] if spec.claims.commitment is not None else []
+
+    def signed(content: Digest) -> bytes:
+        return cms.signed_attributes(content, key, claims)
+
+    def envelope(attributes: bytes, value: bytes, token: bytes | None) -> bytes:
+        fields = cms.signer_fields(key, paper.digest, attributes, value)
+        stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
+        return cms.envelope(paper.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
+
+    made: list[tuple[bytes, Token | None]] = []
+
+    def contents(imprint: Digest) -> bytes:
+        value = key.sign(signed(imprint))
+        token = stamped(stamp, Digest.of(paper.digest, value)) if stamp else None
+        made.append((value, token))
+        return envelope(signed(imprint), value, token.der if token else None)
+
+    def placeholder(room: int) -> PdfSignedData:
+        return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
+
+    blank = Digest(paper.digest, bytes(DIGESTS[paper.digest].size))
+    longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
+    room = len(envelope(signed(blank), longest, bytes(TOKEN_ROOM) if stamp else None))
+    revise(paper, Field("Seal", placeholder, contents, room), Status())
+    return made[-1]
+
+
+def archive_stamp(paper: Paper, found: Status, stamp: Stamper, room: int) -> Token:
+    """EN 319 142-1 clause 5.4: the validation data and, over them and all before, a document time-stamp, in one update."""
+    made: list[Token] = []
+
+    def contents(imprint: Digest) -> bytes:
+        made.append(stamped(stamp, imprint))
+        return made[-1].der
+
+    revise(paper, Field("Timestamp", lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
+    return made[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A signature field to be: Seal1, or Timestamp1."""
+
+    stem: str
+    placeholder: Callable[[int], PdfSignedData]
+    """Its dictionary with so many bytes of /Contents."""
+    contents: Callable[[Digest], bytes]
+    """What goes there, from the digest of the byte range."""
+    room: int
+    """Bytes that it will need, as far as is known."""
+
+
+def revise(paper: Paper, field: Field, found: Status) -> None:
+    """One update with a signature field and validation data; made anew with more room when the contents do not fit at first."""
+    room, before = field.room, len(paper.tail)
+    for _ in range(2):
+        data = field.placeholder(room)
+        with paper.writing() as writer:
+            hold(writer, found)
+            start, stop = _place(writer, field.stem, data)
+        made = field.contents(paper.imprint(start, stop))
+        if 2 * len(made) <= stop - start - 2:
+            paper.fill(start + 1, made.hex().upper().encode())
+            return
+        room = len(made) + 256  # the next token may be a little longer
+        del paper.tail[before:]
+    raise Malformed("the signature did not fit into the room that it asked for")
+
+
+def _place(writer: Writer, stem: str, data: PdfSignedData) -> tuple[int, int]:
+    """Write the update with an invisible field that holds `data`; the offsets between which its /Contents stand, angle brackets included."""
+    embedder = PdfCMSEmbedder().write_cms(_field_name(writer, stem), writer)
+    next(embedder)
+    embedder.send(SigObjSetup(sig_placeholder=data))
+    if writer.output_version < (2, 0):
+        writer.register_extension(ESIC_EXTENSION_1)  # EN 319 142-1 clause 5.6
+        writer.update_root()
+    writer.digest_aware_write = True
+    writer.write_in_place()
+    stream = writer.prev.stream
+    start, stop = data.contents.offsets
+    data.byte_range.fill_offsets(stream, start, stop, stream.seek(0, io.SEEK_END))
+    return int(start), int(stop)
+
+
+def _field_name(writer: Writer, stem: str) -> str:
+    """The first of Seal1, Seal2, … that is free."""
+    taken = {str(entry(field, "/T")) for field in elements(dictionary(writer.root, "/AcroForm"), "/Fields")}
+    return next(name for name in (f"{stem}{n}" for n in itertools.count(1)) if name not in taken)
