@@ -3,13 +3,12 @@
 import bisect
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import accumulate
+from typing import BinaryIO
 
 from trust.errors import Malformed
 from trust.model import Document
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from trust.streams import Sized
 
 
 def joined(documents: Sequence[Document]) -> Document:
@@ -23,44 +22,23 @@ def joined(documents: Sequence[Document]) -> Document:
     return Document(None, sum(known), lambda: io.BufferedReader(_Joined(documents, known), Document.CHUNK))
 
 
-class _Joined(io.RawIOBase):
+class _Joined(Sized):
     """A seekable stream over documents."""
 
     def __init__(self, documents: Sequence[Document], sizes: Sequence[int]) -> None:
         self._documents = documents
-        self._starts = [0]
-        for size in sizes:
-            self._starts.append(self._starts[-1] + size)
-        self._at = 0
+        self._starts = list(accumulate(sizes, initial=0))
+        super().__init__(self._starts[-1])
         self._open: tuple[int, BinaryIO] | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._starts[-1])[whence])
-        return self._at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        if self._at >= self._starts[-1]:
-            return 0
-        number = bisect.bisect_right(self._starts, self._at) - 1
-        room = memoryview(buffer).cast("B")
-        count = min(len(room), self._starts[number + 1] - self._at)
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        number = bisect.bisect_right(self._starts, offset) - 1
         stream = self._stream(number)
-        stream.seek(self._at - self._starts[number])
-        data = stream.read(count)
+        stream.seek(offset - self._starts[number])
+        data = stream.read(min(count, self._starts[number + 1] - offset))
         if not data:
             raise Malformed("a document became shorter while it was read")
-        room[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        return data
 
     def _stream(self, number: int) -> BinaryIO:
         if self._open is None or self._open[0] != number:

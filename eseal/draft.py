@@ -9,10 +9,12 @@ import bisect
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from trust.errors import Malformed
 from trust.model import Document
+from trust.streams import Sized
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -86,49 +88,26 @@ def _opened(document: Document, pieces: Sequence[Piece]) -> BinaryIO:
     return io.BufferedReader(Rope(document.open(), whole), 1 << 16)
 
 
-class Rope(io.RawIOBase):
+class Rope(Sized):
     """A seekable stream over pieces; closes the document's stream with itself."""
 
     def __init__(self, base: BinaryIO, pieces: Sequence[Piece]) -> None:
         self._base = base
         self._pieces = pieces
-        self._starts = [0]
-        for piece in pieces:
-            self._starts.append(self._starts[-1] + size_of((piece,)))
-        self._at = 0
+        self._starts = list(accumulate((size_of((piece,)) for piece in pieces), initial=0))
+        super().__init__(self._starts[-1])
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._starts[-1])[whence])
-        return self._at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        if self._at >= self._starts[-1]:
-            return 0
-        number = bisect.bisect_right(self._starts, self._at) - 1
-        piece, offset = self._pieces[number], self._at - self._starts[number]
-        room = memoryview(buffer).cast("B")
-        count = min(len(room), self._starts[number + 1] - self._at)
-        if isinstance(piece, Span):
-            self._base.seek(piece.start + offset)
-            data = self._base.read(count)
-            if not data:
-                raise Malformed("the document became shorter while it was read")
-        elif isinstance(piece, Base64):
-            data = piece.read(self._base, offset, count)
-        else:
-            data = piece[offset : offset + count]
-        room[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        number = bisect.bisect_right(self._starts, offset) - 1
+        piece, inside = self._pieces[number], offset - self._starts[number]
+        count = min(count, self._starts[number + 1] - offset)
+        if not isinstance(piece, Span):
+            return piece.read(self._base, inside, count) if isinstance(piece, Base64) else piece[inside : inside + count]
+        self._base.seek(piece.start + inside)
+        data = self._base.read(count)
+        if not data:
+            raise Malformed("the document became shorter while it was read")
+        return data
 
     def close(self) -> None:
         if not self.closed:

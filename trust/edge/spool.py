@@ -6,13 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from trust.errors import Unavailable
 from trust.model import Document
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from trust.streams import Sized
 
 IN_MEMORY = 1 << 20
 """Bytes of a document that stay in memory; what is larger goes to the disk."""
@@ -68,32 +66,15 @@ class Spool:
             self._file.close()
 
 
-class _View(io.RawIOBase):
+class _View(Sized):
     """A reader of an open file with a position of its own."""
 
     def __init__(self, handle: int, size: int) -> None:
+        super().__init__(size)
         self._handle = handle
-        self._size = size
-        self._at = 0
 
     def fileno(self) -> int:
         return self._handle
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        room = memoryview(buffer).cast("B")
-        count = os.preadv(self._handle, [room], self._at)
-        self._at += count
-        return count
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        return os.pread(self._handle, count, offset)

@@ -17,6 +17,7 @@ import pikepdf
 from trust.algorithms import hasher
 from trust.errors import KakuinError, Malformed
 from trust.model import Document
+from trust.streams import Sized
 
 # qpdf tells the logger of every oddity of a hostile file: a program that set up no logging must not show them on standard error.
 logging.getLogger("pikepdf").addHandler(logging.NullHandler())
@@ -30,43 +31,19 @@ HEADER_WITHIN = 1024
 _TAIL = re.compile(rb"%%EOF[ \t]*(?:\r\n|\r|\n)?[\x00\s]*\Z")
 
 
-class Window(io.RawIOBase):
+class Window(Sized):
     """Ranges of a buffer, one after the other, as a file that can be read and sought."""
 
     def __init__(self, buffer: memoryview, ranges: Sequence[tuple[int, int]]) -> None:
-        super().__init__()
         self._parts = [buffer[start:end] for start, end in ranges]
-        self._size = sum(len(p) for p in self._parts)
-        self._at = 0
+        super().__init__(sum(len(p) for p in self._parts))
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = (0, self._at, self._size)[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, target: Any) -> int:
-        view = memoryview(target).cast("B")
-        done, skip = 0, self._at
+    def bytes_at(self, offset: int, count: int) -> memoryview:
         for part in self._parts:
-            if skip >= len(part):
-                skip -= len(part)
-                continue
-            piece = part[skip : skip + len(view) - done]
-            view[done : done + len(piece)] = piece
-            done, skip = done + len(piece), 0
-            if done == len(view):
-                break
-        self._at += done
-        return done
+            if offset < len(part):
+                return part[offset : offset + count]
+            offset -= len(part)
+        return memoryview(b"")
 
 
 class Bytes:
