@@ -6,33 +6,50 @@ table as it stands. An entry's body is what was issued (a token, a certificate) 
 **Group commit.** One writer thread takes all requests that are waiting and records them in one transaction; while the disk flushes, the
 next requests gather. No waiter is answered before the transaction that holds its entry is durable.
 
-**Serials.** What an `Issuer` makes is made inside that transaction, under the database's write lock, with the numbers that follow those
-already recorded. So the number, the thing that bears it and its record are one atomic step, for any number of processes on one database.
+**Serials.** On SQLite what an `Issuer` makes is made inside that transaction, under the database's write lock, with the numbers that follow those
+already recorded. So the number, the thing that bears it and its record are one atomic step, for any number of processes on one database. On
+PostgreSQL, which carries several processes and nodes, serials are taken first and what bears them is recorded in turn, so that processes sign side by
+side: `trust.log.turns`.
 
-**The crash story** stands at the commit, in `_record`.
+**The crash story** stands at the commit, in `_record`; that of serials that were taken, in `trust.log.turns`.
 """
 
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.log.page import (
+    ENTRIES,
+    LOCK,
+    MAX_BODY,
+    NEXT_SERIAL,
+    Alongside,
+    Issuer,
+    Made,
+    Outcome,
+    Page,
+    Request,
+    Settle,
+    Write,
+    entry_data,
+    grouped,
+    wrote,
+)
 from trust.log.tables import ENTRY, NEXT
 from trust.log.tree import leaf_hash
+from trust.log.turns import REFUSED, Turn, Turns, void
 from trust.ports import Clock
 
 KINDS = ("token", "seal", "certificate", "revocation", "event")
-MAX_BODY = 65_000
-"""Bytes. An entry with its kind and time must fit 65,535: what a bundle of C2SP tlog-tiles can hold."""
 MAX_BATCH = 256
 """Requests in one transaction: some thirty milliseconds of P-256 signatures, during which other processes wait."""
 MAX_WAITING = 20_000
@@ -40,9 +57,9 @@ MAX_WAITING = 20_000
 PAGE = 1_000
 """Entries read at a time."""
 
-FIRST_SERIAL = 1
+SHARE = 0.1
+"""Seconds of making things for which serials are taken at once on PostgreSQL: who takes serials later waits so long, and so old is their time."""
 
-_ENTRIES = ""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LOG = logging.getLogger("kakuin.journal")
@@ -56,11 +73,6 @@ def microseconds(moment: datetime) -> int:
 def moment(at: int) -> datetime:
     """The reverse: aware, UTC."""
     return _EPOCH + at * _MICROSECOND
-
-
-def entry_data(kind: str, at: int, body: bytes) -> bytes:
-    """What an entry says, as bytes: its kind, a newline, its time (microseconds since 1970 UTC, eight octets), its body."""
-    return kind.encode("ascii") + b"\n" + at.to_bytes(8, "big") + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +94,6 @@ class Entry:
         return self.leaf == leaf_hash(entry_data(self.kind, microseconds(self.at), self.body))
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Something issued: what is recorded of it, and what its requester gets once the record is durable."""
-
-    body: bytes
-    answer: Any
-
-
-class Issuer(Protocol):
-    """Makes things that bear consecutive serials."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def unit(self) -> str:
-        """Names the sequence of serials."""
-
-    def make(self, first: int, requests: Sequence[Any]) -> "Sequence[Made | KakuinError]":
-        """One outcome per request, in order; the successes among them bear `first`, `first + 1`, … without gaps.
-
-        Called in the writer's thread, inside the transaction. What it makes must not leave this call by another way than its result: if the
-        transaction fails, the same serials are given out again."""
-
-
-Settle = Callable[[int, Any, KakuinError | None], None]
-"""Called in the writer's thread when it is decided: the entry's index and the answer, or an error. Must not block or raise."""
-
-
-Write = Callable[[Connection], None]
-"""Writes something else than an entry. Quick: entries wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Alongside:
-    work: Write
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    issuer: Issuer | None
-    matter: Any
-    """For an issuer, its request; without one (kind, body), or what to write beside entries."""
-    settle: Settle
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    request: _Request
-    index: int
-    answer: Any
-    error: KakuinError | None
-
-
 class Journal:
     """Thread-safe. One per process and database; several processes may share the database."""
 
@@ -144,22 +102,29 @@ class Journal:
         self._engine = engine
         self._writing = writing(engine)
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self.watch: Watch | None = None
+        self.fault: str | None = None
+        """Why the last transaction failed; None when it did not."""
         self._closing = threading.Lock()
         self._closed = False
+        self._turns = Turns(engine, self._explain) if engine.dialect.name == "postgresql" else None
+        self._limit = MAX_BATCH
         with refused(engine):
             self._require_whole()
+            if self._turns is not None:
+                with self._turns.session() as connection:
+                    self._turns.sweep(connection)
         self._writer = threading.Thread(target=self._run, name="journal", daemon=True)
         self._writer.start()
 
     def _require_whole(self) -> None:
         with self._writing.begin() as connection:
-            if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA synchronous").scalar_one() < 2:
-                raise Misconfigured("the journal's database does not flush at each commit: synchronous is below FULL")
-            head = connection.execute(select(NEXT.c.value).where(NEXT.c.name == _ENTRIES)).scalar()
+            _require_flushing(connection)
+            head = connection.execute(select(NEXT.c.value).where(NEXT.c.name == ENTRIES)).scalar()
             last = connection.execute(select(func.max(ENTRY.c.number))).scalar()
             if head is None and last is None:
-                connection.execute(insert(NEXT), {"name": _ENTRIES, "value": 0})
+                connection.execute(insert(NEXT), {"name": ENTRIES, "value": 0})
             elif head != (-1 if last is None else last) + 1:
                 raise Misconfigured(f"the journal is not whole: entry {head} is next, but the last is {last}; restore it from a backup")
 
@@ -184,14 +149,14 @@ class Journal:
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()  # from here on it cannot be cancelled: the record is made whether or not anybody waits
-        self._submit(_Request(None, (kind, body), settle))
+        self._submit(Request(None, (kind, body), settle))
         return future
 
     def issue(self, issuer: Issuer, matter: object, settle: Settle) -> None:
         """Have `issuer` make something of `matter`, under the next serial of its unit, and record it; then `settle`.
 
         Raises Unavailable at once when the journal is closed or too far behind."""
-        self._submit(_Request(issuer, matter, settle))
+        self._submit(Request(issuer, matter, settle))
 
     def alongside(self, work: Write) -> None:
         """Have `work` write within the next transaction, beside entries, and wait until that is durable: a writer of its own would wait for a gap
@@ -205,16 +170,21 @@ class Journal:
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()
-        self._submit(_Request(None, _Alongside(work), settle))
+        self._submit(Request(None, Alongside(work), settle))
         future.result()
 
-    def _submit(self, request: _Request) -> None:
+    def _submit(self, request: Request) -> None:
         if self._queue.qsize() >= MAX_WAITING:
             raise Unavailable("the journal is too far behind")
         with self._closing:
             if self._closed:
                 raise Unavailable("the journal is closed")
             self._queue.put(request)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no transaction has taken up yet."""
+        return self._queue.qsize()
 
     def close(self) -> None:
         """Record what is waiting, then stop. Whatever comes later is refused."""
@@ -236,15 +206,19 @@ class Journal:
         while going:
             batch, going = self._gather()
             if batch:
-                self._answer(self._attempt(batch))
+                begun = time.perf_counter()
+                outcomes = self._attempt(batch)
+                if self.watch is not None:
+                    self.watch(len(batch), time.perf_counter() - begun)
+                self._answer(outcomes)
 
-    def _gather(self) -> tuple[list[_Request], bool]:
+    def _gather(self) -> tuple[list[Request], bool]:
         """All that is waiting, at least one; and whether more may come."""
-        batch: list[_Request] = []
+        batch: list[Request] = []
         request = self._queue.get()
         while request is not None:
             batch.append(request)
-            if len(batch) == MAX_BATCH:
+            if len(batch) >= min(self._limit, MAX_BATCH):
                 return batch, True
             try:
                 request = self._queue.get_nowait()
@@ -252,37 +226,34 @@ class Journal:
                 return batch, True
         return batch, False
 
-    def _attempt(self, batch: list[_Request]) -> list[_Outcome]:
+    def _attempt(self, batch: list[Request]) -> list[Outcome]:
         """Record a batch, or tell every one of its waiters that it was not. Each attempt takes a connection of its own from the pool, which
         drops those that broke: so the writer goes on as soon as the database is back."""
         try:
             with refused(self._engine):
-                return self._record(batch)
+                outcomes = self._record(batch)
+            self.fault = None
+            return outcomes
         except KakuinError as error:
             failure = error if isinstance(error, Unavailable) else Unavailable(f"the journal could not record: {error}")
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             failure = Unavailable("the journal could not record")
             failure.__cause__ = error
+        self.fault = str(failure)
         _LOG.error("journal: %d entries not recorded: %s", len(batch), failure, exc_info=failure.__cause__)
-        return [_Outcome(request, -1, None, failure) for request in batch]
+        return [Outcome(request, -1, None, failure) for request in batch]
 
-    def _record(self, batch: list[_Request]) -> list[_Outcome]:
+    def _record(self, batch: list[Request]) -> list[Outcome]:
         """One transaction: take the lock and the numbers, make what is to be made, write, flush."""
         with self._writing.begin() as connection:
-            # The first statement takes the write lock (SQLite) or the row's (PostgreSQL): until the commit no other process takes numbers.
-            head = connection.execute(_LOCK).scalar()
-            if head is None:
-                raise Misconfigured("the journal's table of numbers is empty")
-            page = _Page(head, microseconds(self._clock()))
-            page.outcomes += [_wrote(connection, request) for request in batch if isinstance(request.matter, _Alongside)]
-            for issuer, requests in _grouped(batch):
+            # The first statement takes the write lock: until the commit no other process takes numbers.
+            page = self._page(connection, batch)
+            for issuer, requests in grouped(batch):
                 if issuer is None:
                     page.put(requests)
                 else:
                     page.have_made(connection, issuer, requests)
-            if page.rows:
-                connection.execute(_INSERT, page.rows)
-                connection.execute(_ADVANCE, {"unit": _ENTRIES, "next": head + len(page.rows)})
+            page.write(connection)
             # The crash story. Leaving this block commits: SQLite writes the pages and the commit mark to the log and flushes it before the
             # call returns (synchronous=FULL), PostgreSQL likewise. Nobody outside this thread has seen an answer yet.
             # - Death before the commit is complete: the database drops the transaction at its next opening, numbers and entries together. The
@@ -294,8 +265,78 @@ class Journal:
             # - A database put back from an older backup would give numbers out again: take the unit out of use first.
         return page.outcomes
 
-    def _answer(self, outcomes: list[_Outcome]) -> None:
+    def _page(self, connection: Connection, batch: Sequence[Request]) -> Page:
+        """Take the lock on entries; what is to be written beside them is."""
+        head = connection.execute(LOCK).scalar()
+        if head is None:
+            raise Misconfigured("the journal's table of numbers is empty")
+        page = Page(head, microseconds(self._clock()))
+        page.outcomes += [wrote(connection, request) for request in batch if isinstance(request.matter, Alongside)]
+        return page
+
+    def _record_in_turn(self, turns: Turns, batch: list[Request]) -> list[Outcome]:
+        """The same in two transactions: take serials; make what bears them, beside other processes that do; record when it is their turn."""
+        plain, asked = _split(batch)
+        refusals: list[Outcome] = []
+        ready: dict[int, datetime] = {}
+        for issuer, requests in asked:
+            try:
+                ready[id(issuer)] = issuer.ready()
+            except KakuinError as error:
+                refusals += [Outcome(request, -1, None, error) for request in requests]
+        asked = [(issuer, requests) for issuer, requests in asked if id(issuer) in ready]
+        with turns.session() as connection:
+            taken = turns.take(connection, _counted(asked)) if asked else {}
+            begun = time.monotonic()
+            made = _made(asked, taken, ready)
+            if asked:
+                self._paced(time.monotonic() - begun, sum(len(requests) for _, requests in asked))
+            mine = [turn for turn in taken.values() if isinstance(turn, Turn)]
+            while (page := self._recorded(turns, connection, batch, plain, made, mine)) is None:
+                turns.wait(connection, mine)
+        return refusals + page.outcomes
+
+    def _recorded(
+        self, turns: Turns, connection: Connection, batch: list[Request], plain: list[Request], made: "list[_Making]", mine: list[Turn]
+    ) -> Page | None:
+        """The transaction that records; None, and nothing done, while it is somebody else's turn. Leaving the block commits, as in `_record`."""
+        with connection.begin() as transaction:
+            page = self._page(connection, batch)
+            if mine and not turns.is_next(connection, mine):
+                transaction.rollback()
+                return None
+            if not all(turn.remove(connection) for turn in mine):
+                raise Unavailable("serials that were taken were declared void by another process")
+            page.put(plain)
+            ends = {turn.unit: turn.first for turn in mine}
+            stopped = {unit for unit in ends if (connection.execute(NEXT_SERIAL, {"unit": unit}).scalar() or 0) < 1}
+            for each in made:
+                if each.issuer.unit in stopped:  # meanwhile
+                    refused_now = each.issuer.make(-1, [request.matter for request in each.requests])
+                    page.place(each.issuer, 0, each.requests, refused_now)
+                else:
+                    ends[each.issuer.unit] = page.place(each.issuer, each.first, each.requests, each.outcomes)
+            for turn in mine:
+                unused = ends[turn.unit]
+                if unused <= turn.last and not turn.give_back(connection, unused):
+                    page.note(void(turn.unit, unused, turn.last, REFUSED))
+            page.write(connection)
+        return page
+
+    def _paced(self, seconds: float, count: int) -> None:
+        """Take no more serials at once than what bears them is made in `SHARE`."""
+        self._limit = max(1, min(MAX_BATCH, int(SHARE * count / max(seconds, 1e-6)), self._limit * 2))
+
+    def _explain(self, connection: Connection, events: Sequence[bytes]) -> None:
+        page = self._page(connection, ())
+        for each in events:
+            page.note(each)
+        page.write(connection)
+
+    def _answer(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
+            if outcome.request is None:
+                continue
             try:
                 outcome.request.settle(outcome.index, outcome.answer, outcome.error)
             except Exception:  # noqa: BLE001  # one waiter's fault is not the others'
@@ -306,7 +347,7 @@ class Journal:
     def size(self) -> int:
         """How many entries there are."""
         with refused(self._engine), self._engine.connect() as connection:
-            return int(connection.execute(select(NEXT.c.value).where(NEXT.c.name == _ENTRIES)).scalar_one())
+            return int(connection.execute(select(NEXT.c.value).where(NEXT.c.name == ENTRIES)).scalar_one())
 
     def read(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
         """Entries from `start` up to, without, `end` (or the last there is), in order."""
@@ -328,72 +369,58 @@ class Journal:
         return None if row is None else entry_of(row)
 
 
-_LOCK = update(NEXT).where(NEXT.c.name == _ENTRIES).values(value=NEXT.c.value).returning(NEXT.c.value)
-_NEXT_SERIAL = select(NEXT.c.value).where(NEXT.c.name == bindparam("unit"))
-_ADVANCE = update(NEXT).where(NEXT.c.name == bindparam("unit")).values(value=bindparam("next"))
-_INSERT = insert(ENTRY)
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What an issuer made of its requests, from the serial `first` on."""
+
+    issuer: Issuer
+    requests: list[Request]
+    first: int
+    outcomes: Sequence[Made | KakuinError]
 
 
-def _wrote(connection: Connection, request: _Request) -> _Outcome:
-    """Let it write. A row that is there already and an error of the house are its own; whatever else fails, fails for all."""
-    try:
-        with connection.begin_nested():
-            request.matter.work(connection)
-    except IntegrityError as error:
-        failure = Unavailable("another process wrote the same")
-        failure.__cause__ = error
-        return _Outcome(request, -1, None, failure)
-    except KakuinError as error:
-        return _Outcome(request, -1, None, error)
-    return _Outcome(request, -1, None, None)
+def _split(batch: list[Request]) -> tuple[list[Request], list[tuple[Issuer, list[Request]]]]:
+    """Plain entries, and requests by issuer."""
+    plain: list[Request] = []
+    asked: list[tuple[Issuer, list[Request]]] = []
+    for issuer, requests in grouped(batch):
+        if issuer is None:
+            plain += requests
+        else:
+            asked.append((issuer, requests))
+    return plain, asked
 
 
-def _grouped(batch: list[_Request]) -> Iterator[tuple[Issuer | None, list[_Request]]]:
-    """Requests by issuer, in the order of arrival."""
-    groups: dict[int, list[_Request]] = {}
-    for request in batch:
-        if not isinstance(request.matter, _Alongside):
-            groups.setdefault(id(request.issuer), []).append(request)
-    return ((requests[0].issuer, requests) for requests in groups.values())
+def _counted(asked: Sequence[tuple[Issuer, list[Request]]]) -> dict[str, int]:
+    """How many serials of each unit; two issuers may work for one, while a unit is opened anew."""
+    wanted: dict[str, int] = {}
+    for issuer, requests in asked:
+        wanted[issuer.unit] = wanted.get(issuer.unit, 0) + len(requests)
+    return wanted
 
 
-class _Page:
-    """What one transaction adds."""
+def _made(asked: Sequence[tuple[Issuer, list[Request]]], taken: Mapping[str, Turn | int], ready: Mapping[int, datetime]) -> list[_Making]:
+    """Have it made, under the serials that were taken."""
+    made: list[_Making] = []
+    following: dict[str, int] = {}
+    for issuer, requests in asked:
+        turn = taken[issuer.unit]
+        first = following.get(issuer.unit, turn.first if isinstance(turn, Turn) else turn)
+        outcomes = issuer.make(first, [request.matter for request in requests], ready[id(issuer)])
+        made.append(_Making(issuer, requests, first, outcomes))
+        following[issuer.unit] = first + sum(isinstance(one, Made) for one in outcomes)
+    return made
 
-    def __init__(self, head: int, at: int) -> None:
-        self._head = head
-        self._at = at
-        self.rows: list[dict[str, Any]] = []
-        self.outcomes: list[_Outcome] = []
 
-    def put(self, requests: list[_Request]) -> None:
-        for request in requests:
-            kind, body = request.matter
-            self._add(request, kind, Made(body, None))
-
-    def have_made(self, connection: Connection, issuer: Issuer, requests: list[_Request]) -> None:
-        """Have things made, under the serials that come next."""
-        found = connection.execute(_NEXT_SERIAL, {"unit": issuer.unit}).scalar()
-        serial = first = FIRST_SERIAL if found is None else int(found)
-        for request, made in zip(requests, issuer.make(first, [r.matter for r in requests]), strict=True):
-            if isinstance(made, KakuinError):
-                self.outcomes.append(_Outcome(request, -1, None, made))
-                continue
-            if len(made.body) > MAX_BODY:
-                raise TooLarge(f"journal body is at most {MAX_BODY} bytes, unit {issuer.unit} made {len(made.body)}")
-            self._add(request, issuer.kind, made, (issuer.unit, serial))
-            serial += 1
-        if found is None:
-            connection.execute(insert(NEXT), {"name": issuer.unit, "value": serial})
-        elif serial != first:
-            connection.execute(_ADVANCE, {"unit": issuer.unit, "next": serial})
-
-    def _add(self, request: _Request, kind: str, made: Made, number: tuple[str, int] | None = None) -> None:
-        index = self._head + len(self.rows)
-        unit, serial = number or (None, None)
-        leaf = leaf_hash(entry_data(kind, self._at, made.body))
-        self.rows.append({"number": index, "kind": kind, "at": self._at, "body": made.body, "leaf": leaf, "unit": unit, "serial": serial})
-        self.outcomes.append(_Outcome(request, index, made.answer, None))
+def _require_flushing(connection: Connection) -> None:
+    """Misconfigured when what is committed may be lost: then a client could hold a token without an entry."""
+    if connection.dialect.name == "sqlite":
+        if connection.exec_driver_sql("PRAGMA synchronous").scalar_one() < 2:
+            raise Misconfigured("the journal's database does not flush at each commit: synchronous is below FULL")
+        return
+    for name, loose in (("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")):
+        if connection.exec_driver_sql(f"show {name}").scalar_one() == loose:
+            raise Misconfigured(f"the journal's database does not keep what it commits: {name} is {loose}")
 
 
 def entry_of(row: RowMapping) -> Entry:
