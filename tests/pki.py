@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, paddin
 from cryptography.x509 import ocsp as x509_ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from trust.algorithms import DIGESTS, OID_BY_SIGNATURE, Algorithm, pss
+from trust.algorithms import DIGESTS, OID_BY_SIGNATURE, Algorithm, pss, under
 from trust.model import Cert, Crl, Digest, Ocsp
 from trust.ports import Stamper
 
@@ -105,6 +105,10 @@ class Party:
     @property
     def serial(self) -> int:
         return self.certificate.x509.serial_number
+
+    def under(self, digest: str) -> "Party":
+        """trust.ports.SealKey."""
+        return replace(self, algorithm=under(self.algorithm, digest))
 
     def with_pss(self, digest: str = "sha256") -> "Party":
         return replace(self, algorithm=pss(digest))

@@ -36,6 +36,7 @@ _XML1 = "http://www.w3.org/2000/09/xmldsig#"
 _XML11 = "http://www.w3.org/2001/04/xmldsig-more#"
 _XMLENC = "http://www.w3.org/2001/04/xmlenc#"
 _XML21 = "http://www.w3.org/2007/05/xmldsig-more#"
+_XML2021 = "http://www.w3.org/2021/04/xmldsig-more#"
 _NIST = "2.16.840.1.101.3.4."
 
 DIGESTS: dict[str, DigestAlgorithm] = {
@@ -88,6 +89,13 @@ class Algorithm:
 def pss(digest: str) -> Algorithm:
     """RSASSA-PSS as everyone uses it: the same digest twice, the salt as long as the digest (RFC 4055 section 3.1)."""
     return Algorithm("rsa-pss", digest, digest, DIGESTS[digest].size)
+
+
+def under(algorithm: Algorithm, digest: str) -> Algorithm:
+    """The same scheme with another digest; unchanged where the scheme hashes for itself (EdDSA, ML-DSA)."""
+    if algorithm.digest is None:
+        return algorithm
+    return pss(digest) if algorithm.scheme == "rsa-pss" else Algorithm(algorithm.scheme, digest)
 
 
 # X.509 and CMS signature algorithm identifiers. RSASSA-PSS takes its digests from its parameters (trust.codecs.asn1).
@@ -146,11 +154,13 @@ SIGNATURE_BY_XML: dict[str, Algorithm] = {
         for d in ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512")
     },
     **{_XML11 + f"ecdsa-{d}": Algorithm("ecdsa", d) for d in ("sha1", "sha224", "sha256", "sha384", "sha512")},
+    # RFC 9231 section 2.3.6 has SHA3 in the name space of 2021; programs older than it wrote that of 2007.
     **{_XML21 + f"ecdsa-{d.replace('_', '-')}": Algorithm("ecdsa", d) for d in ("ripemd160", "sha3_224", "sha3_256", "sha3_384", "sha3_512")},
+    **{_XML2021 + f"ecdsa-{d.replace('_', '-')}": Algorithm("ecdsa", d) for d in ("sha3_224", "sha3_256", "sha3_384", "sha3_512")},
     _XML1 + "dsa-sha1": Algorithm("dsa", "sha1"),
     "http://www.w3.org/2009/xmldsig11#dsa-sha256": Algorithm("dsa", "sha256"),
-    "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519": Algorithm("ed25519"),
-    "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed448": Algorithm("ed448"),
+    _XML2021 + "eddsa-ed25519": Algorithm("ed25519"),
+    _XML2021 + "eddsa-ed448": Algorithm("ed448"),
 }
 XML_BY_SIGNATURE = {algorithm: uri for uri, algorithm in SIGNATURE_BY_XML.items()}
 

@@ -48,3 +48,10 @@ class Key(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """The signature over `data` (hashed inside), ECDSA as DER. Thread-safe. Raises Unavailable when the key store does not answer."""
+
+
+class SealKey(Key, Protocol):
+    """A key whose signatures may hash with one digest or another: which one is the caller's choice, document by document."""
+
+    def under(self, digest: str) -> Key:
+        """The same key, signing with this digest (hashlib's name); itself where its scheme hashes for itself. Unacceptable when it cannot."""

@@ -8,6 +8,7 @@ bounded time. A module that hangs makes its callers wait once; until it comes ba
 module initialised anew. A PIN that was refused is not tried again: three wrong ones lock many tokens.
 """
 
+import copy
 import hashlib
 import os
 import queue
@@ -24,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from trust.algorithms import Algorithm, pss
-from trust.edge.keystore import algorithm_of, encoded
+from trust.algorithms import Algorithm, pss, under
+from trust.edge.keystore import SIGNING_DIGESTS, algorithm_of, encoded
 from trust.edge.units import UnitSettings
 from trust.errors import KakuinError, Misconfigured, NotFound, Unacceptable, Unavailable
 from trust.model import Cert
@@ -180,6 +181,16 @@ class TokenKey:
 
     def sign(self, data: bytes) -> bytes:
         return self._called(partial(self._signed, data))
+
+    def under(self, digest: str) -> "TokenKey":
+        """trust.ports.SealKey. PKCS #11 has no SHA3 for RSA that modules are known to offer; ECDSA's digest is made on this side."""
+        rsa_digests = _PSS if self._algorithm.scheme == "rsa-pss" else _RSA
+        possible = rsa_digests if self._algorithm.scheme.startswith("rsa") else SIGNING_DIGESTS
+        if digest not in possible:
+            raise Unacceptable(f"this key in its token signs with one of {', '.join(possible)}")
+        other = copy.copy(self)
+        other._algorithm = under(self._algorithm, digest)  # of this class
+        return other
 
     def find(self) -> None:
         """Look whether the key is there, and use it for nothing. Unavailable."""

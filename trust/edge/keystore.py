@@ -9,14 +9,14 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from trust.algorithms import Algorithm, key_strength, pss
+from trust.algorithms import DIGESTS, Algorithm, key_strength, pss, under
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, OID, SEQUENCE, oid_content, tlv
 from trust.edge.files import read_small, write_atomically
 from trust.errors import KakuinError, Misconfigured, Unacceptable
@@ -26,6 +26,7 @@ PrivateKey = (
     ec.EllipticCurvePrivateKey
     | rsa.RSAPrivateKey
     | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
     | mldsa.MLDSA44PrivateKey
     | mldsa.MLDSA65PrivateKey
     | mldsa.MLDSA87PrivateKey
@@ -101,8 +102,10 @@ def algorithm_of(key: PublicKeyTypes) -> Algorithm:
 
 _CURVE_DIGESTS = {256: "sha256", 384: "sha384", 521: "sha512"}
 """RFC 5480 section 4: a digest as strong as the curve."""
-_WITHOUT_DIGEST = frozenset(Algorithm(name) for name in ("ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"))
-_HASHES: dict[str | None, Callable[[], hashes.HashAlgorithm]] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+_WITHOUT_DIGEST = frozenset(Algorithm(name) for name in ("ed25519", "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"))
+SIGNING_DIGESTS = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
+"""What signatures made here hash with."""
+_HASHES: dict[str | None, Callable[[], hashes.HashAlgorithm]] = {name: face for name in SIGNING_DIGESTS if (face := DIGESTS[name].hash) is not None}
 
 
 def padded(key: PrivateKey, padding_name: str) -> Algorithm:
@@ -138,6 +141,12 @@ class FileKey:
 
     def sign(self, data: bytes) -> bytes:
         return sign(self._private, self._algorithm, data)
+
+    def under(self, digest: str) -> "FileKey":
+        """trust.ports.SealKey."""
+        if digest not in SIGNING_DIGESTS:
+            raise Unacceptable(f"keys sign with one of {', '.join(SIGNING_DIGESTS)}")
+        return FileKey(self._private, self._certificate, self._chain, under(self._algorithm, digest))
 
     def __repr__(self) -> str:
         return f"FileKey({self._certificate.name!r})"
