@@ -45,7 +45,8 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
     "--format",
     "format_",
     metavar="FORMAT",
-    help="pades, xades, cades, jades, cose, asic-s-cades, asic-e-cades. Default: pades for PDF, xades for XML, jades for JSON, else cades.",
+    help="pades, xades, cades, jades, cose, asic-s-cades, asic-s-xades, asic-e-cades, asic-e-xades. Default: pades for PDF, xades for XML, "
+    "jades for JSON, else cades.",
 )
 @click.option("--level", metavar="LEVEL", help="B-B, B-T, B-LT or B-LTA. Default: the highest that the format has.")
 @click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF and XML), detached or attached.")

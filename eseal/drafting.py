@@ -21,7 +21,9 @@ MODULES: Mapping[Format, str] = MappingProxyType(
         Format.JADES: "eseal.formats.jades",
         Format.COSE: "eseal.formats.cose",
         Format.ASIC_S_CADES: "eseal.formats.asic",
+        Format.ASIC_S_XADES: "eseal.formats.asic",
         Format.ASIC_E_CADES: "eseal.formats.asic",
+        Format.ASIC_E_XADES: "eseal.formats.asic",
     }
 )
 """Each has seal(document, spec, means) -> Draft; those of spec.SEVERAL take more documents after that."""
@@ -47,7 +49,7 @@ _ATTRIBUTES = Signable("signed attributes", b"\x31", 1 << 16)
 SIGNABLE: Mapping[Format, Signable] = MappingProxyType(
     {
         **dict.fromkeys(Format, _ATTRIBUTES),
-        Format.XADES: Signable("ds:SignedInfo elements", b"<ds:SignedInfo ", 1 << 23),
+        **dict.fromkeys((Format.XADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES), Signable("ds:SignedInfo elements", b"<ds:SignedInfo ", 1 << 24)),
         # RFC 7515 section 5.1: the base64url of `{"`, and the payload.
         Format.JADES: Signable("JWS signing inputs", b"eyJ", 1 << 27),
         # RFC 9052 section 4.4: an array of four and its first element, and the payload.

@@ -98,7 +98,9 @@ OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType
         (Format.XADES, Packaging.DETACHED): _ALL,
         (Format.XADES, Packaging.ATTACHED): _ALL,
         (Format.ASIC_S_CADES, Packaging.ATTACHED): _ALL,
+        (Format.ASIC_S_XADES, Packaging.ATTACHED): _ALL,
         (Format.ASIC_E_CADES, Packaging.ATTACHED): _ALL,
+        (Format.ASIC_E_XADES, Packaging.ATTACHED): _ALL,
     }
 )
 """Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
@@ -115,8 +117,8 @@ MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyTyp
         (Format.XADES, Packaging.ENVELOPED): ("application/xml", ".xml"),
         (Format.XADES, Packaging.DETACHED): ("application/xml", ".xades.xml"),
         (Format.XADES, Packaging.ATTACHED): ("application/xml", ".xades.xml"),
-        (Format.ASIC_S_CADES, Packaging.ATTACHED): ("application/vnd.etsi.asic-s+zip", ".asics"),
-        (Format.ASIC_E_CADES, Packaging.ATTACHED): ("application/vnd.etsi.asic-e+zip", ".asice"),
+        **{(kind, Packaging.ATTACHED): ("application/vnd.etsi.asic-s+zip", ".asics") for kind in (Format.ASIC_S_CADES, Format.ASIC_S_XADES)},
+        **{(kind, Packaging.ATTACHED): ("application/vnd.etsi.asic-e+zip", ".asice") for kind in (Format.ASIC_E_CADES, Format.ASIC_E_XADES)},
     }
 )
 """Media type of the result (RFC 8551 section 3.2 for CMS), and what its file name ends in."""
@@ -130,10 +132,11 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         Format.JADES: frozenset({"location", "commitment", "role"}),
         Format.COSE: frozenset(),
         **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_E_CADES), frozenset({"location", "commitment"})),
+        **dict.fromkeys((Format.ASIC_S_XADES, Format.ASIC_E_XADES), frozenset({"location", "commitment", "role"})),
     }
 )
 
-SEVERAL = frozenset({Format.ASIC_E_CADES, Format.JADES})
+SEVERAL = frozenset({Format.ASIC_E_CADES, Format.ASIC_E_XADES, Format.JADES})
 """Formats that seal several documents at once."""
 FOR_SEVERAL = Format.ASIC_E_CADES
 """Where none is named."""
@@ -189,10 +192,7 @@ class Spec:
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
         if levels is None:
-            there = packagings(self.format)
-            if not there:
-                raise Unacceptable(f"format {self.format} is not offered yet; there are {_names(formats())}")
-            raise Unacceptable(f"{self.format} is {_names(there, 'or')}, got {self.packaging}")
+            raise Unacceptable(f"{self.format} is {_names(packagings(self.format), 'or')}, got {self.packaging}")
         if self.level not in levels:
             raise Unacceptable(f"{self.format} {self.packaging} is not offered at {self.level} yet; there are {_names(levels)}")
         if self.digest is not None and self.digest not in DIGESTS:

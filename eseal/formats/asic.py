@@ -1,4 +1,4 @@
-"""ASiC-S and ASiC-E with CAdES (EN 319 162-1): documents and their seal in one ZIP. The documents are stored, and only named here."""
+"""ASiC-S and ASiC-E with CAdES or XAdES (EN 319 162-1): documents and their seal in one ZIP. The documents are stored, and only named here."""
 
 import base64
 import re
@@ -14,6 +14,8 @@ from eseal.draft import Draft, Span
 from eseal.formats import archive, cades
 from eseal.formats.container import Entry
 from eseal.formats.container import archive as zipped
+from eseal.formats.xades.signature import Part
+from eseal.formats.xades.signature import sign as sign_xml
 from eseal.levels import NEEDS, Means, digest_for, later, stamped
 from eseal.spec import Format, Spec
 from trust.algorithms import DIGESTS
@@ -22,31 +24,44 @@ from trust.model import Digest, Document
 
 MOST_DOCUMENTS = 40_000
 """Documents of one container: our own reader takes 50,000 entries."""
+MOST_IN_XML = 19_000
+"""Documents of one XAdES signature."""
 LONGEST_NAME = 1024
 """Bytes of an entry's name."""
 _NAMESPACE, _DS = "http://uri.etsi.org/02918/v1.2.1#", "http://www.w3.org/2000/09/xmldsig#"
+_PACKAGE = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _META = "META-INF/"
-SIMPLE_SIGNATURE = _META + "signature.p7s"
+SIMPLE_SIGNATURE, SIMPLE_SIGNATURES = _META + "signature.p7s", _META + "signatures.xml"
 MANIFEST, SIGNATURE = _META + "ASiCManifest001.xml", _META + "signature001.p7s"
+PACKAGE_MANIFEST, SIGNATURES = _META + "manifest.xml", _META + "signatures001.xml"
 ARCHIVE_MANIFEST, TIME_STAMP = _META + "ASiCArchiveManifest.xml", _META + "timestamp001.tst"
+_ANYTHING = "application/octet-stream"
+XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<asic:XAdESSignatures xmlns:asic="{_NAMESPACE}">'.encode()
+XML_TAIL = b"</asic:XAdESSignatures>"
 _SIGNATURE_TYPE, _TOKEN_TYPE, _MANIFEST_TYPE = "application/pkcs7-signature", "application/vnd.etsi.timestamp-token", "text/xml"
 _MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[!-~]{1,127}(?:; ?[!-~]{1,200})*")
+_SIMPLE, _EXTENDED = b"application/vnd.etsi.asic-s+zip", b"application/vnd.etsi.asic-e+zip"
 _MIMETYPE: Mapping[Format, bytes] = MappingProxyType(
-    {Format.ASIC_S_CADES: b"application/vnd.etsi.asic-s+zip", Format.ASIC_E_CADES: b"application/vnd.etsi.asic-e+zip"}
+    {Format.ASIC_S_CADES: _SIMPLE, Format.ASIC_S_XADES: _SIMPLE, Format.ASIC_E_CADES: _EXTENDED, Format.ASIC_E_XADES: _EXTENDED}
+)
+_MOST: Mapping[Format, int] = MappingProxyType(
+    # A reader of XAdES takes 20,000 references in a signature (verifier.formats.xades.structure), and one is to the signed properties.
+    {Format.ASIC_S_CADES: 1, Format.ASIC_S_XADES: 1, Format.ASIC_E_CADES: MOST_DOCUMENTS, Format.ASIC_E_XADES: MOST_IN_XML}
 )
 
 
 def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] = ()) -> Draft:
     """EN 319 162-1 clauses 4.3.3.2 and 4.4.3.2, levels B-B to B-LTA. Each document is read twice: for its digest and for its checksum.
 
-    Unacceptable for names that a container cannot have, for several documents in ASiC-S, and what cades.seal refuses; Unavailable as there.
+    Unacceptable for names that a container cannot have, for more documents than it holds, and what cades.seal and xades.seal refuse; Unavailable
+    as there.
     """
-    documents = (document, *more)
-    if spec.format is Format.ASIC_S_CADES and more:
-        raise Unacceptable(f"ASiC-S holds one document, got {len(documents)}: several go into asic-e-cades")
-    if len(documents) > MOST_DOCUMENTS:
-        raise Unacceptable(f"a container holds at most {MOST_DOCUMENTS} documents, got {len(documents)}")
-    files = _files(documents, digest_for(means.key.algorithm, spec.digest), flat=spec.format is Format.ASIC_S_CADES)
+    documents, most = (document, *more), _MOST[spec.format]
+    if len(documents) > most == 1:
+        raise Unacceptable(f"ASiC-S holds one document, got {len(documents)}: several go into {spec.format.replace('-s-', '-e-')}")
+    if len(documents) > most:
+        raise Unacceptable(f"a container of {spec.format} holds at most {most} documents, got {len(documents)}")
+    files = _files(documents, digest_for(means.key.algorithm, spec.digest), flat=most == 1)
     meta, value, stamps = _WRITERS[spec.format](files, spec, means)
     return Draft(_container(_MIMETYPE[spec.format], files, meta, means.now), value, stamps)
 
@@ -58,6 +73,12 @@ class _File:
     name: str
     document: Document
     digest: Digest
+
+    @property
+    def media_type(self) -> str | None:
+        """As it was said, where it is one."""
+        said = self.document.media_type
+        return said if said is not None and _MEDIA_TYPE.fullmatch(said) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +119,45 @@ def _extended(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     return [*meta, (ARCHIVE_MANIFEST, everything), (TIME_STAMP, complete)], made.value, (*made.stamps, token.der)
 
 
+def _simple_xml(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
+    """Clause 4.3.3.2: META-INF/signatures.xml over the one document, archive time-stamp and all inside it."""
+    return _signed_xml(SIMPLE_SIGNATURES, files, spec, means)
+
+
+def _extended_xml(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
+    """Clause 4.4.3.1: a reference to each document, archive time-stamp and all inside the signature; META-INF/manifest.xml lists what is here."""
+    meta, value, stamps = _signed_xml(SIGNATURES, files, spec, means)
+    return [(PACKAGE_MANIFEST, package_manifest(_MIMETYPE[spec.format].decode(), files)), *meta], value, stamps
+
+
+def _signed_xml(name: str, files: Sequence[_File], spec: Spec, means: Means) -> _Made:
+    """Annex A.5: a ds:Signature in asic:XAdESSignatures."""
+    parts = [Part(quote(f.name), f.digest, f.document.chunks, f.media_type or _ANYTHING) for f in files]
+    made = sign_xml(parts, spec, means, around=(XML_HEAD, XML_TAIL))
+    data = b"".join((XML_HEAD, *(p for p in made.pieces if isinstance(p, bytes)), XML_TAIL))
+    return [(name, data)], made.value, tuple(t.der for t in made.stamps)
+
+
+def package_manifest(mimetype: str, files: Sequence[_File]) -> bytes:
+    """ISO/IEC 26300-3 clause 4, as EN 319 162-1 clause 4.4.3.1 has it: the container and each document with its media type."""
+    listed = "".join(_file_entry(f.name, f.media_type or _ANYTHING) for f in files)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<manifest:manifest xmlns:manifest="{_PACKAGE}" manifest:version="1.2">\n{_file_entry("/", mimetype)}{listed}</manifest:manifest>\n'
+    ).encode()
+
+
+def _file_entry(name: str, media_type: str) -> str:
+    return f"<manifest:file-entry manifest:full-path={quoteattr(name)} manifest:media-type={quoteattr(media_type)}/>\n"
+
+
 _WRITERS: Mapping[Format, Callable[[Sequence[_File], Spec, Means], _Made]] = MappingProxyType(
-    {Format.ASIC_S_CADES: _simple, Format.ASIC_E_CADES: _extended}
+    {
+        Format.ASIC_S_CADES: _simple,
+        Format.ASIC_S_XADES: _simple_xml,
+        Format.ASIC_E_CADES: _extended,
+        Format.ASIC_E_XADES: _extended_xml,
+    }
 )
 
 

@@ -13,7 +13,7 @@ from eseal.dataset import joined
 from eseal.draft import Draft, Span, assembled, size_of
 from eseal.formats import asic
 from eseal.formats.container import Entry, archive
-from eseal.spec import Format, Level, choose
+from eseal.spec import SEVERAL, Format, Level, choose
 from tests import pki as office
 from tests.pki import SIGNED
 from tests.sealing import CSV, imprint, lists, means, opened
@@ -24,6 +24,8 @@ from trust.ports import Status
 PKI = office.pki()
 PRICES = Document.of(CSV, "価格.csv", "text/csv")
 DATASET = (PRICES, Document.of(b"<a/>", "sub/with space.xml", "text/xml"), Document.of(b"", "sub/empty"), Document.of(b"\0" * 70_000, "zeros.bin"))
+KINDS = (Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES)
+FORM = {kind: "XAdES" if kind.endswith("xades") else "CAdES" for kind in KINDS}
 NAMESPACES = {"asic": "http://uri.etsi.org/02918/v1.2.1#", "ds": "http://www.w3.org/2000/09/xmldsig#"}
 
 
@@ -52,10 +54,10 @@ def listed(data: bytes) -> dict[str, Digest]:
     }
 
 
-@pytest.mark.parametrize("format_", [Format.ASIC_S_CADES, Format.ASIC_E_CADES])
+@pytest.mark.parametrize("format_", KINDS)
 def test_the_type_stands_first_and_uncompressed(format_: Format) -> None:
     data = made(format_)
-    kind = {"asic-s-cades": b"application/vnd.etsi.asic-s+zip", "asic-e-cades": b"application/vnd.etsi.asic-e+zip"}[format_]
+    kind = f"application/vnd.etsi.{format_.rpartition('-')[0]}+zip".encode()
     # Annex A.1: at offset 30 "mimetype", at 38 the type itself.
     assert data[30:38] == b"mimetype" and data[38 : 38 + len(kind)] == kind
     assert data[28:30] == b"\0\0"
@@ -84,18 +86,48 @@ def test_asic_e_signs_a_manifest_of_every_document() -> None:
     assert etree.fromstring(later).find("asic:SigReference", NAMESPACES).get("URI") == "META-INF/timestamp001.tst"
 
 
-@pytest.mark.parametrize("format_", ["asic-s-cades", "asic-e-cades"])
+def test_xades_in_a_container_refers_to_every_document() -> None:
+    found = box(made("asic-e-xades", "B-LTA", *DATASET))
+    meta = ["META-INF/manifest.xml", "META-INF/signatures001.xml"]
+    assert found.namelist() == ["mimetype", *(d.name for d in DATASET), *meta]
+    root = etree.fromstring(found.read(meta[1]))
+    assert root.tag == "{http://uri.etsi.org/02918/v1.2.1#}XAdESSignatures"
+    *references, properties = root.findall("ds:Signature/ds:SignedInfo/ds:Reference", NAMESPACES)
+    said = {r.get("URI"): base64.b64decode(r.findtext("ds:DigestValue", namespaces=NAMESPACES)) for r in references}
+    names = ("%E4%BE%A1%E6%A0%BC.csv", "sub/with%20space.xml", "sub/empty", "zeros.bin")
+    assert said == {name: Digest.of("sha256", d.read(1 << 20)).value for name, d in zip(names, DATASET, strict=True)}
+    assert properties.get("Type").endswith("#SignedProperties")
+    entries = [tuple(e.attrib.values()) for e in etree.fromstring(found.read(meta[0]))]
+    assert entries[0] == ("/", "application/vnd.etsi.asic-e+zip")
+    assert entries[1:] == [(d.name, d.media_type or "application/octet-stream") for d in DATASET]
+
+
+def test_asic_s_with_xades_holds_the_document_and_one_signature_over_it() -> None:
+    found = box(made("asic-s-xades"))
+    assert found.namelist() == ["mimetype", "価格.csv", "META-INF/signatures.xml"]
+    assert found.read("価格.csv") == CSV
+
+
+@pytest.mark.parametrize(("format_", "most"), [("asic-e-cades", 40_000), ("asic-e-xades", 19_000)])
+def test_more_documents_than_readers_take_are_refused(format_: str, most: int) -> None:
+    one = Document.of(b"x", "x")
+    with pytest.raises(Unacceptable, match=f"holds at most {most} documents, got {most + 1}"):
+        made(format_, "B-B", *([one] * (most + 1)))
+
+
+@pytest.mark.parametrize("format_", KINDS)
 @pytest.mark.parametrize("level", list(Level))
-def test_the_verifier_passes_it(format_: str, level: Level) -> None:
+def test_the_verifier_passes_it(format_: Format, level: Level) -> None:
     from verifier.service import Verifier
 
-    documents = DATASET if format_ == "asic-e-cades" else (PRICES,)
+    documents = DATASET if format_ in SEVERAL else (PRICES,)
     data = Document.of(made(format_, level, *documents))
     below = {} if level in (Level.B_LT, Level.B_LTA) else {"crls": lists(PKI)}
     verifier = Verifier(lambda: SIGNED + timedelta(minutes=5), anchors=(PKI.root.certificate,))
     verdict = verifier.verify(data, **below)  # type: ignore[arg-type]
     assert verdict.conclusion == "passed", verdict
-    assert [s.signature.level for s in verdict.signatures] == [f"CAdES-BASELINE-{level.removeprefix('B-')}"]
+    assert [s.signature.level for s in verdict.signatures] == [f"{FORM[format_]}-BASELINE-{level.removeprefix('B-')}"]
+    assert verdict.evidence.uncovered == () and verdict.evidence.defects == ()
     if level is Level.B_LTA:
         after = PKI.signer.certificate.not_after + timedelta(days=200)
         assert verifier.verify(data, at=after).conclusion == "passed"
@@ -134,8 +166,9 @@ def test_names() -> None:
 
 
 def test_what_asic_s_refuses() -> None:
-    with pytest.raises(Unacceptable, match="ASiC-S holds one document, got 4"):
-        made("asic-s-cades", "B-B", *DATASET)
+    for format_, other in (("asic-s-cades", "asic-e-cades"), ("asic-s-xades", "asic-e-xades")):
+        with pytest.raises(Unacceptable, match=f"ASiC-S holds one document, got 4: several go into {other}"):
+            made(format_, "B-B", *DATASET)
     with pytest.raises(Malformed, match="only digests"):
         made("asic-e-cades", "B-B", Document("x", None, None, (Digest.of("sha256", b"x"),)))
 

@@ -53,6 +53,8 @@ MADE: dict[str, tuple[dict[str, str], bytes]] = {
     "jades-payload": ({"format": "jades", "packaging": "detached", "mechanism": "payload"}, CSV),
     "asic-s-cades": ({"format": "asic-s-cades"}, CSV),
     "asic-e-cades": ({"format": "asic-e-cades"}, CSV),
+    "asic-s-xades": ({"format": "asic-s-xades"}, CSV),
+    "asic-e-xades": ({"format": "asic-e-xades"}, CSV),
 }
 RISES = [("B-B", "B-T"), ("B-B", "B-LT"), ("B-B", "B-LTA"), ("B-T", "B-LT"), ("B-T", "B-LTA"), ("B-LT", "B-LTA"), ("B-LTA", "B-LTA")]
 
