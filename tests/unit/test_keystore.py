@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 
+from tests import pki
 from tests.services import program
 from trust.algorithms import Algorithm, verify
 from trust.edge.keystore import (
@@ -184,3 +185,18 @@ def test_certificates_keep_their_order(tmp_path: Path) -> None:
     (tmp_path / "none.pem").write_bytes(b"")
     with pytest.raises(Misconfigured, match="no PEM certificate"):
         read_certificates(tmp_path / "none.pem")
+
+
+def test_certificates_are_kept_until_their_file_is_another(tmp_path: Path) -> None:
+    first, second = pki.root("First").certificate, pki.root("Second").certificate
+    path = tmp_path / "root.pem"
+    path.write_bytes(pem_of((first,)))
+    assert read_certificates(path) == (first,)
+    assert read_certificates(path)[0] is read_certificates(path)[0]
+    successor = tmp_path / "new.pem"
+    successor.write_bytes(pem_of((second, first)))
+    successor.replace(path)
+    assert read_certificates(path) == (second, first)
+    path.unlink()
+    with pytest.raises((NotFound, Misconfigured)):
+        read_certificates(path)

@@ -1,6 +1,7 @@
 """Private keys in files: encrypted PKCS#8, one passphrase for an installation, used and never shown."""
 
 import base64
+import functools
 import hashlib
 import os
 from collections.abc import Callable, MutableMapping
@@ -228,7 +229,21 @@ def read_key(path: Path, secret: bytes) -> PrivateKey:
 
 
 def read_certificates(path: Path) -> tuple[Cert, ...]:
-    """Of a PEM file, in its order; Misconfigured when it holds none."""
+    """Of a PEM file, in its order; Misconfigured when it holds none. Read again where the file is another than it was."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return _certificates(path)  # which says what is wrong
+    return _remembered(path, (seen.st_ino, seen.st_mtime_ns, seen.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _remembered(path: Path, seen: tuple[int, int, int]) -> tuple[Cert, ...]:  # noqa: ARG001  # part of what is remembered
+    """So the faces of our own certificates are made once, not for each seal."""
+    return _certificates(path)
+
+
+def _certificates(path: Path) -> tuple[Cert, ...]:
     pem = read_small(path, "certificate")
     try:
         return tuple(Cert(c.public_bytes(serialization.Encoding.DER)) for c in x509.load_pem_x509_certificates(pem))

@@ -79,12 +79,7 @@ class Validity:
 
 
 Certifiable = (
-    ec.EllipticCurvePublicKey
-    | rsa.RSAPublicKey
-    | ed25519.Ed25519PublicKey
-    | mldsa.MLDSA44PublicKey
-    | mldsa.MLDSA65PublicKey
-    | mldsa.MLDSA87PublicKey
+    ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 )
 
 

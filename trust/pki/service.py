@@ -68,9 +68,10 @@ class Store(Protocol):
 
     def revoked(self, issuer: bytes) -> Sequence[Issued]: ...
 
-    def count_revoked(self, issuer: bytes) -> int: ...
-
     def newest_crl(self, issuer: bytes) -> Published | None: ...
+
+    def list_of(self, issuer: bytes) -> tuple[Published | None, int]:
+        """The newest list, and how many certificates are revoked: what tells whether it is complete."""
 
     def add_crl(self, issuer: bytes, published: Published) -> None:
         """Conflict when the number is taken."""
@@ -201,9 +202,9 @@ class CertificateAuthority:
         """
         identifier = key_identifier(self.certificate(issuer))
         for _ in range(_ATTEMPTS):
-            newest = self._store.newest_crl(identifier)
+            newest, revoked = self._store.list_of(identifier)
             now = self._now()
-            complete = newest is not None and newest.entries == self._store.count_revoked(identifier)
+            complete = newest is not None and newest.entries == revoked
             if newest is not None and complete and now < newest.this_update + (newest.next_update - newest.this_update) / 2:
                 return newest
             try:
