@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -85,9 +86,11 @@ class ApiKey:
 class ApiKeys:
     """API keys, each for one organisation. Thread-safe; what a method did is durable when it returns."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, admit: Callable[[str], None] = lambda _: None) -> None:
+        """`admit` is called with the id of each key that was recognised, and raises where that asks too much."""
         self._engine = engine
         self._clock = clock
+        self._admit = admit
 
     def create(self, organisation: str, label: str = "", days: int = DEFAULT_DAYS) -> tuple[str, ApiKey]:
         """A new key: its text, which is shown this once and kept nowhere, and what is kept of it. Unacceptable for what no key can be."""
@@ -125,6 +128,7 @@ class ApiKeys:
             found = _shown(row)
         if found.last_used is None or now - found.last_used >= LAST_USED_PRECISION:
             self._used(found.id, now)
+        self._admit(found.id)
         return found
 
     def _used(self, name: str, now: datetime) -> None:

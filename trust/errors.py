@@ -4,6 +4,7 @@ Each class carries its RFC 9457 problem slug, its HTTP status and its exit code 
 Messages are lower case, say expected and got, and never echo a stranger's bytes raw.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -93,6 +94,20 @@ class TooLarge(KakuinError):
     title = "Over the limit"
     status = 413
     exit_code = 65
+
+
+class TooMany(KakuinError):
+    """More requests than one client may make; the answer says when the next one is taken."""
+
+    slug = "too-many-requests"
+    title = "Too many requests"
+    status = 429
+    exit_code = 75
+
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers = {"Retry-After": "1"} if headers is None else headers
+        """Of the answer: when to ask again."""
 
 
 class Unavailable(KakuinError):

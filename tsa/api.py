@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from fastapi import APIRouter, Response
 from trust.codecs.tsp import MAX_REQUEST
 from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
 from tsa.service import Authority
+from tsa.watching import Nobody, Watch
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -53,8 +55,9 @@ class Endpoint:
     `{path}/{unit}` and `{path}/{unit}/certificates` are the same for one unit.
     """
 
-    def __init__(self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST) -> None:
+    def __init__(self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST, watch: Watch | None = None) -> None:
         self.path = path
+        self._watch: Watch = watch or Nobody()
         self._authority = authority
         self._limit = limit
         """Bytes of a body."""
@@ -90,11 +93,14 @@ class Endpoint:
             body = await self._body(scope["headers"], incoming)
         except KakuinError as error:
             # The body may not be read to its end, so the connection cannot be used again.
-            await _problem(send, error, ((b"connection", b"close"),), None if _waits(scope["headers"]) else incoming)
+            headers = ((b"connection", b"close"), *self._watch.problem(scope, error))
+            await _problem(send, error, headers, None if _waits(scope["headers"]) else incoming)
             return
         if body is None:
             return
-        await _answer(send, REPLY, await self._authority.stamp_soon(body, unit))
+        begun = time.perf_counter()
+        der = await self._authority.stamp_soon(body, unit)
+        await _answer(send, REPLY, der, headers=self._watch.answered(scope, unit, der, time.perf_counter() - begun))
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], incoming: "_Incoming") -> bytes | None:
         """The whole body, whatever its framing; None when the client has gone."""

@@ -24,7 +24,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from trust import VERSION
-from trust.errors import KakuinError, TooLarge, Unacceptable
+from trust.errors import KakuinError, TooLarge, TooMany, Unacceptable
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -58,9 +58,18 @@ def request_id() -> str | None:
     return _CURRENT.get()
 
 
+def accepted_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The id that a request brings along, where it is one, or a new one; what is logged from here on for this request bears it."""
+    asked = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
+    chosen = asked if _TAKEN_ID.fullmatch(asked) else secrets.token_hex(8)
+    _CURRENT.set(chosen)
+    return chosen
+
+
 def problem(error: KakuinError) -> Response:
     """RFC 9457 section 3: the error's type, title, status and one line, and the request's id."""
-    return _problem(error.slug, error.title, error.status, str(error), {})
+    headers = error.headers if isinstance(error, TooMany) else None
+    return _problem(error.slug, error.title, error.status, str(error), {}, headers)
 
 
 def _problem(slug: str, title: str, status: int, detail: str | None, more: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -1,0 +1,151 @@
+"""HTTP/1.1 on the wire, guarded: how many connections there may be, and how slowly a body may come or an answer be taken.
+
+`trust.edge.strict_http` times the heads of requests. Here are the bodies and the answers, and the end of the service.
+"""
+
+from collections import Counter
+from http import HTTPStatus
+from typing import Any
+
+from trust.edge.operations.clients import Clients
+from trust.edge.strict_http import StrictHttp
+
+LOOK_SECONDS = 10.0
+"""Between two looks at a connection that is sending a body or taking an answer."""
+SLOWEST = 100
+"""Octets a second that a body comes with at least; an answer's are counted by whether any were taken at all."""
+ANSWER_LOOKS = 6
+"""So many looks in a row an answer may stand still: a minute."""
+
+
+class Hall:
+    """All connections of a process: how many, and how many of one client."""
+
+    def __init__(self, clients: Clients, *, most: int, each: int) -> None:
+        """`most` altogether, `each` for one client that is neither a trusted proxy nor without limits."""
+        self.clients = clients
+        self.draining = False
+        """The service ends: every answer is the last one of its connection."""
+        self.refused = 0
+        self._most = most
+        self._each = each
+        self._there: Counter[str] = Counter()
+        self._count = 0
+
+    @property
+    def connections(self) -> int:
+        return self._count
+
+    def enters(self, address: str) -> str | None:
+        """The client whose connection this is now; None when it is one too many."""
+        client = self.clients.of(address)
+        if self._count >= self._most or (client.limited and not client.proxy and self._there[client.key] >= self._each):
+            self.refused += 1
+            return None
+        self._count += 1
+        self._there[client.key] += 1
+        return client.key
+
+    def leaves(self, key: str) -> None:
+        self._count -= 1
+        self._there[key] -= 1
+        if not self._there[key]:
+            del self._there[key]
+
+
+def guarded(hall: Hall) -> type[StrictHttp]:
+    """uvicorn makes the protocol of each connection from a class: this one knows its hall."""
+
+    class Guarded(GuardedHttp):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._hall = hall
+
+    return Guarded
+
+
+class GuardedHttp(StrictHttp):
+    """A connection in a hall."""
+
+    _hall: Hall
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._key: str | None = None
+        self._pace: Any = None
+        """Looks at how a body comes and an answer goes: a timer for a connection, not one for each request."""
+        self._came = 0
+        """Octets since the last look."""
+        self._coming: Any = None
+        """The request whose body was coming at the last look."""
+        self._stuck = 0
+        """Octets of answers that nobody took, at the last look; how often they were as many."""
+        self._still = 0
+
+    def connection_made(self, transport: Any) -> None:
+        peer = transport.get_extra_info("peername")
+        self._key = self._hall.enters(peer[0] if isinstance(peer, tuple) else "")
+        if self._key is None:
+            transport.abort()  # words would cost what is short
+            self.transport = transport
+            return
+        super().connection_made(transport)
+        self._pace = self.loop.call_later(LOOK_SECONDS, self._look_at_pace)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._key is None:
+            return
+        self._hall.leaves(self._key)
+        if self._pace is not None:
+            self._pace.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._key is None:
+            return
+        self._came += len(data)
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
+        return None if self._key is None else super().eof_received()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        newest: Any = self.cycle
+        if self._hall.draining and newest is not None:
+            newest.keep_alive = False
+
+    def _look_at_pace(self) -> None:
+        self._pace = None
+        if self.transport.is_closing() and not self._waits_for_reader():
+            return
+        newest: Any = self.cycle
+        comes = newest is not None and newest.more_body and not (newest.response_complete or newest.waiting_for_100_continue)
+        awaited = newest if comes and not self.flow.read_paused else None  # what we do not read yet is no fault of the client's
+        if awaited is not None and awaited is self._coming and self._came < SLOWEST * LOOK_SECONDS and not self._is_over():
+            self._say((HTTPStatus.REQUEST_TIMEOUT, f"the body of a request comes with {SLOWEST} bytes a second at least"))
+            self._settle()
+            return
+        self._coming, self._came = awaited, 0
+        waiting = self.transport.get_write_buffer_size()
+        self._still = self._still + 1 if waiting and waiting == self._stuck else 0
+        self._stuck = waiting
+        if self._still >= ANSWER_LOOKS:
+            self.transport.abort()
+            return
+        self._pace = self.loop.call_later(LOOK_SECONDS, self._look_at_pace)
+
+    def _waits_for_reader(self) -> bool:
+        return bool(self.transport.get_write_buffer_size())
+
+    def last_answer(self) -> None:
+        """The service ends: whatever is being answered is the last answer here."""
+        newest: Any = self.cycle
+        if newest is not None and not newest.response_complete and not newest.response_started:
+            newest.keep_alive = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being asked and nothing answered."""
+        newest: Any = self.cycle
+        return self._between and (newest is None or newest.response_complete) and not self.pipeline
