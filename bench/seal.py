@@ -113,7 +113,7 @@ def target_of(format_: Format, level: Level) -> float | None:
 
 
 @contextlib.contextmanager
-def installation(inline: bool) -> Iterator[House]:  # noqa: FBT001  # two worlds
+def installation(inline: bool) -> Iterator[House]:
     with tempfile.TemporaryDirectory() as folder:
         with Instance.create(Path(folder) / "instance", Answers()):
             pass

@@ -363,6 +363,7 @@ def oid_text(body: bytes) -> str:
     return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
 
+@functools.lru_cache(maxsize=4096)
 def oid_content(dotted: str) -> bytes:
     """Content octets of a dotted OBJECT IDENTIFIER."""
     try:
