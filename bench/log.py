@@ -24,9 +24,10 @@ sys.path.insert(0, str(ROOT))
 from trust.edge.clock import now  # noqa: E402
 from trust.edge.engine import connect, sqlite_url  # noqa: E402
 from trust.log import examine, reading, tree  # noqa: E402
-from trust.log.journal import entry_data, leaf_hash  # noqa: E402
+from trust.log.journal import leaf_hash  # noqa: E402
 from trust.log.layout import ENTRIES, Tile  # noqa: E402
 from trust.log.note import Kind, VerifierKey  # noqa: E402
+from trust.log.page import entry_data  # noqa: E402
 from trust.log.publish import Publisher  # noqa: E402
 from trust.log.tables import ENTRY, METADATA, NEXT  # noqa: E402
 

@@ -29,7 +29,8 @@ from trust import algorithms
 from trust.codecs import tsp
 from trust.codecs.tsp import Failure, Request
 from trust.errors import KakuinError, Unavailable
-from trust.log.journal import Journal, Made
+from trust.log.journal import Journal
+from trust.log.page import FIRST_SERIAL, Made
 from trust.model import Cert, Digest
 from trust.ports import Clock, Stamper
 from tsa import events, issue
@@ -58,8 +59,20 @@ class _Issuer:
         self._asked_at = -math.inf
         self._threads = ThreadPoolExecutor(width, thread_name_prefix="sign") if width > 1 else None
 
-    def make(self, first: int, requests: Sequence[Request]) -> list[Made | KakuinError]:
-        """Tokens whose times rise with their serials: the clock is read again for every `width` of them, which are signed at once."""
+    def ready(self) -> datetime:
+        """The time of the next tokens, where several processes take serials (trust.log.turns). Raises what stands against them."""
+        if (stopped := self._stopped(FIRST_SERIAL)) is not None:
+            raise stopped
+        return self._now()
+
+    def _now(self) -> datetime:
+        try:
+            return self._clock()
+        except Unavailable as error:
+            raise Refused(Failure.TIME_NOT_AVAILABLE, str(error)) from error
+
+    def make(self, first: int, requests: Sequence[Request], at: datetime | None = None) -> list[Made | KakuinError]:
+        """Tokens whose times rise with their serials: the clock is read again for every `width` of them, which are signed at once; or all `at`."""
         if (stopped := self._stopped(first)) is not None:
             return [stopped] * len(requests)
         made: list[Made | KakuinError] = []
@@ -68,7 +81,7 @@ class _Issuer:
             if (failed := _failed_again(made)) is not None:
                 # A key store that is away takes its time to say so, and this happens under the database's lock: it is not asked 256 times.
                 return made + [failed] * (len(requests) - len(made))
-            for outcome in self._wave(serial, requests[len(made) : len(made) + self._width]):
+            for outcome in self._wave(serial, requests[len(made) : len(made) + self._width], at):
                 made.append(outcome)
                 if not isinstance(outcome, Made):
                     break  # those after it bear serials one too high: they are thrown away, unseen, and made again
@@ -91,11 +104,11 @@ class _Issuer:
         self._asked_at = now
         return None
 
-    def _wave(self, first: int, requests: Sequence[Request]) -> Iterable[Made | KakuinError]:
+    def _wave(self, first: int, requests: Sequence[Request], at: datetime | None) -> Iterable[Made | KakuinError]:
         try:
-            now = self._clock()
-        except Unavailable as error:
-            return [Refused(Failure.TIME_NOT_AVAILABLE, str(error))]
+            now = self._now() if at is None else at
+        except Refused as error:
+            return [error]
         one = functools.partial(self._one, now)
         serials = range(first, first + len(requests))
         return map(one, serials, requests) if self._threads is None else self._threads.map(one, serials, requests)

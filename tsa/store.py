@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, insert, select, update
 
 from trust.edge.engine import refused, writing
-from trust.log.journal import FIRST_SERIAL
+from trust.log.page import FIRST_SERIAL
 from trust.log.tables import NEXT
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from trust.errors import Misconfigured
-from trust.log.journal import Issuer as Numbered
+from trust.log.page import Issuer as Numbered
 from tsa.issue import Unit
 
 RETRY_SECONDS = 5.0

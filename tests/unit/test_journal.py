@@ -19,7 +19,8 @@ from trust.edge import engine as edge
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
 from trust.log import tables
-from trust.log.journal import Entry, Journal, Made, entry_data
+from trust.log.journal import Entry, Journal
+from trust.log.page import Made, entry_data
 from trust.log.tree import leaf_hash
 
 AT = datetime(2026, 11, 21, 1, 2, 3, 456_789, tzinfo=UTC)

@@ -12,7 +12,7 @@ import cli
 from trust.edge import keystore
 from trust.edge.instance import Instance
 from trust.log import note
-from trust.log.journal import entry_data
+from trust.log.page import entry_data
 from trust.log.tree import leaf_hash
 from trust.model import Digest
 

@@ -12,7 +12,8 @@ from trust.codecs import tsp
 from trust.errors import Malformed
 from trust.log import examine, exported
 from trust.log.examine import Examined, Examiner, Finding, Seen, examined, kept, remembered
-from trust.log.journal import Entry, entry_data, microseconds
+from trust.log.journal import Entry
+from trust.log.page import entry_data, microseconds
 from trust.log.reading import exported as line_of
 from trust.log.tree import leaf_hash, root_of
 from trust.model import Digest

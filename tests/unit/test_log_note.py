@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from trust.errors import Malformed, Unacceptable
 from trust.log import note, receipt
-from trust.log.journal import entry_data
 from trust.log.note import Checkpoint, Kind, Note, VerifierKey
+from trust.log.page import entry_data
 from trust.log.receipt import Receipt
 from trust.log.tree import leaf_hash, node_hash
 

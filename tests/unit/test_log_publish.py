@@ -20,9 +20,10 @@ from trust.edge.engine import connect, sqlite_url
 from trust.edge.web import application
 from trust.errors import KakuinError, Misconfigured, NotFound, Unavailable
 from trust.log import api, examine, layout, monitor, reading, receipt, sources, tree
-from trust.log.journal import Journal, entry_data, microseconds
+from trust.log.journal import Journal
 from trust.log.monitor import Round, State, Watch
 from trust.log.note import Kind, VerifierKey, opened, parse_checkpoint, parse_note
+from trust.log.page import entry_data, microseconds
 from trust.log.publish import Publisher
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT, NODE

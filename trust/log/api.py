@@ -15,9 +15,10 @@ from starlette.concurrency import run_in_threadpool
 from trust.codecs import cms, tsp
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unavailable
 from trust.log import layout, reading
-from trust.log.journal import MAX_BODY, Entry
+from trust.log.journal import Entry
 from trust.log.layout import ENTRIES
 from trust.log.note import VerifierKey
+from trust.log.page import MAX_BODY
 from trust.log.publish import Publisher
 from trust.log.receipt import MEDIA_TYPE, SUFFIX, sealed_digest
 from trust.log.stored import Stored

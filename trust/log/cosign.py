@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, select, update
 from trust import VERSION
 from trust.errors import KakuinError, Malformed, Misconfigured, Unavailable
 from trust.log import tree
-from trust.log.journal import Write
 from trust.log.note import MAX_NOTE, Kind, Note, Signature, VerifierKey, number, parse_note, signature_lines, verifier_key
+from trust.log.page import Write
 from trust.log.publish import alone
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT

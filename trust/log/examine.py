@@ -4,7 +4,7 @@ Two readers use it: `kakuin log check` looks at a whole log, `kakuin monitor` go
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,11 @@ from trust.codecs import asn1, ess
 from trust.codecs.cms import TST_INFO
 from trust.codecs.signed_data import signed_data
 from trust.errors import KakuinError, Malformed
-from trust.log.journal import KINDS, Entry, entry_data, microseconds
+from trust.log.journal import KINDS, Entry
+from trust.log.page import entry_data, microseconds
 from trust.log.reading import JSON_KINDS
 from trust.log.tree import EMPTY, Frontier, leaf_hash
+from trust.log.turns import voided
 from trust.model import Cert
 
 PAGE = 4096
@@ -83,11 +85,20 @@ def _read(der: bytes) -> _Token:
 class Examiner:
     """Looks at entries one after the other. Not thread-safe."""
 
-    def __init__(self, seen: Seen | None = None, *, watched: Iterable[str] = (), expected: Iterable[str] = ()) -> None:
-        """`watched`: names; a certificate that has one of them in its subject is reported, unless its SHA-256 (hexadecimal) is `expected`."""
+    def __init__(
+        self,
+        seen: Seen | None = None,
+        *,
+        watched: Iterable[str] = (),
+        expected: Iterable[str] = (),
+        tokens: Callable[[Entry], Iterator[Finding]] | None = None,
+    ) -> None:
+        """`watched`: names; a certificate that has one of them in its subject is reported, unless its SHA-256 (hexadecimal) is `expected`.
+        `tokens`: somebody who looks at time-stamps in this examiner's place."""
         self.seen = seen or Seen()
         self._watched = tuple(name.casefold() for name in watched)
         self._expected = frozenset(digest.lower() for digest in expected)
+        self._tokens = tokens
 
     def entry(self, entry: Entry) -> Iterator[Finding]:
         """What is wrong with this one, given those before it."""
@@ -105,10 +116,15 @@ class Examiner:
 
     def _body(self, entry: Entry) -> Iterator[Finding]:
         if entry.kind in JSON_KINDS:
-            if not isinstance(json.loads(entry.body), dict):
+            said = json.loads(entry.body)
+            if not isinstance(said, dict):
                 yield Finding("unreadable", f"its body is not that of a {entry.kind}", entry.index)
+            elif entry.kind == "event" and self._tokens is None and (void := voided(said)) is not None:
+                yield from self._void(entry.index, *void)
         elif entry.kind == "certificate":
             yield from self._certificate(entry.index, Cert(entry.body))
+        elif self._tokens is not None:
+            yield from self._tokens(entry)
         else:
             yield from self._token(entry, _read(entry.body))
 
@@ -122,6 +138,17 @@ class Examiner:
         if named and certificate.id.hex() not in self._expected:
             detail = f"a certificate for {ascii(certificate.name)[1:-1]}, which is watched: {certificate.serial:x}, SHA-256 {certificate.id.hex()}"
             yield Finding("unexpected", detail, index)
+
+    def _void(self, index: int, name: str, first: int, last: int) -> Iterator[Finding]:
+        """Serial numbers of which no token was issued: they are no gap. `trust.log.turns` writes it where they would stand."""
+        unit = name.removeprefix("tsu-")
+        known = self.seen.units.get(unit, Sequence(0, 0, None))
+        if first <= known.last:
+            yield Finding("serial-twice", f"serial numbers from {first} of unit {unit} are declared void after {known.last}", index)
+            return
+        if first > known.last + 1:
+            yield Finding("serial-gap", f"serial numbers {known.last + 1} to {first - 1} of unit {unit} are missing", index)
+        self.seen.units[unit] = Sequence(last, known.gen_time, known.name)
 
     def _token(self, entry: Entry, token: _Token) -> Iterator[Finding]:
         unit, serial, gen_time = token.unit, token.serial, microseconds(token.gen_time)
@@ -181,8 +208,8 @@ def examined(entries: Iterable[Entry], roots: Iterable[Root], examiner: Examiner
     yield from compared()
     for entry in entries:
         expected = done.frontier.size + len(leaves)
-        yield from _placed(entry, expected)
         leaves.append(leaf_hash(entry_data(entry.kind, microseconds(entry.at), entry.body)))
+        yield from _placed(entry, expected, leaves[-1])
         yield from examiner.entry(entry)
         if len(leaves) >= PAGE or (pending is not None and pending[0] == expected + 1):
             yield from compared()
@@ -192,11 +219,21 @@ def examined(entries: Iterable[Entry], roots: Iterable[Root], examiner: Examiner
         pending = next(waiting, None)
 
 
-def _placed(entry: Entry, expected: int) -> Iterator[Finding]:
+def continued(entries: Iterable[Entry], examiner: Examiner) -> Iterator[Finding]:
+    """The same of a part of a log, from wherever it begins: without its beginning there is no root to compare."""
+    expected: int | None = None
+    for entry in entries:
+        leaf = leaf_hash(entry_data(entry.kind, microseconds(entry.at), entry.body))
+        yield from _placed(entry, entry.index if expected is None else expected, leaf)
+        yield from examiner.entry(entry)
+        expected = max(entry.index, -1 if expected is None else expected - 1) + 1
+
+
+def _placed(entry: Entry, expected: int, leaf: bytes) -> Iterator[Finding]:
     if entry.index != expected:
         what = "order" if entry.index < expected else "missing"
         yield Finding(what, f"entry {entry.index} stands where {expected} belongs", entry.index)
-    if not entry.sound:
+    if entry.leaf != leaf:
         yield Finding("changed", "it was changed after it was recorded: its leaf hash is that of other data", entry.index)
 
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from trust.edge.files import plainly
 from trust.errors import Malformed, NotFound
-from trust.log.journal import MAX_BODY, Entry
+from trust.log.journal import Entry
+from trust.log.page import MAX_BODY
 
 MAX_LINE = MAX_BODY * 2
 

@@ -18,10 +18,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
@@ -42,6 +42,8 @@ from trust.log.page import (
     Write,
     entry_data,
     grouped,
+    microseconds,
+    moment,
     wrote,
 )
 from trust.log.tables import ENTRY, NEXT
@@ -54,25 +56,15 @@ MAX_BATCH = 256
 """Requests in one transaction: some thirty milliseconds of P-256 signatures, during which other processes wait."""
 MAX_WAITING = 20_000
 """Requests that may wait for the writer: seconds of work, after which refusing at once is kinder."""
+NEAR = 1_000_000
+"""Microseconds by which nodes' clocks may differ without a trace in the entries' times."""
 PAGE = 1_000
 """Entries read at a time."""
 
 SHARE = 0.1
 """Seconds of making things for which serials are taken at once on PostgreSQL: who takes serials later waits so long, and so old is their time."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LOG = logging.getLogger("kakuin.journal")
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(at: int) -> datetime:
-    """The reverse: aware, UTC."""
-    return _EPOCH + at * _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +84,10 @@ class Entry:
     def sound(self) -> bool:
         """The leaf hash is that of what the entry says today."""
         return self.leaf == leaf_hash(entry_data(self.kind, microseconds(self.at), self.body))
+
+
+Watch = Callable[[int, float], None]
+"""Told of each transaction, in the writer's thread: how many requests it had, and its seconds. Must not block or raise."""
 
 
 class Journal:
@@ -211,6 +207,8 @@ class Journal:
                 if self.watch is not None:
                     self.watch(len(batch), time.perf_counter() - begun)
                 self._answer(outcomes)
+        if self._turns is not None:
+            self._turns.close()
 
     def _gather(self) -> tuple[list[Request], bool]:
         """All that is waiting, at least one; and whether more may come."""
@@ -231,7 +229,7 @@ class Journal:
         drops those that broke: so the writer goes on as soon as the database is back."""
         try:
             with refused(self._engine):
-                outcomes = self._record(batch)
+                outcomes = self._record(batch) if self._turns is None else self._record_in_turn(self._turns, batch)
             self.fault = None
             return outcomes
         except KakuinError as error:
@@ -267,10 +265,13 @@ class Journal:
 
     def _page(self, connection: Connection, batch: Sequence[Request]) -> Page:
         """Take the lock on entries; what is to be written beside them is."""
-        head = connection.execute(LOCK).scalar()
-        if head is None:
+        found = connection.execute(LOCK).first()
+        if found is None:
             raise Misconfigured("the journal's table of numbers is empty")
-        page = Page(head, microseconds(self._clock()))
+        head, last = found
+        now = microseconds(self._clock())
+        # Nodes' clocks differ by a little, and the log's times rise; a clock that is far off shows.
+        page = Page(head, last if last is not None and now < last <= now + NEAR else now)
         page.outcomes += [wrote(connection, request) for request in batch if isinstance(request.matter, Alongside)]
         return page
 
@@ -278,17 +279,16 @@ class Journal:
         """The same in two transactions: take serials; make what bears them, beside other processes that do; record when it is their turn."""
         plain, asked = _split(batch)
         refusals: list[Outcome] = []
-        ready: dict[int, datetime] = {}
-        for issuer, requests in asked:
+        for issuer, requests in tuple(asked):
             try:
-                ready[id(issuer)] = issuer.ready()
+                issuer.ready()
             except KakuinError as error:
                 refusals += [Outcome(request, -1, None, error) for request in requests]
-        asked = [(issuer, requests) for issuer, requests in asked if id(issuer) in ready]
+                asked.remove((issuer, requests))
         with turns.session() as connection:
-            taken = turns.take(connection, _counted(asked)) if asked else {}
+            taken, at = turns.take(connection, _counted(asked), _now(asked)) if asked else ({}, {})
             begun = time.monotonic()
-            made = _made(asked, taken, ready)
+            made = _made(asked, taken, at)
             if asked:
                 self._paced(time.monotonic() - begun, sum(len(requests) for _, requests in asked))
             mine = [turn for turn in taken.values() if isinstance(turn, Turn)]
@@ -399,14 +399,19 @@ def _counted(asked: Sequence[tuple[Issuer, list[Request]]]) -> dict[str, int]:
     return wanted
 
 
-def _made(asked: Sequence[tuple[Issuer, list[Request]]], taken: Mapping[str, Turn | int], ready: Mapping[int, datetime]) -> list[_Making]:
-    """Have it made, under the serials that were taken."""
+def _now(asked: Sequence[tuple[Issuer, list[Request]]]) -> Mapping[str, Callable[[], datetime]]:
+    """The clock of each unit."""
+    return {issuer.unit: issuer.ready for issuer, _ in asked}
+
+
+def _made(asked: Sequence[tuple[Issuer, list[Request]]], taken: Mapping[str, Turn | int], at: Mapping[str, datetime]) -> list[_Making]:
+    """Have it made, under the serials that were taken and with their time."""
     made: list[_Making] = []
     following: dict[str, int] = {}
     for issuer, requests in asked:
         turn = taken[issuer.unit]
         first = following.get(issuer.unit, turn.first if isinstance(turn, Turn) else turn)
-        outcomes = issuer.make(first, [request.matter for request in requests], ready[id(issuer)])
+        outcomes = issuer.make(first, [request.matter for request in requests], at.get(issuer.unit))
         made.append(_Making(issuer, requests, first, outcomes))
         following[issuer.unit] = first + sum(isinstance(one, Made) for one in outcomes)
     return made

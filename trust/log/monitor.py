@@ -13,9 +13,10 @@ from trust.edge.files import read_small, write_atomically
 from trust.errors import KakuinError, Malformed, Misconfigured, NotFound
 from trust.log import layout, tree
 from trust.log.examine import Examined, Examiner, Finding, Seen, examined, kept, remembered
-from trust.log.journal import Entry, moment
+from trust.log.journal import Entry
 from trust.log.layout import said_by
 from trust.log.note import Checkpoint, VerifierKey, opened
+from trust.log.page import moment
 from trust.log.sources import leaves_data, tiles_of
 from trust.log.stored import Resource
 from trust.log.tree import EMPTY, Frontier, leaf_hash

@@ -293,8 +293,8 @@ def _shown(proof: Path, content: Path, key: "VerifierKey", witnesses: "tuple[Ver
     from trust.edge.files import read_small
     from trust.errors import Malformed
     from trust.log import note, receipt, tree
-    from trust.log.journal import moment
     from trust.log.layout import said_by
+    from trust.log.page import moment
     from trust.log.witness import parse_asked
 
     data = read_small(proof, "proof")

@@ -25,8 +25,8 @@ from sqlalchemy.exc import IntegrityError
 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, Unavailable
-from trust.log.journal import Write, microseconds
 from trust.log.note import Checkpoint, Note, Sign, VerifierKey, signature
+from trust.log.page import Write, microseconds
 from trust.log.stored import Published, Stored
 from trust.log.tables import CHECKPOINT, ENTRY, NEXT, NODE
 from trust.log.tree import EMPTY, HASH_SIZE, Node

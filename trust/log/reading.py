@@ -14,7 +14,8 @@ from trust.codecs import cms
 from trust.edge.clock import evidence
 from trust.edge.engine import refused
 from trust.errors import KakuinError, Malformed, NotFound, Unacceptable
-from trust.log.journal import KINDS, PAGE, Entry, entry_of, microseconds
+from trust.log.journal import KINDS, PAGE, Entry, entry_of
+from trust.log.page import microseconds
 from trust.log.tables import ENTRY
 from trust.model import Cert
 

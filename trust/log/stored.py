@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Engine, RowMapping, select
 from trust.edge.engine import refused
 from trust.errors import Malformed, Misconfigured, NotFound
 from trust.log import layout, tree
-from trust.log.journal import Entry, entry_data, entry_of, microseconds, moment
+from trust.log.journal import Entry, entry_of
 from trust.log.layout import ENTRIES, Tile
 from trust.log.note import parse_note
+from trust.log.page import entry_data, microseconds, moment
 from trust.log.receipt import Receipt, extra_of
 from trust.log.tables import CHECKPOINT, ENTRY, NEXT, NODE
 

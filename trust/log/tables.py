@@ -25,8 +25,10 @@ NEXT = Table(
     METADATA,
     Column("name", String(80), primary_key=True),
     Column("value", BigInteger, nullable=False),
+    Column("at", BigInteger),
 )
-"""The next number: of the entries under the name "", of each unit's serials under the unit's name."""
+"""The next number: of the entries under the name "", of each unit's serials under the unit's name. `at` is the time at which numbers were given last,
+in microseconds since 1970 UTC; of serials where several processes take them (`trust.log.turns`)."""
 
 TURN = Table(
     "journal_turn",

@@ -1,4 +1,4 @@
-"""Serials that a process has taken and not recorded yet; and the journal is append-only on PostgreSQL too."""
+"""Serials that a process has taken and not recorded yet, and when numbers were given last; and the journal is append-only on PostgreSQL too."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("last", sa.BigInteger, nullable=False),
         sa.Column("holder", sa.BigInteger, nullable=False),
     )
+    op.add_column("journal_next", sa.Column("at", sa.BigInteger))
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "CREATE FUNCTION journal_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
