@@ -180,6 +180,18 @@ class House:
 
         return archive.completed(token, material([token_chain(cms.token(token))], self.instance.authority.status))
 
+    @staticmethod
+    def boxed(document: "Document", token: bytes) -> "Document":
+        """An ASiC-S container of a document and the time-stamp over it; it reads the document that was given."""
+        from eseal.draft import assembled
+        from eseal.formats.asic import stamped_box
+        from eseal.spec import MEDIA_TYPE, Format, Packaging
+        from trust.codecs.cms import token as token_of
+
+        media_type, ending = MEDIA_TYPE[Format.ASIC_S_CADES, Packaging.ATTACHED]
+        pieces = stamped_box(document, token, token_of(token).gen_time)
+        return assembled(document, pieces, (document.name or "document") + ending, media_type)
+
     def _stamp(self, digest: "Digest") -> bytes:
         """trust.ports.Stamper: without a time-stamp neither unit nor clock is asked."""
         return self.authority.stamper()(digest)

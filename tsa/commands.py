@@ -11,7 +11,7 @@ import click
 from trust.edge import options
 
 if TYPE_CHECKING:
-    from trust.model import Digest
+    from trust.model import Digest, Document
     from trust.ports import Stamper
     from tsa.service import Authority
 
@@ -29,7 +29,17 @@ class House(Protocol):
         """A token of this installation with the status of its chain."""
 
 
-Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+class Open(Protocol):
+    """Opens an instance; what needs none is done without."""
+
+    def __call__(self, folder: Path, passphrase_file: Path | None, /) -> AbstractContextManager[House]: ...
+
+    def boxed(self, document: "Document", token: bytes, /) -> "Document":
+        """An ASiC-S container of a document and the time-stamp over it."""
+
+
+TOKEN, ASIC_S = "tst", "asic-s"
+"""What is written: the token by itself, or the document and the token in one container."""
 
 
 @click.command()
@@ -38,6 +48,14 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @options.passphrase_file
 @click.option(
     "--digest", "--algorithm", "digest", default="sha256", show_default=True, help="sha256, sha384, sha512, sha3_256, sha3_384 or sha3_512."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([TOKEN, ASIC_S]),
+    default=TOKEN,
+    show_default=True,
+    help="The token by itself, or a container (EN 319 162-1) with document and token in it.",
 )
 @click.option("--server", metavar="URL", help="Address of a time-stamp authority (RFC 3161 over HTTP) to ask instead of the local instance.")
 @click.option("--batch", type=options.file_path, metavar="DIR_OR_LIST", help="Stamp many files under one token: an evidence record for each.")
@@ -52,6 +70,7 @@ def stamp(
     instance: Path,
     passphrase_file: Path | None,
     digest: str,
+    format_: str,
     server: str | None,
     batch: Path | None,
     blinded: bool,
@@ -62,7 +81,7 @@ def stamp(
     """Time-stamp a file (RFC 3161): proof that it existed, at the latest, now.
 
     FILE is the document; - is standard input. The token is written beside it (data.csv.tst), or where -o says. Verify it with
-    `kakuin verify data.csv.tst --detached data.csv`.
+    `kakuin verify data.csv.tst --detached data.csv`. With --format asic-s document and token are one file (data.csv.asics).
 
     With --batch, each file of a folder, or of a list with a name a line or as sha256sum writes it (- is standard input), gets an evidence record of
     its own (RFC 4998), data.csv.ers, beside it or in the folder of -o. What has a record is left alone; the same command goes on after an
@@ -76,6 +95,8 @@ def stamp(
         raise click.UsageError("--blinded goes with --batch")
     if renew is not None and output is not None:
         raise click.UsageError("--renew replaces each record where it is: leave -o out")
+    if file is None and format_ != TOKEN:
+        raise click.UsageError(f"--format {format_} goes with a FILE: --batch and --renew write evidence records")
     if file is None:
         chosen = click.get_current_context().get_parameter_source("digest") is not click.core.ParameterSource.DEFAULT
         with _stamping(open_house, instance, passphrase_file, server) as (stamper, complete):
@@ -105,12 +126,15 @@ def stamp(
         der = remote_stamper(server)(imprint)
     else:
         with open_house(instance, passphrase_file) as house:
-            der = house.authority.stamper()(imprint)
+            # In a container it stands for itself, as an evidence record does.
+            der = house.authority.stamper()(imprint) if format_ == TOKEN else house.evidence(imprint)
     made = token(der)
     if made.imprint != imprint:
         raise Unacceptable("the authority stamped something else")
-    target = output or (options.STDIO if file == options.STDIO else file.with_name(file.name + ".tst"))
-    options.written(options.pieces(io.BytesIO(der)), target, replace=output is not None)
+    boxed = open_house.boxed(document, der) if format_ == ASIC_S else None
+    name = boxed.name if boxed is not None and boxed.name else file.name + ".tst"
+    target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
+    options.written(options.pieces(boxed.open() if boxed is not None else io.BytesIO(der)), target, replace=output is not None)
     signer = made.signature.signer
     facts = {
         "output": str(target),

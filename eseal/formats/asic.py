@@ -34,6 +34,7 @@ _META = "META-INF/"
 SIMPLE_SIGNATURE, SIMPLE_SIGNATURES = _META + "signature.p7s", _META + "signatures.xml"
 MANIFEST, SIGNATURE = _META + "ASiCManifest001.xml", _META + "signature001.p7s"
 PACKAGE_MANIFEST, SIGNATURES = _META + "manifest.xml", _META + "signatures001.xml"
+SIMPLE_TIME_STAMP = _META + "timestamp.tst"
 ARCHIVE_MANIFEST, TIME_STAMP = _META + "ASiCArchiveManifest.xml", _META + "timestamp001.tst"
 _ANYTHING = "application/octet-stream"
 XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<asic:XAdESSignatures xmlns:asic="{_NAMESPACE}">'.encode()
@@ -64,6 +65,13 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
     files = _files(documents, digest_for(means.key.algorithm, spec.digest), flat=most == 1)
     meta, value, stamps = _WRITERS[spec.format](files, spec, means)
     return Draft(_container(_MIMETYPE[spec.format], files, meta, means.now), value, stamps)
+
+
+def stamped_box(document: Document, token: bytes, at: datetime) -> tuple[bytes | Span, ...]:
+    """Clause 4.3.3.2: ASiC-S with a time-stamp over its one document, META-INF/timestamp.tst, and no signature. Unacceptable for a name that a
+    container cannot have."""
+    [file] = _files((document,), "sha256", flat=True)
+    return _container(_SIMPLE, (file,), [(SIMPLE_TIME_STAMP, token)], at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,19 @@ def test_asic_s_with_xades_holds_the_document_and_one_signature_over_it() -> Non
     assert found.read("価格.csv") == CSV
 
 
+def test_a_time_stamp_alone() -> None:
+    from verifier.service import Verifier
+
+    token = office.token(PKI.tsu, Digest.of("sha256", CSV))
+    data = assembled(PRICES, asic.stamped_box(PRICES, token, SIGNED), None, None).read(1 << 20)
+    found = box(data)
+    assert found.namelist() == ["mimetype", "価格.csv", "META-INF/timestamp.tst"]
+    assert (found.read("価格.csv"), found.read("META-INF/timestamp.tst")) == (CSV, token)
+    verifier = Verifier(lambda: SIGNED + timedelta(minutes=5), anchors=(PKI.root.certificate,))
+    assert verifier.verify(Document.of(data), crls=lists(PKI)).conclusion == "passed"
+    assert verifier.verify(Document.of(data.replace(CSV, CSV[::-1])), crls=lists(PKI)).conclusion == "failed"
+
+
 @pytest.mark.parametrize(("format_", "most"), [("asic-e-cades", 40_000), ("asic-e-xades", 19_000)])
 def test_more_documents_than_readers_take_are_refused(format_: str, most: int) -> None:
     one = Document.of(b"x", "x")
