@@ -3,6 +3,7 @@
 Tables, not branches: an algorithm that is not in a table does not exist here. What is still acceptable, and until when, is `trust.suites`.
 """
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -307,3 +308,20 @@ def verify(key: PublicKeyTypes, algorithm: Algorithm, value: bytes, signed: "byt
     except UnsupportedAlgorithm as error:
         raise Unacceptable(f"{algorithm} is not available here") from error
     return True
+
+
+def checker(key: PublicKeyTypes, algorithm: Algorithm) -> Callable[[bytes, bytes], bool]:
+    """`verify` with a key that checks again and again: value, signed -> whether it holds. What can be made ready is, once."""
+    digest = DIGESTS.get(algorithm.digest or "")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not fits(algorithm, key) or digest is None or digest.hash is None:
+        return functools.partial(verify, key, algorithm)
+    check, face = key.verify, ec.ECDSA(digest.hash())
+
+    def holds(value: bytes, signed: bytes) -> bool:
+        try:
+            check(value, signed, face)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    return holds

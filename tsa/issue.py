@@ -5,8 +5,10 @@ puts the serial, the time and the record between them. Every refusal is a `Refus
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -54,8 +56,7 @@ class Stopped(UnitFailed):
     """The unit was retired or rolled over, or its certificate was revoked: it never issues again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer: DER TimeStampResp, with the token where there is one and the failure where there is none."""
 
     der: bytes
@@ -81,6 +82,8 @@ class Unit:
     accuracy: bytes
     tail: bytes
     digits: int
+    check: Callable[[bytes, bytes], bool]
+    """Whether a signature (first) over octets (second) is one of this unit."""
 
     @classmethod
     def of(cls, name: str, policy: Policy, key: Key) -> "Unit":
@@ -103,6 +106,7 @@ class Unit:
             accuracy=tst.accuracy(policy.accuracy_us),
             tail=(tst.directory_name(certificate.subject) if policy.names_unit else b"") + (tst.qualified_statement() if policy.qualified else b""),
             digits=policy.digits,
+            check=algorithms.checker(public_key, key.algorithm),
         )
 
 
@@ -198,7 +202,7 @@ def grant(asked: Request, unit: Unit, now: datetime, serial: int) -> Response:
         signature = unit.key.sign(attributes)
     except Unavailable as error:
         raise UnitFailed(f"unit {unit.name}: {error}") from error
-    if not algorithms.verify(unit.public_key, unit.key.algorithm, signature, attributes):
+    if not unit.check(signature, attributes):
         raise UnitFailed(f"unit {unit.name}: its signature does not verify")
     token = signer.token(info, attributes, signature, certificates=asked.cert_req)
     return Response(tsp.granted(token), token)

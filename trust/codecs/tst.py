@@ -4,8 +4,9 @@ Made by hand: everything about a unit that does not change is encoded once (`Sig
 concatenations beside its signature. Reading tokens for a verdict is `trust.codecs.cms`, which shares no code with this module.
 """
 
+import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,15 +19,13 @@ from trust.model import Cert
 NULL = b"\x05\x00"
 
 
+_LENGTHS = tuple(asn1.length_octets(count) for count in range(2048))
+"""Of everything in a token without certificates."""
+
+
 def length(count: int) -> bytes:
     """DER length octets, quick for the short."""
-    if count < 0x80:
-        return bytes((count,))
-    if count < 0x100:
-        return bytes((0x81, count))
-    if count < 0x10000:
-        return bytes((0x82, count >> 8, count & 0xFF))
-    return asn1.length_octets(count)
+    return _LENGTHS[count] if count < len(_LENGTHS) else asn1.length_octets(count)
 
 
 def integer(value: int) -> bytes:
@@ -55,6 +54,7 @@ def accuracy(microseconds: int) -> bytes:
     return tlv(SEQUENCE, parts)
 
 
+@functools.lru_cache(maxsize=16)
 def generalized_time(moment: datetime, digits: int) -> bytes:
     """DER GeneralizedTime of an aware UTC time, cut (never rounded: it is not later than it was) to `digits` of a second.
 
@@ -70,20 +70,22 @@ def tst_info(
     *, policy: bytes, imprint: bytes, serial: int, gen_time: bytes, accuracy: bytes, ordering: bool, nonce: bytes | None, tail: bytes
 ) -> bytes:
     """DER TSTInfo. All parts are DER but `nonce` (content octets of its INTEGER); `tail` is tsa [0] and extensions [1]."""
-    body = b"".join(
-        (
-            VERSION_1,
-            policy,
-            imprint,
-            integer(serial),
-            gen_time,
-            accuracy,
-            b"\x01\x01\xff" if ordering else b"",
-            b"" if nonce is None else b"\x02" + length(len(nonce)) + nonce,
-            tail,
-        )
+    number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")  # positive
+    parts = (
+        _SERIAL_AFTER[len(number)],
+        number,
+        gen_time,
+        accuracy,
+        b"\x01\x01\xff" if ordering else b"",
+        b"" if nonce is None else b"\x02" + length(len(nonce)) + nonce,
+        tail,
     )
+    body = b"".join((VERSION_1, policy, imprint, *parts))
     return b"\x30" + length(len(body)) + body
+
+
+_SERIAL_AFTER = tuple(bytes((INTEGER, size)) for size in range(64))
+"""Tag and length of a serial number, by its octets: there are at most 20 (RFC 3161 section 2.4.2)."""
 
 
 def directory_name(name: bytes) -> bytes:
@@ -136,7 +138,7 @@ def signature_identifier(algorithm: Algorithm) -> bytes:
 class Signer:
     """What all tokens of one unit share, encoded once."""
 
-    digest: str
+    digest: Callable[[bytes], "hashlib._Hash"]
     """Of messageDigest."""
     head: bytes
     """SignedData's version and digestAlgorithms."""
@@ -172,7 +174,7 @@ class Signer:
         issuer_and_serial = tlv(SEQUENCE, certificate.issuer + integer(certificate.serial))
         certificates = sorted({certificate.der, *(c.der for c in chain if c.subject != c.issuer)})
         return cls(
-            digest,
+            getattr(hashlib, digest),
             integer(3) + tlv(SET, digests),
             tlv(asn1.context(0), b"".join(certificates)),
             before,
@@ -183,23 +185,56 @@ class Signer:
 
     def attributes(self, info: bytes) -> bytes:
         """The signed attributes over a TSTInfo as the DER SET that the key signs (RFC 5652 section 5.4)."""
-        body = self.before + hashlib.new(self.digest, info).digest() + self.after
+        body = self.before + self.digest(info).digest() + self.after
         return b"\x31" + length(len(body)) + body
 
     def token(self, info: bytes, attributes: bytes, signature: bytes, *, certificates: bool) -> bytes:
         """The TimeStampToken: ContentInfo of a SignedData over `info`; `attributes` as `attributes()` made them."""
-        signer = b"".join((self.identity, b"\xa0", attributes[1:], self.signature, b"\x04", length(len(signature)), signature))
-        signer = b"\x30" + length(len(signer)) + signer
-        content = b"\x04" + length(len(info)) + info
-        content = _TST_INFO + b"\xa0" + length(len(content)) + content
-        body = b"".join(
+        # From the inside to the outside, by lengths alone: each octet is copied once.
+        value = length(len(signature))
+        signer = len(self.identity) + len(attributes) + len(self.signature) + 1 + len(value) + len(signature)
+        signer_length = length(signer)
+        signers = 1 + len(signer_length) + signer
+        signers_length = length(signers)
+        octets_length = length(len(info))
+        octets = 1 + len(octets_length) + len(info)
+        explicit_length = length(octets)
+        content = len(_TST_INFO) + 1 + len(explicit_length) + octets
+        content_length = length(content)
+        certified = self.certificates if certificates else b""
+        data = len(self.head) + 1 + len(content_length) + content + len(certified) + 1 + len(signers_length) + signers
+        data_length = length(data)
+        outer = 1 + len(data_length) + data
+        outer_length = length(outer)
+        return b"".join(
             (
+                b"\x30",
+                length(len(_SIGNED_DATA) + 1 + len(outer_length) + outer),
+                _SIGNED_DATA,
+                b"\xa0",
+                outer_length,
+                b"\x30",
+                data_length,
                 self.head,
-                b"\x30" + length(len(content)) + content,
-                self.certificates if certificates else b"",
-                b"\x31" + length(len(signer)) + signer,
+                b"\x30",
+                content_length,
+                _TST_INFO,
+                b"\xa0",
+                explicit_length,
+                b"\x04",
+                octets_length,
+                info,
+                certified,
+                b"\x31",
+                signers_length,
+                b"\x30",
+                signer_length,
+                self.identity,
+                b"\xa0",
+                attributes[1:],
+                self.signature,
+                b"\x04",
+                value,
+                signature,
             )
         )
-        body = b"\x30" + length(len(body)) + body
-        body = _SIGNED_DATA + b"\xa0" + length(len(body)) + body
-        return b"\x30" + length(len(body)) + body

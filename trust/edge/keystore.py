@@ -125,6 +125,7 @@ class FileKey:
         self._certificate = certificate
         self._chain = chain
         self._algorithm = algorithm or algorithm_of(private.public_key())
+        self._signing = signing(private, self._algorithm)
         if encoded(private.public_key()) != encoded(certificate.x509.public_key()):
             raise Misconfigured(f"the key does not belong to its certificate ({certificate.name})")
 
@@ -141,7 +142,7 @@ class FileKey:
         return self._algorithm
 
     def sign(self, data: bytes) -> bytes:
-        return sign(self._private, self._algorithm, data)
+        return self._signing(data)
 
     def under(self, digest: str) -> "FileKey":
         """trust.ports.SealKey."""
@@ -155,16 +156,22 @@ class FileKey:
 
 def sign(private: PrivateKey, algorithm: Algorithm, data: bytes) -> bytes:
     """The signature over `data` (hashed inside), ECDSA as DER."""
+    return signing(private, algorithm)(data)
+
+
+def signing(private: PrivateKey, algorithm: Algorithm) -> Callable[[bytes], bytes]:
+    """The same for a key that signs again and again: what can be made ready is, once."""
     match private:
         case ec.EllipticCurvePrivateKey():
-            return private.sign(data, ec.ECDSA(_HASHES[algorithm.digest]()))
+            ecdsa = ec.ECDSA(_HASHES[algorithm.digest]())
+            return lambda data: private.sign(data, ecdsa)
         case rsa.RSAPrivateKey() if algorithm.scheme == "rsa-pss":
             mask = padding.PSS(padding.MGF1(_HASHES[algorithm.mgf_digest]()), algorithm.salt or 0)
-            return private.sign(data, mask, _HASHES[algorithm.digest]())
+            return lambda data: private.sign(data, mask, _HASHES[algorithm.digest]())
         case rsa.RSAPrivateKey():
-            return private.sign(data, padding.PKCS1v15(), _HASHES[algorithm.digest]())
+            return lambda data: private.sign(data, padding.PKCS1v15(), _HASHES[algorithm.digest]())
         case _:
-            return private.sign(data)
+            return private.sign
 
 
 def encoded(public: PublicKeyTypes) -> bytes:
