@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
+from eseal.pdf_seal import PLAIN, PdfSeal
 from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
 
@@ -188,6 +189,8 @@ class Spec:
     """Of a JWS."""
     mechanism: Mechanism = Mechanism.URI_HASH
     """Of a detached JWS."""
+    pdf: PdfSeal = PLAIN
+    """Of a PDF: field, look, certification."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -206,6 +209,8 @@ class Spec:
             raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")
         if self.password is not None and self.format is not Format.PADES:
             raise Unacceptable("a password belongs to an encrypted PDF")
+        if self.pdf != PLAIN and self.format is not Format.PADES:
+            raise Unacceptable("a field, a look and a certification belong to a PDF")
         self._check_jws()
 
     def _check_jws(self) -> None:
@@ -286,6 +291,7 @@ def choose(
     password: str | None = None,
     serialization: str | None = None,
     mechanism: str | None = None,
+    pdf: PdfSeal = PLAIN,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
@@ -300,7 +306,7 @@ def choose(
         digest = digest.lower().replace("-", "")
         if digest not in DIGEST_CHOICES:
             raise Unacceptable(f"digest is {_names(DIGEST_CHOICES, 'or')}")
-    return Spec(chosen, wanted, packed, digest, claims, password, written, referred)
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, pdf=pdf)
 
 
 def commitment(name: str | None) -> Commitment | None:
