@@ -18,10 +18,12 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from eseal import openapi
+from eseal.claims import NAMES as CLAIMS
+from eseal.claims import claims_of
 from eseal.dataset import joined
 from eseal.draft import Draft, assembled
 from eseal.service import Sealed, Sealer, name_of, sealed_name
-from eseal.spec import FOR_SEVERAL, Claims, Spec, choose, commitment, is_pdf, media_type
+from eseal.spec import FOR_SEVERAL, Spec, choose, is_pdf, level_named, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
 from trust.edge.upload import Upload, receive
@@ -48,6 +50,13 @@ class Options:
     role: str | None = None
     commitment: str | None = None
     signing_time: str | None = None
+    policy: str | None = None
+    policy_hash: str | None = None
+    policy_uri: str | None = None
+    description: str | None = None
+    mime_type: str | None = None
+    content_timestamp: str | None = None
+    degrade: str | None = None
     organisation: str | None = None
     password: str | None = None
     serialization: str | None = None
@@ -55,7 +64,7 @@ class Options:
 
     def spec(self, head: bytes) -> Spec:
         """Unacceptable for what is not offered."""
-        claims = Claims(self.reason, self.location, commitment(self.commitment), _time(self.signing_time), self.role)
+        claims = claims_of({name: getattr(self, name) for name in CLAIMS})
         return choose(
             head,
             format=self.format,
@@ -66,6 +75,7 @@ class Options:
             password=self.password,
             serialization=self.serialization,
             mechanism=self.mechanism,
+            degrade=self.degrade,
         )
 
 
@@ -188,13 +198,6 @@ def json_pairs(text: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _time(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Unacceptable("signing_time is not a time of RFC 3339") from error
-
-
 def _once(job: _Job, documents: Sequence[Document], spec: Spec) -> Sealed:
     """The seal that this Idempotency-Key got before, or a new one that it will get from now on."""
     if not IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
@@ -205,9 +208,11 @@ def _once(job: _Job, documents: Sequence[Document], spec: Spec) -> Sealed:
     found = job.repeats.find(key, request)
     if found is None:
         sealed = job.sealer.seal(documents[0], spec, job.key.organisation, documents[1:])
-        found = job.repeats.keep(key, request, wire.encode((sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed)))
-    draft, time, index, sha256, signed = wire.decode(found)
-    return _again(documents, spec, job.key.organisation, draft, time, index, sha256, signed)
+        answer = (sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed, str(sealed.spec.level))
+        found = job.repeats.keep(key, request, wire.encode(answer))
+    draft, time, index, sha256, signed, *level = wire.decode(found)  # the version before this one remembered no level: it was the one asked for
+    reached = replace(spec, level=level_named(level[0]), degrade=None) if level else spec
+    return replace(_again(documents, reached, job.key.organisation, draft, time, index, sha256, signed), asked=spec.level)
 
 
 def _again(  # the remembered fields, in order
@@ -256,8 +261,10 @@ def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
         "Link": f'<log/receipts/{sealed.index}>; rel="https://c2sp.org/tlog-proof"',
         "Kakuin-Time": sealed.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    if sealed.draft.warnings:
-        headers["Kakuin-Warning"] = "; ".join(sealed.draft.warnings)
+    if sealed.degraded:
+        headers["Kakuin-Level-Asked"] = str(sealed.asked)
+    if sealed.warnings:
+        headers["Kakuin-Warning"] = "; ".join(sealed.warnings)
     return StreamingResponse(streamed(made, upload), media_type=made.media_type, headers=headers, background=BackgroundTask(upload.close))
 
 

@@ -63,7 +63,10 @@ def seal_at(
     if int(said.get("content-length", spool.tell())) != spool.tell() or spool.tell() == 0:
         spool.close()
         raise Unavailable(f"{url.host} sent a part of the sealed document only")
-    facts = {name: said.get(f"kakuin-{name}") for name in ("format", "level", "seal")}
+    facts: dict[str, Any] = {name: said.get(f"kakuin-{name}") for name in ("format", "level", "seal")}
+    facts["warnings"] = [line for line in map(_line, said.get("kakuin-warning", "").split("; ")) if line]
+    if asked_level := said.get("kakuin-level-asked"):
+        facts["asked_level"] = _line(asked_level)
     return facts, _pieces(spool), file_name(said.get("content-disposition", "")) or "sealed"
 
 
@@ -72,6 +75,11 @@ def _pieces(spool: Any) -> Iterator[bytes]:
         spool.seek(0)
         while piece := spool.read(Document.CHUNK):
             yield piece
+
+
+def _line(text: str) -> str:
+    """Fit for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _problem(response: httpx.Response) -> KakuinError:
@@ -85,7 +93,7 @@ def _problem(response: httpx.Response) -> KakuinError:
         detail = str(json.loads(body)["detail"])
     except (ValueError, KeyError, TypeError):
         detail = response.reason_phrase or "no reason given"
-    line = "".join(c if c.isprintable() else "?" for c in detail[:500])
+    line = _line(detail[:500])
     every: list[type[KakuinError]] = [*KakuinError.__subclasses__(), *Unacceptable.__subclasses__()]
     kinds = {kind.status: kind for kind in every}
     return kinds.get(response.status_code, KakuinError)(f"the server refused: {line}")

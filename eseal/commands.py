@@ -52,11 +52,19 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF and XML), detached or attached.")
 @click.option("--serialization", metavar="NAME", help="Of JAdES: flattened, general or compact (B-B only). Default: flattened.")
 @click.option("--mechanism", metavar="NAME", help="Of detached JAdES: uri-hash (name and digest) or payload. Default: uri-hash.")
-@click.option("--digest", metavar="NAME", help="sha256, sha384 or sha512. Default: the key's own.")
+@click.option("--digest", metavar="NAME", help="sha256, sha384, sha512, sha3-256, sha3-384 or sha3-512. Default: the one that belongs to the key.")
+@click.option("--degrade", metavar="LEVEL", help="The lowest level that will do when the authority or the status service is away. Default: none.")
 @click.option("--reason", help="Why it is sealed, in a sentence; signed with it.")
 @click.option("--location", help="Where it is sealed; signed with it.")
-@click.option("--role", help="Of XAdES: in which role it is sealed; signed with it.")
+@click.option("--role", help="In which role it is sealed; signed with it.")
 @click.option("--commitment", metavar="TYPE", help="What sealing means: origin, receipt, delivery, sender, approval or creation.")
+@click.option("--signing-time", metavar="TIME", help="Claimed time, with a zone: 2026-11-21T09:00:00+09:00. Default: now.")
+@click.option("--policy", metavar="ID", help="Signature policy: object identifier; in XAdES and JAdES also a URI, in XAdES also implied.")
+@click.option("--policy-hash", metavar="NAME:HEX", help="Hash of the policy's text, such as sha256:9f86…; goes with --policy.")
+@click.option("--policy-uri", metavar="URI", help="Where the policy's text is to be had.")
+@click.option("--description", help="What the document is, in words (CAdES, XAdES, ASiC); signed with it.")
+@click.option("--mime-type", metavar="TYPE", help="Media type of the document; signed with it.")
+@click.option("--content-timestamp", flag_value="true", help="Sign a time-stamp over the document with it: it existed before the seal did.")
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
 @click.option(
     "--server", metavar="URL", help="Seal there instead of on the local instance; the API key is taken from KAKUIN_API_KEY or --api-key-file."
@@ -82,7 +90,7 @@ def seal(
 
     FILE is the document; - is standard input. Several, or a folder, become one container (asic-e-cades; documents.asice). The sealed document is
     written beside it (contract.sealed.pdf; data.csv.p7s), or where -o says. What is written is at the level that was asked for and passed our own
-    verifier; otherwise nothing is written.
+    verifier; otherwise nothing is written. With --degrade it may be lower when a service is away, and says so.
     """
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
@@ -108,8 +116,6 @@ def seal(
         with Progress() as progress:
             progress.tell(f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else ""))
             made = house.sealer.seal(document, _spec(document, asked), number, more)
-        for warning in made.draft.warnings:
-            click.echo(f"warning: {warning}", err=True)
         facts = {
             "format": str(made.spec.format),
             "level": str(made.spec.level),
@@ -117,7 +123,10 @@ def seal(
             "organisation": made.organisation,
             "journal_index": made.index,
             "sha256": made.sha256.hex(),
+            "warnings": list(made.warnings),
         }
+        if made.degraded:
+            facts["asked_level"] = str(made.asked)
         _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json)
 
 
@@ -140,10 +149,11 @@ def _documents(files: "tuple[Path, ...]") -> "list[Document]":
 
 
 def _spec(document: "Document", asked: dict[str, str | None]) -> Any:
-    from eseal.spec import Claims, choose, commitment
+    from eseal.claims import NAMES, claims_of
+    from eseal.spec import choose
 
-    claims = Claims(asked.pop("reason"), asked.pop("location"), commitment(asked.pop("commitment")), role=asked.pop("role"))
-    return choose(document.head(4096), claims=claims, **asked)
+    said = {name: asked.pop(name) for name in NAMES}
+    return choose(document.head(4096), claims=claims_of(said), **asked)
 
 
 def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool) -> None:
@@ -153,7 +163,10 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
     target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
     options.written(chunks, target, replace=output is not None)
     facts = {"output": str(target), **facts}
-    said = json.dumps(facts, ensure_ascii=False) if as_json else f"sealed {facts['format']} {facts['level']}: {target}"
+    for warning in facts.get("warnings", ()):
+        click.echo(f"warning: {warning}", err=True)
+    lower = f" (asked for {facts['asked_level']})" if facts.get("asked_level") else ""
+    said = json.dumps(facts, ensure_ascii=False) if as_json else f"sealed {facts['format']} {facts['level']}{lower}: {target}"
     click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
 
 

@@ -1,5 +1,6 @@
 """Levels are one idea: what B-T, B-LT and B-LTA need beyond a signature is decided here, and a format only knows where to put it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,16 +48,17 @@ class Means:
 
 _OWN_DIGEST: Mapping[str, str] = MappingProxyType(
     # RFC 8419 section 3.1 for Ed25519; RFC 9882 section 3.3 lets ML-DSA have SHA-512 at every strength.
-    {"ed25519": "sha512", "ml-dsa-44": "sha512", "ml-dsa-65": "sha512", "ml-dsa-87": "sha512"}
+    {"ed25519": "sha512", "ed448": "sha512", "ml-dsa-44": "sha512", "ml-dsa-65": "sha512", "ml-dsa-87": "sha512"}
 )
 
 
 def digest_for(algorithm: Algorithm, asked: str | None) -> str:
-    """The digest that goes with a key's algorithm: its own, because a verifier expects one for content and signature alike (RFC 5754).
+    """The digest that goes with a key's algorithm: its own, because a verifier expects one for content and signature alike (RFC 5754), and where
+    it has none what was asked for.
 
-    Unacceptable when another one was asked for.
+    Unacceptable when the algorithm has another one: `eseal.suite` chooses the two together, before anything is made.
     """
-    own = algorithm.digest or _OWN_DIGEST.get(algorithm.scheme)
+    own = algorithm.digest or asked or _OWN_DIGEST.get(algorithm.scheme)
     if own is None:
         raise Unacceptable(f"{algorithm} keys cannot seal in this format")
     if asked is not None and asked != own:
@@ -110,7 +112,9 @@ def chain_of(signer: Cert, pool: Sequence[Cert]) -> tuple[Cert, ...]:
     return tuple(chain)
 
 
+@functools.lru_cache(maxsize=256)
 def _issued(issuer: Cert, subject: Cert) -> bool:
+    """A fact about two certificates, which stays one: the chains of a seal are the same ones each time."""
     if issuer.subject != subject.issuer:
         return False
     try:

@@ -13,7 +13,8 @@ Several files called `document` get one seal together, in a container (`asic-e-c
 The answer is the sealed document: the PDF with the seal in it, or a CMS file (`.p7s` beside the document, `.p7m` with it inside), an XML
 or JSON signature, a container or a COSE message, as `format` says. Before it is
 given out it is verified by this installation's own verifier and recorded in its journal. If the time-stamping authority, the status service or
-the journal does not answer, the answer is a problem and no weaker seal.
+the journal does not answer, the answer is a problem and no weaker seal. Only with `degrade` is it the highest level that can be had and is not
+below the one named there; then `Kakuin-Level` says which, `Kakuin-Level-Asked` stands beside it, and the journal says so too.
 
 ```sh
 curl -T contract.pdf -X POST -H "Authorization: Bearer $KAKUIN_API_KEY" -H "Content-Type: application/pdf" \\
@@ -42,10 +43,41 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "packaging": (_choice(Packaging), "Where the document is: `enveloped` in PDF and XML; else `detached` (default) or `attached`.", "enveloped"),
     "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),
     "mechanism": (_choice(Mechanism), "Detached JAdES only: by name and digest, or as payload that is left out. Default: `uri-hash`.", "uri-hash"),
-    "digest": (_choice(DIGEST_CHOICES), "Digest algorithm; refused where the organisation's key uses another one.", "sha256"),
+    "digest": (
+        _choice(DIGEST_CHOICES),
+        "Digest of the document and of the signature. Default: the one that belongs to the key. Refused where the format has no name for it.",
+        "sha256",
+    ),
+    "degrade": (
+        _choice(Level),
+        "The lowest level that will do when the authority or the status service is away. Default: none, and then the answer is a problem.",
+        "B-T",
+    ),
     "reason": (_TEXT, "PDF only: why it is sealed.", "invoice for October"),
     "location": (_TEXT, "Where it is sealed.", "東京都千代田区"),
-    "role": (_TEXT, "XAdES only: in which role the organisation seals.", "会計管理者"),
+    "role": (_TEXT, "In which role the organisation seals, as it says itself. Not in COSE.", "会計管理者"),
+    "policy": (
+        {"type": "string", "maxLength": LONGEST_TEXT},
+        "Signature policy: object identifier; in XAdES and JAdES also a URI, in XAdES also `implied`.",
+        "1.2.392.200000.1",
+    ),
+    "policy_hash": (
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]+:[0-9A-Fa-f]+$"},
+        "Hash of the policy's text; goes with `policy`.",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "policy_uri": ({"type": "string", "format": "uri"}, "Where the policy's text is to be had.", "https://example.go.jp/policy.pdf"),
+    "description": (_TEXT, "CAdES, XAdES and most ASiC: what the document is, in words.", "日別の金額"),
+    "mime_type": (
+        {"type": "string"},
+        "Media type of the document, where the seal says it. Default: that of the upload. Not in PDF.",
+        "text/csv",
+    ),
+    "content_timestamp": (
+        _choice(("true", "false")),
+        "Sign a time-stamp over the document with it: it existed before the seal did. Not in COSE.",
+        "true",
+    ),
     "commitment": (_choice(Commitment), "What the organisation says by sealing (意思). In a PDF not together with `reason`.", "approval"),
     "signing_time": (
         {"type": "string", "format": "date-time"},
@@ -121,12 +153,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": binary(*(media_type for media_type, _ in MEDIA_TYPE.values())),
         "headers": {
             "Kakuin-Format": header("Envelope of the seal.", "pades"),
-            "Kakuin-Level": header("Level of the seal: the one that was asked for.", "B-LTA"),
+            "Kakuin-Level": header("Level of the seal: the one that was asked for, unless `degrade` let it be lower.", "B-LTA"),
+            "Kakuin-Level-Asked": header("The level that was asked for; only where the seal is lower.", "B-LTA"),
             "Kakuin-Packaging": header("Where the document is.", "enveloped"),
             "Kakuin-Seal": header("Number of the seal: its entry in the journal.", "42"),
             "Link": header("Its receipt: that the entry is in the log.", '<log/receipts/42>; rel="https://c2sp.org/tlog-proof"'),
             "Kakuin-Time": header("When it was sealed.", "2026-11-21T09:00:00Z"),
-            "Kakuin-Warning": header("What people should know of this document; absent where there is nothing.", "the PDF has an XFA form: …"),
+            "Kakuin-Warning": header(
+                "What people should know of this seal, with semicolons between: from when on verifiers refuse its key, a lower level, a form in the "
+                "PDF. Absent where there is nothing.",
+                "verifiers refuse RSA PKCS#1 v1.5 with 3072 bits from 2029-01-01 on (ETSI TS 119 312): give the organisation another key",
+            ),
             "Repr-Digest": header("SHA-256 of the sealed document (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
             "Content-Disposition": header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
         },
@@ -143,12 +180,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             (
                 Unacceptable,
                 "A format, level, packaging or option that does not exist, or a document that may not be changed.",
-                "cades has no place for a reason; it has commitment and location",
+                "jades has no place for a reason; it has commitment, content_timestamp, location, mime_type, policy and role",
             ),
             (
                 Unavailable,
                 "Something that the seal needs does not answer. Nothing was sealed.",
-                "B-T needs a time-stamp and the authority gives none: it does not answer",
+                "B-T needs a time-stamp and the authority gives none: it does not answer; nothing was sealed; try again later",
             ),
         )
     },

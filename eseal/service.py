@@ -4,6 +4,7 @@ Nothing leaves that our own verifier does not pass at the level that was asked f
 journal's entry leaves nothing behind but a signature and a token that nobody has; a crash after it leaves an entry for a document that nobody got.
 """
 
+import copy
 import importlib
 import json
 import logging
@@ -14,14 +15,16 @@ from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
 from eseal import drafting
+from eseal import suite as suites
 from eseal.dataset import joined
 from eseal.draft import Base64, Draft, Span, assembled
 from eseal.drafting import Holder, Signable
-from eseal.spec import SEVERAL, Level, Packaging, Spec, media_type
+from eseal.spec import OFFERED, SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
-from trust.ports import Clock, Key, Stamper, Status, StatusSource
+from trust.ports import Clock, Key, SealKey, Stamper, Status, StatusSource
+from trust.suites import shipped
 
 T = TypeVar("T")
 _LOG = logging.getLogger("kakuin.eseal")
@@ -32,6 +35,7 @@ DATASET = "documents"
 """What a container of several documents is called: `documents.asice`."""
 LONGEST_WARNING = 200
 """Characters."""
+LEVELS = tuple(Level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +83,26 @@ class Sealed:
     """Of the sealed document."""
     draft: Draft
     signed: tuple[bytes, ...]
-    """SHA-256 of everything that the key signed for it: one, or two when room was short."""
+    """SHA-256 of everything that the key signed for it: one, or two when room was short, or more when a level was tried in vain."""
+    asked: Level | None = None
+    """The level that was asked for; another one than `spec.level` only where the caller said that less would do."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """For people."""
+        return self.draft.warnings
+
+    @property
+    def degraded(self) -> bool:
+        """Lower than it was asked for."""
+        return self.asked not in (None, self.spec.level)
 
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
     """Seals documents for organisations. Thread-safe."""
 
-    keys: Callable[[str], Key]
+    keys: Callable[[str], SealKey]
     """Corporate number -> the organisation's seal key; NotFound for one that has none."""
     stamp: Stamper
     status: StatusSource
@@ -99,27 +115,48 @@ class Sealer:
         """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several.
 
         The answer is at the level that was asked for, or there is none: Unavailable when the authority, the status service or the journal is away,
-        Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key.
+        Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key. Only where `spec.degrade` says
+        that less will do is it lower, and then `Sealed.asked` and a warning tell.
         """
-        documents = (document, *more)
+        documents = typed((document, *more), spec)
         if more and spec.format not in SEVERAL:
             raise Unacceptable(f"{spec.format} seals one document at a time, got {len(documents)}; several go into {' or '.join(sorted(SEVERAL))}")
         subject = joined(documents)
         if subject.size == 0:
             raise Malformed("the document is empty")
-        key, now, signed = self.keys(organisation), self.clock(), list[bytes]()
-        draft = self._draft(documents, spec, key, now, signed)
+        asked, now, signed = spec.level, self.clock(), list[bytes]()
+        key, cautions = suited(self.keys(organisation), spec)
+        draft, spec = self._reached(documents, spec, key, now, signed)
+        draft = replace(draft, warnings=(*draft.warnings, *cautions))
         _sound(draft, subject, spec)
         sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
         self._checked(sealed, documents, spec, draft)
-        made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed))
+        made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed), asked)
         return replace(made, index=self._recorded(made, documents, key))
 
-    def _draft(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> Draft:
+    def _reached(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes]) -> tuple[Draft, Spec]:
+        """A draft at the level that was asked for; else at the highest that the caller said would do. Only a service that is away lowers it."""
+        why = ""
+        for level in spec.levels:
+            away: list[str] = []
+            try:
+                at = replace(spec, level=level, degrade=None)
+                draft = self._draft(documents, at, key, now, signed, away)
+            except Unavailable as error:
+                if not away:
+                    raise  # something else does not answer: a seal with less in it would not help
+                why = why or str(error)
+                if level is spec.levels[-1]:
+                    raise Unavailable(f"{error}; {_what_to_do(spec)}") from error
+                continue
+            return (replace(draft, warnings=(*draft.warnings, _lowered(spec.level, level, why))) if why else draft), at
+        raise Unacceptable(f"{spec.format} has no level")
+
+    def _draft(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes], away: list[str]) -> Draft:
         calls = {
             "sign": at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
-            "stamp": at_most(MOST_STAMPS, "time-stamps", stamping(self.stamp, spec.level)),
-            "status": at_most(MOST_QUESTIONS, "status questions", _asking(self.status, spec.level)),
+            "stamp": at_most(MOST_STAMPS, "time-stamps", noted(stamping(self.stamp, spec.level), away)),
+            "status": at_most(MOST_QUESTIONS, "status questions", noted(_asking(self.status, spec.level), away)),
         }
         run = self.run if spec.format in drafting.PARSING else here
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
@@ -152,7 +189,58 @@ class Sealer:
         }
         if len(documents) > 1:
             entry["documents"] = len(documents)
+        if made.asked not in (None, made.spec.level):
+            entry["asked"] = made.asked
         return self.record("seal", json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
+
+
+def suited(key: SealKey, spec: Spec) -> tuple[Key, tuple[str, ...]]:
+    """The key under the digest that was asked for, and warnings of when verifiers stop accepting what it makes.
+
+    Unacceptable where the format has no name for it."""
+    public = key.certificate.public_key
+    if public is None:
+        raise Malformed("the seal certificate holds a key that cannot be read")
+    chosen = suites.suite(spec.format, key.algorithm, public, spec.digest)
+    return (key if chosen.algorithm == key.algorithm else key.under(chosen.digest)), suites.warnings(chosen, public, shipped())
+
+
+def typed(documents: tuple[Document, ...], spec: Spec) -> tuple[Document, ...]:
+    """With the media type that the caller says. Unacceptable for several documents, of which each has its own."""
+    said = spec.claims.mime_type
+    if said is None:
+        return documents
+    if len(documents) > 1:
+        raise Unacceptable(f"a mime type is that of one document, got {len(documents)} documents")
+    one = copy.copy(documents[0])
+    one.media_type = said
+    return (one,)
+
+
+def _what_to_do(spec: Spec) -> str:
+    lower = [level for level in OFFERED[spec.format, spec.packaging] if LEVELS.index(level) < LEVELS.index(spec.levels[-1])]
+    if not lower or spec.claims.content_timestamp:
+        return "nothing was sealed; try again later"
+    return f"nothing was sealed; try again later, or say with degrade that less will do ({', '.join(lower)})"
+
+
+def _lowered(asked: Level, reached: Level, why: str) -> str:
+    said = f"sealed at {reached} and not at {asked}, as degrade allows: {why}".encode("ascii", "replace").decode()
+    line = "".join(c if c.isprintable() else "?" for c in said)
+    return line if len(line) <= LONGEST_WARNING else f"{line[: LONGEST_WARNING - 4]} ..."
+
+
+def noted(call: Callable[[Any], T], away: list[str]) -> Callable[[Any], T]:
+    """Remember that it did not answer."""
+
+    def asked(about: Any) -> T:
+        try:
+            return call(about)
+        except Unavailable as error:
+            away.append(str(error))
+            raise
+
+    return asked
 
 
 def here(target: str, *args: Any, calls: Mapping[str, Callable[..., Any]] | None, returns: type[T]) -> T:

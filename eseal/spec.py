@@ -6,14 +6,42 @@ A `Spec` that cannot be met cannot be made: its constructor raises Unacceptable 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from eseal.pdf_seal import PLAIN, PdfSeal
+from eseal.claims import IMPLIED, LONGEST_TEXT, NOTHING, Claims, Commitment, SignaturePolicy, commitment
 from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
+
+__all__ = [  # noqa: RUF022  # what is made here, then what eseal.claims has
+    "Format",
+    "Level",
+    "Mechanism",
+    "Packaging",
+    "Serialization",
+    "Spec",
+    "DIGEST_CHOICES",
+    "FOR_SEVERAL",
+    "MEDIA_TYPE",
+    "OFFERED",
+    "SEVERAL",
+    "choose",
+    "default_format",
+    "default_packaging",
+    "formats",
+    "is_json",
+    "is_pdf",
+    "is_xml",
+    "level_named",
+    "media_type",
+    "packagings",
+    "LONGEST_TEXT",
+    "Claims",
+    "Commitment",
+    "SignaturePolicy",
+    "commitment",
+]
 
 
 class Format(StrEnum):
@@ -74,17 +102,6 @@ class Mechanism(StrEnum):
     """It is the payload, which is left out (RFC 7515 appendix F, unencoded by RFC 7797)."""
 
 
-class Commitment(StrEnum):
-    """What the organisation says by sealing (意思): the commitment types of EN 319 122-1 clause 5.2.3."""
-
-    ORIGIN = "origin"
-    RECEIPT = "receipt"
-    DELIVERY = "delivery"
-    SENDER = "sender"
-    APPROVAL = "approval"
-    CREATION = "creation"
-
-
 _ALL = tuple(Level)
 OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType(
     {
@@ -124,53 +141,33 @@ MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyTyp
 )
 """Media type of the result (RFC 8551 section 3.2 for CMS), and what its file name ends in."""
 
+_SAID = frozenset({"location", "commitment", "role", "policy", "content_timestamp"})
+"""What every format of ETSI has a place for."""
+# EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
+_IN_CMS = _SAID | {"mime_type", "description"}
 _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
     {
-        Format.PADES: frozenset({"reason", "location", "commitment"}),
-        # EN 319 122-1 has no attribute for a free text reason: a commitment type says it in a form that machines read.
-        Format.CADES: frozenset({"location", "commitment"}),
-        Format.XADES: frozenset({"location", "commitment", "role"}),
-        Format.JADES: frozenset({"location", "commitment", "role"}),
-        Format.COSE: frozenset(),
-        **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_E_CADES), frozenset({"location", "commitment"})),
-        **dict.fromkeys((Format.ASIC_S_XADES, Format.ASIC_E_XADES), frozenset({"location", "commitment", "role"})),
+        # EN 319 142-1 clause 6.3: the PDF itself tells what it is.
+        Format.PADES: _SAID | {"reason"},
+        Format.CADES: _IN_CMS,
+        Format.XADES: _IN_CMS,
+        Format.JADES: _SAID | {"mime_type"},
+        Format.COSE: frozenset({"mime_type"}),
+        **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES), _IN_CMS),
+        # EN 319 162-1 clause 4.4.3.2: what its CMS is of is a manifest, in which a description of the documents has no place.
+        Format.ASIC_E_CADES: _IN_CMS - {"description"},
     }
 )
+
+_XML = (Format.XADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES)
 
 SEVERAL = frozenset({Format.ASIC_E_CADES, Format.ASIC_E_XADES, Format.JADES})
 """Formats that seal several documents at once."""
 FOR_SEVERAL = Format.ASIC_E_CADES
 """Where none is named."""
 
-LONGEST_TEXT = 500
-"""Characters of a reason or a location: a sentence, no document."""
-
-DIGEST_CHOICES = ("sha256", "sha384", "sha512")
-"""Digests that a caller may ask for; which of them the key signs with is the key's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What the seal says, signed but not proved by it."""
-
-    reason: str | None = None
-    location: str | None = None
-    commitment: Commitment | None = None
-    signing_time: datetime | None = None
-    """Aware UTC; None: the moment of sealing."""
-    role: str | None = None
-    """In which the organisation seals, as it says itself."""
-
-    def __post_init__(self) -> None:
-        for name, text in (("reason", self.reason), ("location", self.location), ("role", self.role)):
-            if text is None:
-                continue
-            if not 0 < len(text) <= LONGEST_TEXT:
-                raise Unacceptable(f"{name} is 1 to {LONGEST_TEXT} characters, got {len(text)}")
-            if not text.isprintable():
-                raise Unacceptable(f"{name} has control characters or line ends")
-        if self.signing_time is not None and self.signing_time.tzinfo is None:
-            raise Unacceptable("signing time has no zone")
+DIGEST_CHOICES = ("sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
+"""Digests that a caller may ask for. Which of them a key signs with in a format tells `eseal.suite`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +179,15 @@ class Spec:
     packaging: Packaging
     digest: str | None = None
     """hashlib's name; None: the one that belongs to the key."""
-    claims: Claims = Claims()
+    claims: Claims = NOTHING
     password: str | None = field(default=None, repr=False)
     """Of an encrypted PDF."""
     serialization: Serialization = Serialization.FLATTENED
     """Of a JWS."""
     mechanism: Mechanism = Mechanism.URI_HASH
     """Of a detached JWS."""
-    pdf: PdfSeal = PLAIN
-    """Of a PDF: field, look, certification."""
+    degrade: Level | None = None
+    """The lowest level that will do where the authority or the status service is away; None: the level, or nothing."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -200,18 +197,39 @@ class Spec:
             raise Unacceptable(f"{self.format} {self.packaging} is not offered at {self.level} yet; there are {_names(levels)}")
         if self.digest is not None and self.digest not in DIGESTS:
             raise Unacceptable("unknown digest algorithm")
-        stated = {name for name in ("reason", "location", "commitment", "role") if getattr(self.claims, name) is not None}
+        stated = self.claims.stated
         if excess := stated - _CLAIMS[self.format]:
             there_is = _names(sorted(_CLAIMS[self.format]) or ["none"])
             raise Unacceptable(f"{self.format} has no place for a {_names(sorted(excess))}; it has {there_is}")
-        if self.format is Format.PADES and {"reason", "commitment"} <= stated:
+        if self.format is Format.PADES and "reason" in stated and (other := stated & {"commitment", "policy"}):
             # EN 319 142-1 clause 6.3, requirement on the Reason entry.
-            raise Unacceptable("a PDF seal states either a reason or a commitment, not both (EN 319 142-1 clause 6.3)")
+            raise Unacceptable(f"a PDF seal states either a reason or a {min(other)}, not both (EN 319 142-1 clause 6.3)")
+        self._check_policy()
+        if self.degrade is not None and (self.degrade not in levels or self.degrade not in _ALL[: _ALL.index(self.level)]):
+            lower = [level for level in levels if level in _ALL[: _ALL.index(self.level)]]
+            raise Unacceptable(
+                f"degrade is a level below {self.level}: {_names([str(v) for v in lower] or ['there is none'], 'or')}, got {self.degrade}"
+            )
         if self.password is not None and self.format is not Format.PADES:
             raise Unacceptable("a password belongs to an encrypted PDF")
-        if self.pdf != PLAIN and self.format is not Format.PADES:
-            raise Unacceptable("a field, a look and a certification belong to a PDF")
         self._check_jws()
+
+    def _check_policy(self) -> None:
+        policy = self.claims.policy
+        if policy is None:
+            return
+        if policy.id == IMPLIED and self.format not in _XML:
+            raise Unacceptable(f"an implied policy is said in XAdES alone; name it with its hash in {self.format}")
+        if policy.id != IMPLIED and not policy.is_oid and self.format not in (*_XML, Format.JADES):
+            raise Unacceptable(f"{self.format} names a policy by its object identifier (EN 319 122-1 clause 5.2.9.1), got a URI")
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The one that was asked for, and below it those that the caller accepts."""
+        if self.degrade is None:
+            return (self.level,)
+        below = [level for level in OFFERED[self.format, self.packaging] if _ALL.index(self.degrade) <= _ALL.index(level) < _ALL.index(self.level)]
+        return (self.level, *reversed(below))
 
     def _check_jws(self) -> None:
         if self.serialization is not Serialization.FLATTENED and self.format is not Format.JADES:
@@ -287,11 +305,11 @@ def choose(
     level: str | None = None,
     packaging: str | None = None,
     digest: str | None = None,
-    claims: Claims = Claims(),
+    claims: Claims = NOTHING,
     password: str | None = None,
     serialization: str | None = None,
     mechanism: str | None = None,
-    pdf: PdfSeal = PLAIN,
+    degrade: str | None = None,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
@@ -303,15 +321,18 @@ def choose(
     highest = Level.B_B if written is Serialization.COMPACT else levels[-1]
     wanted = highest if level is None else _member(Level, level, "level")
     if digest is not None:
-        digest = digest.lower().replace("-", "")
-        if digest not in DIGEST_CHOICES:
-            raise Unacceptable(f"digest is {_names(DIGEST_CHOICES, 'or')}")
-    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, pdf=pdf)
+        digest = _digest_named(digest)
+    lowest = None if degrade is None else _member(Level, degrade, "level")
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest)
 
 
-def commitment(name: str | None) -> Commitment | None:
-    """A commitment type by its name."""
-    return None if name is None else _member(Commitment, name, "commitment")
+def _digest_named(name: str) -> str:
+    """hashlib's name of one of DIGEST_CHOICES, however it was spelled."""
+    plain = {choice.replace("-", ""): choice.replace("-", "_") for choice in DIGEST_CHOICES}
+    found = plain.get(name.lower().replace("-", "").replace("_", ""))
+    if found is None:
+        raise Unacceptable(f"digest is {_names(DIGEST_CHOICES, 'or')}")
+    return found
 
 
 def level_named(name: str) -> Level:

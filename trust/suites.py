@@ -3,6 +3,8 @@
 An algorithm that no line names is never acceptable. Nothing here knows the time: callers compare.
 """
 
+import functools
+import importlib.resources
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +46,12 @@ class Timetable:
             return NEVER
         names = {name for name in (algorithm.digest, algorithm.mgf_digest) if name}
         return min([self.until_key(algorithm.scheme, bits), *(self.until_digest(name) for name in names)])
+
+
+@functools.cache
+def shipped() -> Mapping[str, Timetable]:
+    """The timetables that come with this program, by name."""
+    return parse(importlib.resources.files("trust").joinpath("suites.toml").read_text("utf-8"))
 
 
 def parse(text: str) -> dict[str, Timetable]:

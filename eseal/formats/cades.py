@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from eseal.claims import Claims
 from eseal.draft import Draft, Span
 from eseal.formats import archive, cms
 from eseal.formats.archive import Attribute
-from eseal.levels import NEEDS, Means, Needs, digest_for, gathered, later, signing_time, stamped
-from eseal.spec import Claims, Packaging, Spec
+from eseal.levels import NEEDS, Means, Needs, digest_for, gathered, joined, later, signing_time, stamped
+from eseal.spec import Packaging, Spec
 from trust.errors import Malformed
 from trust.model import Digest, Document
 from trust.ports import Status
@@ -44,17 +45,24 @@ def signed(document: Document, spec: Spec, means: Means, needs: Needs, *, attach
     if content is None or document.size is None:
         raise Malformed("only digests of this document are known")
     at = signing_time(spec.claims.signing_time, means)
-    attributes = cms.signed_attributes(content, key, claimed(spec.claims, document.media_type), at)
+    claims, before = claimed(spec.claims, document.media_type), None
+    if spec.claims.content_timestamp:
+        # EN 319 122-1 clause 5.2.8: over the content's octets, without tag and length.
+        before = stamped(means.stamp, content)
+        claims.append(cms.attribute(cms.CONTENT_TIME_STAMP, before.der))
+    attributes = cms.signed_attributes(content, key, claims, at)
     value = key.sign(attributes)
     fields = cms.signer_fields(key, digest, attributes, value)
     unsigned: list[Attribute] = []
-    stamps: list[bytes] = []
+    stamps: list[bytes] = [before.der] if before else []
     found = Status()
     if needs.stamp:
         token = stamped(means.stamp, Digest.of(digest, value))
         unsigned.append(Attribute(cms.SIGNATURE_TIME_STAMP, token.der))
         stamps.append(token.der)
-        found = gathered(key, token, means.status) if needs.status else found
+        if needs.status:
+            found = gathered(key, token, means.status)
+            found = joined(found, later(before, found, means.status)) if before else found
     certificates, revocations = cms.certificates(key, found.certs), cms.revocations(found)
     if needs.archive:
         index = archive.hash_index(digest, certificates, revocations, unsigned)
@@ -73,6 +81,12 @@ def claimed(claims: Claims, media_type: str | None) -> list[bytes]:
         found.append(cms.commitment_type(claims.commitment))
     if claims.location is not None:
         found.append(cms.signer_location(claims.location))
+    if claims.role is not None:
+        found.append(cms.signer_role(claims.role))
+    if claims.policy is not None:
+        found.append(cms.signature_policy(claims.policy))
+    if claims.description is not None:
+        found.append(cms.content_hints(claims.description))
     if media_type is not None:
         found.append(cms.mime_type(media_type))
     return found

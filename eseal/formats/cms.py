@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from eseal.spec import Commitment
+from eseal.claims import Commitment, SignaturePolicy
 from trust.algorithms import DIGESTS, OID_BY_SIGNATURE, RSASSA_PSS_OID, Algorithm
 from trust.codecs import ess
 from trust.codecs.asn1 import (
     ENUMERATED,
     GENERALIZED_TIME,
+    IA5,
     INTEGER,
     NULL,
     OCTET_STRING,
@@ -38,7 +39,9 @@ _PKCS9 = "1.2.840.113549.1.9."
 DATA, SIGNED_DATA = _PKCS7 + "1", _PKCS7 + "2"
 CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, ALGORITHM_PROTECTION = _PKCS9 + "3", _PKCS9 + "4", _PKCS9 + "5", _PKCS9 + "52"
 SIGNING_CERTIFICATE_V2, COMMITMENT_TYPE, SIGNER_LOCATION = _PKCS9 + "16.2.47", _PKCS9 + "16.2.16", _PKCS9 + "16.2.17"
-SIGNATURE_TIME_STAMP = _PKCS9 + "16.2.14"
+SIGNATURE_TIME_STAMP, CONTENT_TIME_STAMP = _PKCS9 + "16.2.14", _PKCS9 + "16.2.20"
+SIGNATURE_POLICY, CONTENT_HINTS, SIGNER_ATTRIBUTES = _PKCS9 + "16.2.15", _PKCS9 + "16.2.4", "0.4.0.19122.1.1"
+_POLICY_URI, _TITLE = _PKCS9 + "16.5.1", "2.5.4.12"
 MIME_TYPE = "0.4.0.1733.2.1"
 _BASIC_OCSP, _OCSP_RESPONSE = "1.3.6.1.5.5.7.48.1.1", "1.3.6.1.5.5.7.16.2"
 _MGF1 = "1.2.840.113549.1.1.8"
@@ -115,6 +118,29 @@ def commitment_type(commitment: Commitment) -> bytes:
 def signer_location(place: str) -> bytes:
     """EN 319 122-1 clause 5.2.5: localityName [1] DirectoryString; the place as it was said."""
     return attribute(SIGNER_LOCATION, sequence(tlv(context(1), tlv(UTF8, place.encode()))))
+
+
+def signer_role(role: str) -> bytes:
+    """EN 319 122-1 clause 5.2.6.1: signer-attributes-v2 with a claimed attribute, the `title` of X.520 clause 6.4.3: position or function."""
+    claimed = sequence(attribute(_TITLE, tlv(UTF8, role.encode())))
+    return attribute(SIGNER_ATTRIBUTES, sequence(tlv(context(0), claimed)))
+
+
+def signature_policy(policy: SignaturePolicy) -> bytes:
+    """EN 319 122-1 clause 5.2.9.1: signature-policy-identifier; where its text is to be had stands in an SPuri qualifier (clause 5.2.9.2).
+
+    Unacceptable for one that has no object identifier and hash.
+    """
+    if not policy.is_oid or policy.digest is None:
+        raise Unacceptable("in CMS a policy is an object identifier with the hash of its text")
+    hashed = sequence(digest_identifier(policy.digest.algorithm), tlv(OCTET_STRING, policy.digest.value))
+    address = sequence(sequence(oid(_POLICY_URI), tlv(IA5, policy.uri.encode("ascii")))) if policy.uri is not None else b""
+    return attribute(SIGNATURE_POLICY, sequence(oid(policy.id), hashed, address))
+
+
+def content_hints(description: str) -> bytes:
+    """EN 319 122-1 clause 5.2.4.1: what the innermost content is, in words."""
+    return attribute(CONTENT_HINTS, sequence(tlv(UTF8, description.encode()), oid(DATA)))
 
 
 def mime_type(media_type: str) -> bytes:

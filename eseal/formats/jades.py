@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from eseal.claims import Claims, Commitment
 from eseal.draft import Base64, Draft, Piece
 from eseal.formats.cms import ocsp_response
 from eseal.formats.halves import written
 from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
-from eseal.spec import Commitment, Mechanism, Packaging, Serialization, Spec
+from eseal.spec import Mechanism, Packaging, Serialization, Spec
 from trust.algorithms import SIGNATURE_BY_JWA, hasher
 from trust.codecs import jose
 from trust.errors import Malformed, TooLarge, Unacceptable
@@ -27,6 +28,7 @@ _NAMES = {algorithm: name for name, algorithm in reversed(SIGNATURE_BY_JWA.items
 """The first that has the algorithm: `EdDSA`, which every library knows, before the `Ed25519` of RFC 9864."""
 _DIGESTS = MappingProxyType({"sha256": "S256", "sha384": "S384", "sha512": "S512"})
 """Clause 5.2.2.2, table 1."""
+_POLICY_DIGESTS = MappingProxyType({**_DIGESTS, "sha3_256": "S3-256", "sha3_384": "S3-384", "sha3_512": "S3-512"})
 _COMMITMENTS = MappingProxyType(
     # EN 319 132-1 clause 5.2.3, which clause 5.2.3 refers to.
     {commitment: f"http://uri.etsi.org/01903/v1.2.2#ProofOf{commitment.value.capitalize()}" for commitment in Commitment}
@@ -43,7 +45,8 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
     """
     content = _Content((document, *more), spec)
     key, needs, digest = means.key, NEEDS[spec.level], digest_for(means.key.algorithm, spec.digest)
-    header = jose.encoded(_json(_header(content, means, digest))).encode("ascii")
+    before = _stamped_before(content, means, digest) if spec.claims.content_timestamp else None
+    header = jose.encoded(_json(_header(content, means, digest, before))).encode("ascii")
     value = key.sign(b"".join((header, b".", *content.payload())))
     signature = jose.encoded(written(key, value)).encode("ascii")
     unsigned: list[str] = []
@@ -54,7 +57,7 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
         unsigned.append(_time_stamp("sigTst", stamps[0]))
     if needs.status:
         own = material([(key.certificate, *key.chain)], means.status)
-        unit = material([token_chain(stamps[0], (*key.chain, *own.certs))], means.status)
+        unit = material([token_chain(t, (*key.chain, *own.certs)) for t in (stamps[0], before) if t is not None], means.status)
         unsigned += [_component(name, value) for name, value in values(own).items()]
         unsigned += _time_stamp_values(_beyond(unit, own))
         if needs.archive:
@@ -62,7 +65,15 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
             unsigned.append(_time_stamp("arcTst", stamps[1]))
             unsigned += _time_stamp_values(later(stamps[1], Status(certs=(*own.certs, *unit.certs)), means.status))
     pieces = _written(content, header, signature, unsigned)
-    return Draft(pieces, value, tuple(t.der for t in stamps))
+    return Draft(pieces, value, tuple(t.der for t in (before, *stamps) if t is not None))
+
+
+def _stamped_before(content: "_Content", means: Means, digest: str) -> Token:
+    """Clause 5.2.6: a token over the payload as it is signed, or over what `sigD` names."""
+    running = hasher(digest)
+    for chunk in content.archived():
+        running.update(chunk)
+    return stamped(means.stamp, Digest(digest, running.digest()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class _Content:
 # The protected header.
 
 
-def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
+def _header(content: _Content, means: Means, digest: str, before: Token | None) -> dict[str, Any]:
     """Clauses 5.1 and 5.2. The claimed time is `iat`: since 2025-07-15 no new signature has `sigT` (clause 5.2.1)."""
     key, spec, media_type = means.key, content.spec, content.documents[0].media_type
     chain = [c for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
@@ -129,13 +140,22 @@ def _header(content: _Content, means: Means, digest: str) -> dict[str, Any]:
         header |= {"crit": ["b64", "sigD"] if content.by_hash else ["b64"], "b64": False}
     if content.by_hash:
         header["sigD"] = _reference(content.documents, digest)
-    if spec.claims.commitment is not None:
-        header["srCms"] = [{"commId": {"id": _COMMITMENTS[spec.claims.commitment]}}]
-    if spec.claims.location is not None:
-        header["sigPl"] = {"addressLocality": spec.claims.location}
-    if spec.claims.role is not None:
+    return header | _claimed(spec.claims) | ({} if before is None else {"adoTst": {"tstTokens": [{"val": text(before.der)}]}})
+
+
+def _claimed(claims: Claims) -> dict[str, Any]:
+    """Clauses 5.2.3 to 5.2.7."""
+    header: dict[str, Any] = {}
+    if claims.commitment is not None:
+        header["srCms"] = [{"commId": {"id": _COMMITMENTS[claims.commitment]}}]
+    if claims.location is not None:
+        header["sigPl"] = {"addressLocality": claims.location}
+    if claims.role is not None:
         # Clause 5.2.5: claimed, which nobody certified.
-        header["srAts"] = {"claimed": [{"mediaType": "text/plain", "encoding": "binary", "qVals": [spec.claims.role]}]}
+        header["srAts"] = {"claimed": [{"mediaType": "text/plain", "encoding": "binary", "qVals": [claims.role]}]}
+    if (policy := claims.policy) is not None and policy.digest is not None:
+        named = {"id": {"id": policy.as_uri}, "digAlg": _POLICY_DIGESTS[policy.digest.algorithm], "digVal": jose.encoded(policy.digest.value)}
+        header["sigPId"] = named if policy.uri is None else named | {"sigPQuals": [{"spURI": policy.uri}]}
     return header
 
 

@@ -178,7 +178,7 @@ def test_a_payload_that_nobody_could_read_is_refused() -> None:
     [
         ({"level": "B-LT"}, "cose attached is not offered at B-LT yet; there are B-B and B-T"),
         ({"packaging": "enveloped"}, "cose is attached or detached, got enveloped"),
-        ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has none"),
+        ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has mime_type"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:

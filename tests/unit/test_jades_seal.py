@@ -196,8 +196,10 @@ def test_the_digest_is_the_keys(kind: str, digest: str) -> None:
     reference = header_of(data)["sigD"]
     assert reference["hashM"] == f"S{digest[3:]}"
     assert plain(reference["hashV"][0]) == hashlib.new(digest, CSV).digest()
-    with pytest.raises(Unacceptable, match=f"this organisation's key signs with {digest}, got"):
-        made(asked(digest="sha256" if digest != "sha256" else "sha512"), KINDS[kind][1])
+
+
+def test_a_key_that_hashes_for_itself_leaves_the_digest_of_the_document_to_the_caller() -> None:
+    assert header_of(made(asked(digest="sha256"), KINDS["ed25519"][1]))["sigD"]["hashM"] == "S256"
 
 
 @PLACES
@@ -273,7 +275,10 @@ def test_a_payload_that_nobody_could_read_is_refused(place: Place) -> None:
         ({"format": "jades", "packaging": "enveloped"}, "jades is detached or attached, got enveloped"),
         ({"format": "jades", "serialization": "yaml"}, "no serialization has that name; there are flattened, general and compact"),
         ({"format": "jades", "mechanism": "http"}, "no mechanism has that name; there are uri-hash and payload"),
-        ({"format": "jades", "claims": Claims(reason="so")}, "jades has no place for a reason; it has commitment, location and role"),
+        (
+            {"format": "jades", "claims": Claims(reason="so")},
+            "jades has no place for a reason; it has commitment, content_timestamp, location, mime_type, policy and role",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:

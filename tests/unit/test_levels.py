@@ -77,8 +77,6 @@ def test_missing_status_is_not_passed_over() -> None:
         (Algorithm("ecdsa", "sha384"), "sha384"),
         (Algorithm("rsa-pkcs1", "sha256"), "sha256"),
         (pss("sha512"), "sha512"),
-        (Algorithm("ed25519"), "sha512"),  # RFC 8419 section 3.1
-        (Algorithm("ml-dsa-65"), "sha512"),
     ],
 )
 def test_the_digest_belongs_to_the_key(algorithm: Algorithm, expected: str) -> None:
@@ -87,6 +85,12 @@ def test_the_digest_belongs_to_the_key(algorithm: Algorithm, expected: str) -> N
         digest_for(algorithm, "sha224")
 
 
-def test_a_key_without_a_digest_in_cms_is_refused() -> None:
-    with pytest.raises(Unacceptable, match="ed448 keys cannot seal"):
-        digest_for(Algorithm("ed448"), None)
+@pytest.mark.parametrize("scheme", ["ed25519", "ed448", "ml-dsa-65"])
+def test_where_the_scheme_hashes_for_itself_the_content_has_the_digest_that_was_asked_for(scheme: str) -> None:
+    assert digest_for(Algorithm(scheme), None) == "sha512"
+    assert digest_for(Algorithm(scheme), "sha3_512") == "sha3_512"
+
+
+def test_a_scheme_without_a_digest_of_its_own_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(Unacceptable, match="slh-dsa keys cannot seal"):
+        digest_for(Algorithm("slh-dsa"), None)

@@ -193,10 +193,24 @@ CSV_TYPE = {"Content-Type": "text/csv"}
     [
         (b"", "", {}, (400, "malformed", "the document is empty: 0 bytes arrived")),
         (PDF[:900], "", {}, (400, "malformed", "the PDF cannot be updated: could not read malformed pdf file")),
-        (CSV, "?reason=so", CSV_TYPE, (422, "unacceptable", "cades has no place for a reason; it has commitment and location")),
+        (
+            CSV,
+            "?reason=so",
+            CSV_TYPE,
+            (
+                422,
+                "unacceptable",
+                "cades has no place for a reason; it has commitment, content_timestamp, description, location, mime_type, policy and role",
+            ),
+        ),
         (CSV, "?level=high", CSV_TYPE, (422, "unacceptable", "no level has that name; there are B-B, B-T, B-LT and B-LTA")),
         (CSV, "?format=pades&packaging=detached", CSV_TYPE, (422, "unacceptable", "pades is enveloped, got detached")),
-        (CSV, "?digest=sha512", CSV_TYPE, (422, "unacceptable", "this organisation's key signs with sha256, got sha512")),
+        (
+            CSV,
+            "?digest=sha512&format=cose",
+            CSV_TYPE,
+            (422, "unacceptable", "COSE has ecdsa with sha512 for keys on P-521 alone, this organisation's is on P-256"),
+        ),
         (PDF, "?level=B-T&level=B-B", {}, (422, "unacceptable", "the query gives level twice")),
         (PDF, "?signing_time=yesterday", {}, (422, "unacceptable", "signing_time is not a time of RFC 3339")),
         (PDF, "?signing_time=2025-03-02T00:00:00Z", {}, (422, "unacceptable", "signing time lies in the future")),
@@ -255,7 +269,9 @@ def test_query_and_form_must_agree(desk: Desk) -> None:
 def test_an_authority_that_is_away_is_no_weaker_seal(desk: Desk) -> None:
     desk.away = True
     answer = desk.post()
-    assert problem(answer) == (503, "unavailable", "B-LTA needs a time-stamp and the authority gives none: it does not answer")
+    why = "B-LTA needs a time-stamp and the authority gives none: it does not answer"
+    less = "nothing was sealed; try again later, or say with degrade that less will do (B-B, B-T, B-LT)"
+    assert problem(answer) == (503, "unavailable", f"{why}; {less}")
     assert answer.headers["retry-after"]
     assert desk.recorded == []
 
@@ -328,5 +344,5 @@ def test_several_documents_become_one_container(desk: Desk) -> None:
     assert problem(desk.post(query="?format=cades", files=files)) == (
         422,
         "unacceptable",
-        "cades seals one document at a time, got 2; several go into asic-e-cades or jades",
+        "cades seals one document at a time, got 2; several go into asic-e-cades or asic-e-xades or jades",
     )

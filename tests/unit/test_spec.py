@@ -54,9 +54,12 @@ def test_names_are_read_in_any_case() -> None:
         ({"packaging": "enveloped"}, "cades is detached or attached, got enveloped"),
         ({"format": "pades", "packaging": "detached"}, "pades is enveloped, got detached"),
         ({"packaging": "wrapped"}, "no packaging has that name"),
-        ({"digest": "md5"}, "digest is sha256, sha384 or sha512"),
+        ({"digest": "md5"}, "digest is sha256, sha384, sha512, sha3-256, sha3-384 or sha3-512"),
         ({"password": "x"}, "a password belongs to an encrypted PDF"),
-        ({"claims": Claims(reason="so")}, "cades has no place for a reason; it has commitment and location"),
+        (
+            {"claims": Claims(reason="so")},
+            "cades has no place for a reason; it has commitment, content_timestamp, description, location, mime_type, policy and role",
+        ),
         ({"format": "pades", "claims": Claims(reason="so", commitment=Commitment.APPROVAL)}, "either a reason or a commitment"),
     ],
 )

@@ -36,7 +36,7 @@ from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
 from trust.edge.units import DEFAULT_UNIT, UnitSettings, unit_name
 from trust.errors import Conflict, Misconfigured, NotFound
 from trust.model import Cert
-from trust.ports import Clock, Key
+from trust.ports import Clock, SealKey
 from trust.registry import DEMONSTRATION, CorporateNumber, corporate_number
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Instance:
         """The older schema that opening it replaced."""
         self.engine = open_database(folder, settings)
         self._secret = secret
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, SealKey] = {}
 
     @classmethod
     def open(cls, folder: Path, secret: bytes | None = None, *, clock: Clock = machine_clock, environ: Mapping[str, str] = os.environ) -> "Instance":
@@ -249,7 +249,7 @@ class Instance:
         """The key's own certificate."""
         return self.certificates(name)[0]
 
-    def key(self, name: str) -> Key:
+    def key(self, name: str) -> SealKey:
         """`root`, `ca`, `tsu`, `tsu-<unit>`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
         if name not in self._keys:
             certificate, *chain = self.certificates(name)

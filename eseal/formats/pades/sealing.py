@@ -12,12 +12,11 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 
+from eseal.claims import Claims
 from eseal.draft import Draft, Span
 from eseal.formats import cms
-from eseal.formats.pades.fields import field_name
 from eseal.formats.pades.paper import MAX_FIELDS, Paper, Reading, Writer, dictionary, elements, entry, hold
-from eseal.formats.pades.plan import Plan, planned
-from eseal.levels import NEEDS, Means, digest_for, gathered, later, signing_time, stamped
+from eseal.levels import NEEDS, Means, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS
 from trust.errors import Malformed, Unacceptable
@@ -37,11 +36,12 @@ def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
         paper = Paper(base, size, digest, spec.password, how)
         with paper.reading() as reader:
             warnings = _admit(reader)
-            plan = planned(reader, document, spec, means, digest)
-        value, token = _sign(paper, spec, means, plan)
-        stamps = [token] if token else []
+        value, token, before = _sign(paper, spec, means)
+        stamps = [t for t in (before, token) if t]
         if token and needs.status:
             found = gathered(key, token, means.status)
+            if before is not None:
+                found = joined(found, later(before, found, means.status))
             if needs.archive:
                 archive = archive_stamp(paper, found, means.stamp, len(token.der) + SLACK)
                 stamps.append(archive)
@@ -79,36 +79,52 @@ def _forbids(signature: Any) -> bool:
     return any(entry(dictionary(reference, "/TransformParams"), "/P") == 1 for reference in elements(signature, "/Reference"))
 
 
-def _sign(paper: Paper, spec: Spec, means: Means, plan: Plan) -> tuple[bytes, Token | None]:
-    """The update with the signature, its value, and the time-stamp over that."""
+def _sign(paper: Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None, Token | None]:
+    """The update with the signature, its value, the time-stamp over that, and the one over the document that is signed with it."""
     key, stamp = means.key, means.stamp if NEEDS[spec.level].stamp else None
     at = signing_time(spec.claims.signing_time, means)
-    claims = [cms.commitment_type(spec.claims.commitment)] if spec.claims.commitment is not None else []
+    claims = _claimed(spec.claims)
 
-    def signed(content: Digest) -> bytes:
-        return cms.signed_attributes(content, key, claims)
+    def signed(content: Digest, before: bytes | None) -> bytes:
+        # EN 319 142-1 clause 6.3: content-time-stamp, over what the byte range covers.
+        return cms.signed_attributes(content, key, claims if before is None else [*claims, cms.attribute(cms.CONTENT_TIME_STAMP, before)])
 
     def envelope(attributes: bytes, value: bytes, token: bytes | None) -> bytes:
         fields = cms.signer_fields(key, paper.digest, attributes, value)
         stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
         return cms.envelope(paper.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
 
-    made: list[tuple[bytes, Token | None]] = []
+    made: list[tuple[bytes, Token | None, Token | None]] = []
 
     def contents(imprint: Digest) -> bytes:
-        value = key.sign(signed(imprint))
+        before = stamped(means.stamp, imprint) if spec.claims.content_timestamp else None
+        attributes = signed(imprint, before.der if before else None)
+        value = key.sign(attributes)
         token = stamped(stamp, Digest.of(paper.digest, value)) if stamp else None
-        made.append((value, token))
-        return envelope(signed(imprint), value, token.der if token else None)
+        made.append((value, token, before))
+        return envelope(attributes, value, token.der if token else None)
 
     def placeholder(room: int) -> PdfSignedData:
         return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
 
     blank = Digest(paper.digest, bytes(DIGESTS[paper.digest].size))
     longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
-    room = len(envelope(signed(blank), longest, bytes(TOKEN_ROOM) if stamp else None))
-    revise(paper, Field(plan, placeholder, contents, room), Status())
+    first = bytes(TOKEN_ROOM) if spec.claims.content_timestamp else None
+    room = len(envelope(signed(blank, first), longest, bytes(TOKEN_ROOM) if stamp else None))
+    revise(paper, Field("Seal", placeholder, contents, room), Status())
     return made[-1]
+
+
+def _claimed(claims: Claims) -> list[bytes]:
+    """EN 319 142-1 clause 6.3: what stands in signed attributes. Place and reason are entries of the PDF's own."""
+    found = []
+    if claims.commitment is not None:
+        found.append(cms.commitment_type(claims.commitment))
+    if claims.role is not None:
+        found.append(cms.signer_role(claims.role))
+    if claims.policy is not None:
+        found.append(cms.signature_policy(claims.policy))
+    return found
 
 
 def archive_stamp(paper: Paper, found: Status, stamp: Stamper, room: int) -> Token:
@@ -119,16 +135,15 @@ def archive_stamp(paper: Paper, found: Status, stamp: Stamper, room: int) -> Tok
         made.append(stamped(stamp, imprint))
         return made[-1].der
 
-    revise(paper, Field(None, lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
+    revise(paper, Field("Timestamp", lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
     return made[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A signature to be, and its field."""
+    """A signature field to be: Seal1, or Timestamp1."""
 
-    plan: Plan | None
-    """None: the field of a document time-stamp, Timestamp1, which nobody sees."""
+    stem: str
     placeholder: Callable[[int], PdfSignedData]
     """Its dictionary with so many bytes of /Contents."""
     contents: Callable[[Digest], bytes]
@@ -144,7 +159,7 @@ def revise(paper: Paper, field: Field, found: Status) -> None:
         data = field.placeholder(room)
         with paper.writing() as writer:
             hold(writer, found)
-            start, stop = reserve(writer, field.plan, data)
+            start, stop = _place(writer, field.stem, data)
         made = field.contents(paper.imprint(start, stop))
         if 2 * len(made) <= stop - start - 2:
             paper.fill(start + 1, made.hex().upper().encode())
@@ -154,14 +169,11 @@ def revise(paper: Paper, field: Field, found: Status) -> None:
     raise Malformed("the signature did not fit into the room that it asked for")
 
 
-def reserve(writer: Writer, plan: Plan | None, data: PdfSignedData) -> tuple[int, int]:
-    """Write the update with a field that holds `data`; the offsets between which its /Contents stand, angle brackets included."""
-    if plan is None:
-        embedder = PdfCMSEmbedder().write_cms(field_name(writer.root, "Timestamp"), writer)
-        next(embedder)
-        embedder.send(SigObjSetup(sig_placeholder=data))
-    else:
-        plan.put(writer, data)
+def _place(writer: Writer, stem: str, data: PdfSignedData) -> tuple[int, int]:
+    """Write the update with an invisible field that holds `data`; the offsets between which its /Contents stand, angle brackets included."""
+    embedder = PdfCMSEmbedder().write_cms(_field_name(writer, stem), writer)
+    next(embedder)
+    embedder.send(SigObjSetup(sig_placeholder=data))
     if writer.output_version < (2, 0):
         writer.register_extension(ESIC_EXTENSION_1)  # EN 319 142-1 clause 5.6
         writer.update_root()
@@ -171,3 +183,9 @@ def reserve(writer: Writer, plan: Plan | None, data: PdfSignedData) -> tuple[int
     start, stop = data.contents.offsets
     data.byte_range.fill_offsets(stream, start, stop, stream.seek(0, io.SEEK_END))
     return int(start), int(stop)
+
+
+def _field_name(writer: Writer, stem: str) -> str:
+    """The first of Seal1, Seal2, … that is free."""
+    taken = {str(entry(field, "/T")) for field in elements(dictionary(writer.root, "/AcroForm"), "/Fields")}
+    return next(name for name in (f"{stem}{n}" for n in itertools.count(1)) if name not in taken)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from eseal.claims import IMPLIED, Claims, Commitment, SignaturePolicy
 from eseal.formats.cms import ocsp_response
 from eseal.formats.xades.markup import algorithm, b64, digested, element, escaped, values
-from eseal.spec import Claims, Commitment
 from trust.codecs.xml.names import XADES_141
 from trust.model import Cert, Digest, Token
 from trust.ports import Status
@@ -22,20 +22,27 @@ _COMMITMENTS = {
 }
 
 
-def signed_properties(name: str, certificate: Cert, digest: str, at: datetime, claims: Claims, formats: Sequence[tuple[str, str]]) -> str:
-    """xades:SignedProperties with the Id `name`. `formats` is the Id of each reference and the media type of what it is of."""
+def signed_properties(
+    name: str, certificate: Cert, digest: str, at: datetime, claims: Claims, formats: Sequence[tuple[str, str]], stamp: str = ""
+) -> str:
+    """xades:SignedProperties with the Id `name`. `formats` is the Id of each reference and the media type of what it is of; `stamp` is the
+    time-stamp over all of that, made before."""
     said = [
         element("xades:SigningTime", f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),
         _signing_certificate(certificate, digest),
     ]
+    if claims.policy is not None:
+        said.append(_policy(claims.policy))
     if claims.location is not None:
         # Clause 5.2.5: the place as it was said, in the one part that names no kind of place more precisely than it did.
         said.append(element("xades:SignatureProductionPlaceV2", element("xades:City", escaped(claims.location))))
     if claims.role is not None:
         said.append(element("xades:SignerRoleV2", element("xades:ClaimedRoles", element("xades:ClaimedRole", escaped(claims.role)))))
-    data = [element("xades:DataObjectFormat", element("xades:MimeType", escaped(mime)), ObjectReference=f"#{to}") for to, mime in formats]
+    described = element("xades:Description", escaped(claims.description)) if claims.description is not None else ""
+    data = [element("xades:DataObjectFormat", described, element("xades:MimeType", escaped(mime)), ObjectReference=f"#{to}") for to, mime in formats]
     if claims.commitment is not None:
         data.append(_commitment(claims.commitment))
+    data.append(stamp)
     return element(
         "xades:SignedProperties",
         element("xades:SignedSignatureProperties", *said),
@@ -50,9 +57,26 @@ def _signing_certificate(certificate: Cert, digest: str) -> str:
     return element("xades:SigningCertificateV2", element("xades:Cert", named))
 
 
+def _policy(policy: SignaturePolicy) -> str:
+    """Clause 5.2.9: by URI, or object identifier as one (RFC 3061), with the digest of its text."""
+    if policy.id == IMPLIED or policy.digest is None:
+        return element("xades:SignaturePolicyIdentifier", element("xades:SignaturePolicyImplied"))
+    identifier = element("xades:Identifier", escaped(policy.as_uri), Qualifier="OIDAsURN" if policy.is_oid else None)
+    parts = [element("xades:SigPolicyId", identifier), element("xades:SigPolicyHash", digested(policy.digest))]
+    if policy.uri is not None:
+        where = element("xades:SigPolicyQualifier", element("xades:SPURI", escaped(policy.uri)))
+        parts.append(element("xades:SigPolicyQualifiers", where))
+    return element("xades:SignaturePolicyIdentifier", element("xades:SignaturePolicyId", *parts))
+
+
 def _commitment(commitment: Commitment) -> str:
     identifier = element("xades:CommitmentTypeId", element("xades:Identifier", _COMMITMENTS[commitment]))
     return element("xades:CommitmentTypeIndication", identifier, element("xades:AllSignedDataObjects"))
+
+
+def content_stamp(name: str, c14n: str, token: Token) -> str:
+    """Clause 5.2.8.1: over the data of every reference but the one to the signed properties themselves."""
+    return element("xades:AllDataObjectsTimeStamp", *_stamp(name, c14n, token), Id=name)
 
 
 def signature_stamp(name: str, c14n: str, token: Token) -> str:

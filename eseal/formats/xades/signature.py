@@ -155,14 +155,25 @@ def sign(
     at = signing_time(spec.claims.signing_time, means)
     name = name_of(parts, means)
     formats = [(f"{name}-r{i}", part.mime) for i, part in enumerate(parts)]
-    said = properties.signed_properties(f"{name}-properties", key.certificate, digest, at, spec.claims, formats)
+    before = _stamped_before(parts, digest, means) if spec.claims.content_timestamp else None
+    first = properties.content_stamp(f"{name}-content", c14n, before) if before else ""
+    said = properties.signed_properties(f"{name}-properties", key.certificate, digest, at, spec.claims, formats, first)
     sheet = _Sheet(name, c14n, around, codec, _key_info((key.certificate, *key.chain)), said, held)
     own = sheet.opened().signed_properties()
     sheet = replace(sheet, signed_info=_signed_info(sheet, parts, Digest.of(digest, own), key.algorithm))
     value = key.sign(sheet.opened().child("SignedInfo"))
     sheet = replace(sheet, value=b64(_raw(value, key.algorithm, key.certificate)))
-    sheet, stamps = _raised(sheet, parts, own, spec, means)
-    return Signed(sheet.pieces(), value, stamps)
+    sheet, stamps = _raised(sheet, parts, own, spec, means, before)
+    return Signed(sheet.pieces(), value, stamps if before is None else (before, *stamps))
+
+
+def _stamped_before(parts: Sequence[Part], digest: str, means: Means) -> Token:
+    """EN 319 132-1 clause 5.2.8.1: a token over the data of each reference, one behind the other."""
+    running = hasher(digest)
+    for part in parts:
+        for chunk in part.octets():
+            running.update(chunk)
+    return stamped(means.stamp, Digest(digest, running.digest()))
 
 
 def name_of(parts: Sequence[Part], means: Means) -> str:
@@ -221,8 +232,8 @@ def _raw(value: bytes, signing: Algorithm, certificate: Cert) -> bytes:
     return r.to_bytes(size) + s.to_bytes(size)
 
 
-def _raised(sheet: _Sheet, parts: Sequence[Part], own: bytes, spec: Spec, means: Means) -> tuple[_Sheet, tuple[Token, ...]]:
-    """With the unsigned properties that the level needs (EN 319 132-1 clause 6.3), and the tokens in them."""
+def _raised(sheet: _Sheet, parts: Sequence[Part], own: bytes, spec: Spec, means: Means, before: Token | None) -> tuple[_Sheet, tuple[Token, ...]]:
+    """With the unsigned properties that the level needs (EN 319 132-1 clause 6.3), and the tokens in them; `before` is that over the content."""
     needs, key, digest = NEEDS[spec.level], means.key, digest_for(means.key.algorithm, spec.digest)
     if not needs.stamp:
         return sheet, ()
@@ -232,7 +243,8 @@ def _raised(sheet: _Sheet, parts: Sequence[Part], own: bytes, spec: Spec, means:
     if not needs.status:
         return sheet, (token,)
     found = material([(key.certificate, *key.chain)], means.status)
-    of_stamp = _without(material([token_chain(token, key.chain)], means.status), found)
+    units = [token_chain(t, key.chain) for t in (token, before) if t is not None]
+    of_stamp = _without(material(units, means.status), found)
     sheet = sheet.with_property(*properties.validation_values(found))
     if of_stamp != Status():
         sheet = sheet.with_property(properties.stamp_validation(name, of_stamp))
