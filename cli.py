@@ -8,6 +8,7 @@ import importlib
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from eseal.store import ApiKeys
     from trust.edge.clock.keeper import Timekeeper
     from trust.edge.instance import Instance
+    from trust.edge.operations.tally import Tally
+    from trust.edge.operations.watch import Watch
     from trust.edge.sandbox import Sandbox
     from trust.model import Digest, Document
     from tsa.issue import Unit
@@ -45,6 +48,7 @@ COMMANDS = {
     "inspect": ("verifier.commands:inspect", "Show what a file carries, without judging it."),
     "ca": ("trust.commands:ca", "Certificates: list, show, enrol, renew, revoke, write CRLs."),
     "log": ("trust.log.commands:log", "What was issued here: list, show, export, check, prove, verify."),
+    "audit": ("verifier.audit.commands:audit", "Audit the time-stamps of a period: a row each, gaps, doubles, order, clock."),
     "monitor": ("trust.log.watching:monitor", "Follow a log: that it only grows and holds nothing that it must not."),
     "witness": ("trust.log.watching:witness", "Cosign the checkpoints of others' logs."),
     "apikey": ("eseal.commands:apikey", "API keys of the sealing service: create, list, revoke."),
@@ -70,10 +74,15 @@ CONFINED = (
 class House:
     """One instance with its parts put together: who is given what. Each part is made when it is first asked for."""
 
-    def __init__(self, folder: Path, passphrase_file: Path | None = None) -> None:
+    def __init__(self, folder: Path, passphrase_file: Path | None = None, *, worker: int = 0, workers: int = 1) -> None:
+        """`worker`: which of so many processes this is; the first one looks after the log for all."""
         self._folder = folder
         self._passphrase_file = passphrase_file
+        self._worker = worker
+        self._workers = workers
         self._background: list[Any] = []
+        self.hurry: Callable[[], None] = lambda: None
+        """What waits for company waits no longer: the service is ending."""
 
     def __enter__(self) -> "House":
         return self
@@ -81,6 +90,8 @@ class House:
     def __exit__(self, *_: object) -> None:
         """Requests in flight are recorded first; then the signing threads, the confined process and the database go."""
         made = self.__dict__
+        if "watch" in made:
+            self.watch.close()
         for each in self._background:
             each.close()
         if (keeper := made.get("timekeeper")) is not None:
@@ -105,7 +116,13 @@ class House:
         from trust.edge.sandbox import Sandbox
 
         limits = self.instance.settings.confined
-        return Sandbox(CONFINED, memory_bytes=limits.memory_bytes, seconds=limits.seconds, jobs=limits.processes or None)
+        jobs = limits.processes or max(1, (os.cpu_count() or 1) // self._workers)
+        return Sandbox(
+            CONFINED,
+            memory_bytes=limits.memory_bytes,
+            seconds=limits.seconds,
+            jobs=limits.processes or max(1, (os.cpu_count() or 1) // self._workers),
+        )
 
     @functools.cached_property
     def timekeeper(self) -> "Timekeeper | None":
@@ -211,6 +228,13 @@ class House:
             run=self.sandbox.run,
         )
 
+    def seal_files(self, documents: "Sequence[Document]", organisation: str | None) -> "Document":
+        """Several files under one seal: a report with its parts."""
+        from eseal.spec import FOR_SEVERAL, choose
+
+        first, *more = documents
+        return self.sealer.seal(first, choose(b"", format=FOR_SEVERAL), self.organisation(organisation), more).document
+
     @functools.cached_property
     def extender(self) -> "Extender":
         """Fetches only where the operator lets the service fetch."""
@@ -287,7 +311,15 @@ class House:
     def api_keys(self) -> "ApiKeys":
         from eseal.store import ApiKeys
 
-        return ApiKeys(self.instance.engine, self.instance.clock)
+        return ApiKeys(self.instance.engine, self.instance.clock, self._admit())
+
+    def _admit(self) -> "Callable[[str], None]":
+        """How much one API key may ask."""
+        from trust.edge.operations.limits import KeyLimit, rate
+
+        said = self.instance.settings.limits
+        found = rate(said.seals)
+        return (lambda _: None) if found is None else KeyLimit(found, time.monotonic, said.clients)
 
     @functools.cached_property
     def verifier(self) -> "Verifier":
@@ -361,20 +393,95 @@ class House:
             return api.absent()
         witnesses = tuple(map(peer, said.witnesses))
         cosigners = Cosigners(instance.engine, witnesses, said.interval_ms / 1000, alongside=instance.journal.alongside)
-        for each in (publisher, cosigners):
+        for each in (publisher, cosigners) if self._worker == 0 else ():
             each.start()
             self._background.append(each)
         return api.router(Stored(instance.engine, said.quorum), publisher, instance.log_key, entries=said.entries)
 
+    @functools.cached_property
+    def tally(self) -> "Tally":
+        """What is counted by this process alone. Where several serve, each is given its row of one instead (`tally_of`)."""
+        return self.tally_of()
+
+    def tally_of(self, *, rows: int = 1, row: int = 0, handle: int | None = None) -> "Tally":
+        from eseal.spec import Format, Level
+        from trust.edge.operations import gate, metrics
+        from trust.edge.operations.tally import Tally
+        from tsa.watching import FAILURES
+        from verifier.verdict import Conclusion
+
+        series = metrics.catalogue(
+            routes=gate.CLASSES,
+            units=self.instance.units,
+            failures=FAILURES,
+            formats=tuple(Format),
+            kinds=("PDF", "CMS", "XML", "JWS", "COSE", "ASiC-S", "ASiC-E", "ODF"),
+            levels=tuple(Level),
+            conclusions=tuple(Conclusion),
+        )
+        return Tally(series, rows=rows, row=row, handle=handle)
+
+    @functools.cached_property
+    def watch(self) -> "Watch":
+        """How the service does."""
+        from trust.edge.operations.assembly import watch_of
+        from trust.edge.operations.health import UnitSeen
+
+        def units() -> tuple[UnitSeen, ...]:
+            return tuple(UnitSeen(each.name, each.algorithm, each.ends, each.fault, each.fallback) for each in self.authority.states)
+
+        return watch_of(self.instance, self.timekeeper, units)
+
+    def begins_to_end(self) -> None:
+        """From now on health says that the service is ending."""
+        self.watch.draining = True
+
+    def _counted_answer(self, question: "Question") -> "Json":
+        from trust.edge.operations.metrics import VERIFICATIONS
+
+        try:
+            made = self.answer(question)
+        except KakuinError:
+            self.tally.count(VERIFICATIONS, "failed_to_judge")
+            raise
+        self.tally.count(VERIFICATIONS, str(made.get("conclusion")))
+        return made
+
     def application(self) -> Any:
-        """Everything over HTTP, the authority's endpoint in front."""
+        """Everything over HTTP, the authority's endpoint in front, and a gate before all."""
+        from trust.codecs.tsp import Failure, rejection
+        from trust.edge.operations import assembly
+        from trust.edge.operations.description import schema
+        from trust.edge.operations.gate import Gate, Over
+        from tsa.api import REPLY, Endpoint, front
+        from tsa.watching import Counting
+
+        settings = self.instance.settings
+        every = settings.operations.log_requests == "all"
+        assembly.watched(self.instance.journal, self.tally)
+        endpoint = Endpoint(self.authority, limit=settings.tsa.request_limit_bytes, watch=Counting(self.tally, self.authority.names, every=every))
+        return Gate(
+            front(endpoint, self._web()),
+            clients=assembly.clients_of(settings),
+            limits=assembly.limits_of(settings),
+            remembered=settings.limits.clients,
+            stamping=endpoint.serves,
+            over=Over(rejection(Failure.SYSTEM_FAILURE, "too many requests: try again later"), REPLY),
+            watch=self.watch,
+            tally=self.tally,
+            schema=schema(),
+        )
+
+    def _web(self) -> Any:
+        """All that goes through the framework."""
         from eseal.api import router as seals
         from eseal.extend_api import router as extensions
         from eseal.store import Repeats
+        from trust.edge.operations.description import description as operations
         from trust.edge.web import application
         from trust.pki.api import router as certificates
         from tsa import batch_api
-        from tsa.api import Endpoint, description, front
+        from tsa.api import description
         from tsa.batch_current import Aggregator
         from verifier.api import router as verifications
 
@@ -382,15 +489,17 @@ class House:
         limit, batches = settings.service.document_limit_bytes, settings.batches
         current = Aggregator(self.evidence, seconds=batches.seconds, most=batches.most, waiting=batches.waiting)
         repeats = Repeats(instance.engine, instance.clock)
-        web = application(
+        self.hurry = current.hurry
+        return application(
             "Kakuin",
             (
                 seals(self.sealer, self.api_keys, repeats, limit),
                 extensions(self.extender, self.api_keys, repeats, self.known_in, limit),
-                verifications(self.verifier, self.answer, etsi=self.etsi, limit_bytes=limit),
+                verifications(self.verifier, self._counted_answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),
                 self._log(),
                 description(),
+                operations(),
                 batch_api.router(self.evidence, current, settings.batches.limit),
             ),
             description="Seal documents for an organisation, verify what others sealed, and look up certificates. `POST /tsa` answers RFC 3161.",
@@ -398,7 +507,6 @@ class House:
             body_limit=settings.service.body_limit_bytes,
             limits={"/v1/seals": limit, "/v1/extensions": limit, "/v1/verifications": limit, batch_api.PATH: batch_api.body_limit(batches.limit)},
         )
-        return front(Endpoint(self.authority, limit=settings.tsa.request_limit_bytes), web)
 
 
 class Table(click.Group):
@@ -445,12 +553,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve(house: House, listener: socket.socket, said: str) -> None:
-    """Until SIGINT or SIGTERM; requests in flight are answered first."""
-    import uvicorn
-
+def _serve(house: House, listener: socket.socket, said: Callable[[], None]) -> None:
+    """Until SIGINT or SIGTERM; requests in flight are answered first (trust.edge.operations.serving)."""
+    from trust.edge.operations.assembly import clients_of, hall_of, level_of
+    from trust.edge.operations.serving import Ending, Server
     from trust.edge.settings import DEVELOPMENT_CLOCK
-    from trust.edge.strict_http import StrictHttp
     from trust.edge.web import logging_to
 
     if house.instance.settings.development_clock:
@@ -460,19 +567,13 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
     if house.timekeeper is not None and not (clock := house.timekeeper.status()).good:
         click.echo(f"beware: {clock.why}: requests for time-stamps are refused; `kakuin clock` says what to do", err=True)
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            click.echo(said)
-
-    config = uvicorn.Config(
-        application, loop="uvloop", http=StrictHttp, ws="none", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=30
-    )
-    try:
-        with logging_to(sys.stderr):
-            Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    settings = house.instance.settings
+    service = settings.service
+    hall = hall_of(settings, clients_of(settings), house.tally)
+    ending = Ending(service.notice_seconds, service.drain_seconds, begins=house.begins_to_end, hurry=house.hurry)
+    with logging_to(sys.stderr, level=level_of(settings), requests=settings.operations.log_requests != "none"):
+        Server(application, hall, ending, started=said).run(sockets=[listener])
+    click.echo("stopped", err=True)
 
 
 @click.command()
@@ -480,12 +581,36 @@ def _serve(house: House, listener: socket.socket, said: str) -> None:
 @options.passphrase_file
 @click.option("--host", help="Address to listen on.  [default: the setting service.host]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: the setting service.port]")
-def serve(instance: Path, passphrase_file: Path | None, host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer; more than one want PostgreSQL.")
+def serve(instance: Path, passphrase_file: Path | None, host: str | None, port: int | None, workers: int) -> None:
     """Serve the authority (/tsa), the sealer (/v1/seals), the verifier (/v1/verifications) and the PKI (/pki) until Ctrl-C."""
-    with House(instance, passphrase_file) as house:
-        settings = house.instance.settings.service
-        with _listen(host or settings.host, settings.port if port is None else port) as listener:
-            _serve(house, listener, f"serving {instance} on {_address(listener)} (its API: {_address(listener)}/openapi.json); Ctrl-C ends it")
+    from trust.edge.settings import load
+
+    settings = load(instance.absolute(), os.environ).service
+    with _listen(host or settings.host, settings.port if port is None else port) as listener:
+        address = _address(listener)
+        said = functools.partial(click.echo, f"serving {instance} on {address} (its API: {address}/openapi.json); Ctrl-C ends it")
+        if workers == 1:
+            with House(instance, passphrase_file) as house:
+                _serve(house, listener, said)
+        else:
+            _serve_together(instance, passphrase_file, listener, workers, said)
+
+
+def _serve_together(instance: Path, passphrase_file: Path | None, listener: socket.socket, workers: int, said: Callable[[], None]) -> None:
+    """In several processes. Nothing is opened before they part."""
+    from trust.edge.workers import Workers
+
+    def work(number: int, ready: Callable[[], None]) -> int:
+        def serve() -> None:
+            with House(instance, passphrase_file, worker=number, workers=workers) as house:
+                _serve(house, listener, ready)
+
+        return _coded(serve)
+
+    code = Workers(workers, work, ready=said, tell=functools.partial(click.echo, err=True)).run()
+    if code:
+        raise SystemExit(code)
 
 
 @click.command()
@@ -510,7 +635,7 @@ def demo(folder: Path, port: int | None, serving: bool) -> None:
         with House(instance) as house:
             _demonstrate(house, folder)
             if listener is not None:
-                _serve(house, listener, _try_next(folder, _address(listener)))
+                _serve(house, listener, functools.partial(click.echo, _try_next(folder, _address(listener))))
     finally:
         if listener is not None:
             listener.close()
@@ -563,9 +688,14 @@ def _address(listener: socket.socket) -> str:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The entry point: every error becomes one line and its exit code, here and nowhere else."""
+    """The entry point."""
+    return _coded(lambda: kakuin.main(args=args, prog_name="kakuin", standalone_mode=False))
+
+
+def _coded(work: Callable[[], Any]) -> int:
+    """Every error becomes one line and its exit code, here and nowhere else."""
     try:
-        return int(kakuin.main(args=args, prog_name="kakuin", standalone_mode=False) or 0)
+        return int(work() or 0)
     except click.ClickException as error:
         error.show()
         return USAGE_EXIT

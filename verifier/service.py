@@ -5,7 +5,7 @@ Extract first, judge second; nothing is fetched, no file is opened.
 
 import functools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -192,6 +192,31 @@ class Verifier:
                     yield error
 
         return verdicts()
+
+    def token_judge(
+        self,
+        *,
+        anchors: Sequence[Cert] | None = None,
+        at: datetime | None = None,
+        policy: Policy | None = None,
+        certificates: Sequence[Cert] = (),
+        crls: Sequence[Crl] = (),
+        ocsps: Sequence[Ocsp] = (),
+    ) -> Callable[[bytes, Document | None], Verdict]:
+        """For audits: judges RFC 3161 tokens (or responses) one at a time, all at the time of this call, each with the document that it should stamp.
+        Without one the imprint is taken for what it says, and everything else is judged. Malformed for what is no token.
+        """
+        about = self.question(_NOTHING, anchors=anchors, at=at, policy=policy, certificates=certificates, crls=crls, ocsps=ocsps)
+        context = _surroundings(about).context
+
+        def verdict(data: bytes, document: Document | None) -> Verdict:
+            from verifier.formats import tst
+
+            token = tst.token_of(data, about.certificates)
+            evidence = tst.beside(token, (document or Document(None, None, None, (token.imprint,)),))
+            return conclude(evidence, validate(evidence, context), context)
+
+        return verdict
 
 
 def finding(question: Question, signature: bytes) -> tuple[bool, str, str]:

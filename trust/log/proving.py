@@ -142,7 +142,7 @@ def _checked(log: Place, kept: list[tuple[str, bytes]], done: Any) -> "Iterator[
     examiner = examine.Examiner()
     if log.stored is not None:
         wrong: list[Finding] = []
-        signed = (root for root in _signed(log, wrong))
+        signed = (root for root in signed_roots(log, wrong))
         yield from examine.examined(reading.entries(log.stored.engine), heapq.merge(signed, mine), examiner, done)
         yield from wrong
         return
@@ -163,7 +163,7 @@ def roots_of(checkpoints: Iterable[tuple[Any, str]]) -> "list[Root]":
     return [(checkpoint.size, checkpoint.root, f"in {name}") for checkpoint, name in checkpoints]
 
 
-def _signed(log: Place, wrong: "list[Finding]") -> "Iterator[Root]":
+def signed_roots(log: Place, wrong: "list[Finding]") -> "Iterator[Root]":
     """Of the instance's own checkpoints, each verified."""
     from trust.errors import Malformed
     from trust.log.examine import Finding

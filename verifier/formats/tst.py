@@ -44,7 +44,11 @@ def is_request(head: bytes) -> bool:
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
     """The token, held against the document that it stamps: the one of `detached` whose digest it has, or the only one."""
-    token = token_of(document.read(cms.MAX_TOKEN), certs)
+    return beside(token_of(document.read(cms.MAX_TOKEN), certs), detached)
+
+
+def beside(token: Token, detached: Sequence[Document]) -> Evidence:
+    """A token that was read, beside what it may stamp."""
     stamp = standing(token, detached)
     return Evidence(
         "TST", (), (stamp,), certs=frozenset(token.certs), crls=frozenset(token.crls), ocsps=frozenset(token.ocsps), documents=tuple(detached)

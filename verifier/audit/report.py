@@ -1,0 +1,77 @@
+"""Where rows go while an audit runs, and the files that are there whole at its end, or not at all."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from trust.edge.options import pieces, written
+from trust.model import Document
+from verifier.audit import rows
+from verifier.audit.rows import Row
+from verifier.report.parties import Json
+
+SUMMARY_TEXT, SUMMARY_JSON, TOKENS = "summary.txt", "summary.json", "tokens.csv"
+"""Names of the files in a sealed report."""
+
+
+class Report:
+    """`with Report(…) as report:`; `take` each row, and `finish` once all is known. What is left early leaves nothing behind."""
+
+    def __init__(self, *, table: Path | None, lines: Path | None, sealed: bool) -> None:
+        """`table` and `lines`: where the CSV and the JSON lines shall be."""
+        self._table, self._lines = table, lines
+        self._folder = tempfile.TemporaryDirectory(prefix="kakuin-")
+        self._csv = self._opened(TOKENS) if table is not None or sealed else None
+        self._json = self._opened("rows.jsonl") if lines is not None else None
+        if self._csv is not None:
+            self._csv.write(rows.heading())
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+        self._folder.cleanup()
+
+    def take(self, row: Row) -> None:
+        if self._csv is not None:
+            self._csv.write(rows.csv_line(row))
+        if self._json is not None:
+            self._json.write(rows.json_line(row))
+
+    def finish(self, summary: Json, text: str) -> list[Document]:
+        """The table and the lines where they shall be, the summary at the head of the lines; and what is to be sealed."""
+        self._close()
+        head = (json.dumps({"summary": summary}, ensure_ascii=False) + "\n").encode()
+        if self._lines is not None:
+            written(_joined(head, self._path("rows.jsonl")), self._lines, replace=True)
+        if self._csv is None:
+            return []
+        if self._table is not None:
+            written(pieces(self._path(TOKENS).open("rb")), self._table, replace=True)
+        table = self._path(TOKENS)
+        return [
+            Document.of(text.encode(), SUMMARY_TEXT),
+            Document.of((json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode(), SUMMARY_JSON),
+            Document(TOKENS, table.stat().st_size, lambda: table.open("rb")),
+        ]
+
+    def _path(self, name: str) -> Path:
+        return Path(self._folder.name) / name
+
+    def _opened(self, name: str) -> TextIO:
+        # What is no character (a file name may hold such octets) is written out.
+        return self._path(name).open("w", encoding="utf-8", errors="backslashreplace", newline="", buffering=1 << 18)
+
+    def _close(self) -> None:
+        for stream in (self._csv, self._json):
+            if stream is not None:
+                stream.close()
+
+
+def _joined(head: bytes, path: Path) -> Iterator[bytes]:
+    yield head
+    yield from pieces(path.open("rb"))

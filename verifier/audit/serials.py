@@ -1,0 +1,104 @@
+"""Serial numbers of units: what is missing, what came twice, what came late (RFC 3161 section 2.4.2: unique; here also consecutive). Pure."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MOST_GAPS = 50_000
+"""Gaps that are remembered, of all units together; more than that is no sequence."""
+MOST_UNITS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers that a unit did not use, as far as was seen."""
+
+    unit: str
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(slots=True)
+class Sequence:
+    """What was seen of one unit."""
+
+    first: int
+    last: int
+    time: int
+    """The latest time of its tokens: microseconds since 1970 UTC."""
+    since: int
+    """The earliest."""
+    tokens: int = 1
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Ascending."""
+    lost: int = 0
+    """Numbers in gaps that are not remembered."""
+
+
+class Serials:
+    """Takes tokens in the order of their source. What it holds grows with gaps and units, never with tokens."""
+
+    def __init__(self, *, from_one: bool, most: int = MOST_GAPS) -> None:
+        """`from_one`: the source begins where units begin, so that a first number over 1 is a gap."""
+        self.units: dict[str, Sequence] = {}
+        self.scattered = False
+        """More gaps or units than are remembered: doubles and late ones among them cannot be told apart."""
+        self._from_one = from_one
+        self._most = most
+        self._kept = 0
+
+    def take(self, unit: str, serial: int, time: int) -> tuple[str, ...]:
+        """What is odd about this token after those before it: `serial-twice`, `serial-order`, `serial-gap`, `time-order`."""
+        known = self.units.get(unit)
+        if known is None:
+            if len(self.units) >= MOST_UNITS:
+                self.scattered = True
+                return ()
+            known = self.units[unit] = Sequence(serial, serial, time, time)
+            if self._from_one and serial > 1:
+                self._gap(known, 1, serial - 1)
+                return ("serial-gap",)
+            return ()
+        known.tokens += 1
+        odd: tuple[str, ...] = ()
+        if serial <= known.last:
+            known.since, before = min(known.since, time), known.time
+            known.time = max(before, time)
+            return ("serial-order",) if self._came_late(known, serial) else ("serial-twice",)
+        if serial > known.last + 1:
+            self._gap(known, known.last + 1, serial - 1)
+            odd = ("serial-gap",)
+        if time < known.time:
+            odd = (*odd, "time-order")
+        known.last, known.time, known.since = serial, max(known.time, time), min(known.since, time)
+        return odd
+
+    def gaps(self) -> Iterator[Gap]:
+        """Those that were not filled."""
+        return (Gap(unit, *gap) for unit, known in self.units.items() for gap in known.gaps)
+
+    def _gap(self, known: Sequence, first: int, last: int) -> None:
+        if self._kept >= self._most:
+            self.scattered = True
+            known.lost += last - first + 1
+            return
+        self._kept += 1
+        known.gaps.append((first, last))
+
+    def _came_late(self, known: Sequence, serial: int) -> bool:
+        """Fill the gap in which the number lies; False where it lies in none."""
+        if serial < known.first and not self._from_one:
+            known.first = serial  # the source begins in the middle: nothing is known of what came before
+            return True
+        at = bisect.bisect_right(known.gaps, (serial, float("inf"))) - 1
+        if at < 0 or known.gaps[at][1] < serial:
+            return False
+        first, last = known.gaps[at]
+        rest = [part for part in ((first, serial - 1), (serial + 1, last)) if part[0] <= part[1]]
+        known.gaps[at : at + 1] = rest
+        self._kept += len(rest) - 1
+        return True
