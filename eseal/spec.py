@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from eseal.claims import IMPLIED, LONGEST_TEXT, NOTHING, Claims, Commitment, SignaturePolicy, commitment
+from eseal.pdf_seal import PLAIN, PdfSeal
 from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
 
@@ -188,6 +189,8 @@ class Spec:
     """Of a detached JWS."""
     degrade: Level | None = None
     """The lowest level that will do where the authority or the status service is away; None: the level, or nothing."""
+    pdf: PdfSeal = PLAIN
+    """Of a PDF: field, look, certification."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -212,6 +215,8 @@ class Spec:
             )
         if self.password is not None and self.format is not Format.PADES:
             raise Unacceptable("a password belongs to an encrypted PDF")
+        if self.pdf != PLAIN and self.format is not Format.PADES:
+            raise Unacceptable("a field, a look and a certification belong to a PDF")
         self._check_jws()
 
     def _check_policy(self) -> None:
@@ -310,6 +315,7 @@ def choose(
     serialization: str | None = None,
     mechanism: str | None = None,
     degrade: str | None = None,
+    pdf: PdfSeal = PLAIN,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
@@ -323,7 +329,7 @@ def choose(
     if digest is not None:
         digest = _digest_named(digest)
     lowest = None if degrade is None else _member(Level, degrade, "level")
-    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest)
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf)
 
 
 def _digest_named(name: str) -> str:

@@ -15,7 +15,9 @@ from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData,
 from eseal.claims import Claims
 from eseal.draft import Draft, Span
 from eseal.formats import cms
+from eseal.formats.pades.fields import field_name
 from eseal.formats.pades.paper import MAX_FIELDS, Paper, Reading, Writer, dictionary, elements, entry, hold
+from eseal.formats.pades.plan import Plan, planned
 from eseal.levels import NEEDS, Means, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS
@@ -36,7 +38,8 @@ def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
         paper = Paper(base, size, digest, spec.password, how)
         with paper.reading() as reader:
             warnings = _admit(reader)
-        value, token, before = _sign(paper, spec, means)
+            plan = planned(reader, document, spec, means, digest)
+        value, token, before = _sign(paper, spec, means, plan)
         stamps = [t for t in (before, token) if t]
         if token and needs.status:
             found = gathered(key, token, means.status)
@@ -79,7 +82,7 @@ def _forbids(signature: Any) -> bool:
     return any(entry(dictionary(reference, "/TransformParams"), "/P") == 1 for reference in elements(signature, "/Reference"))
 
 
-def _sign(paper: Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None, Token | None]:
+def _sign(paper: Paper, spec: Spec, means: Means, plan: Plan) -> tuple[bytes, Token | None, Token | None]:
     """The update with the signature, its value, the time-stamp over that, and the one over the document that is signed with it."""
     key, stamp = means.key, means.stamp if NEEDS[spec.level].stamp else None
     at = signing_time(spec.claims.signing_time, means)
@@ -111,7 +114,7 @@ def _sign(paper: Paper, spec: Spec, means: Means) -> tuple[bytes, Token | None, 
     longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
     first = bytes(TOKEN_ROOM) if spec.claims.content_timestamp else None
     room = len(envelope(signed(blank, first), longest, bytes(TOKEN_ROOM) if stamp else None))
-    revise(paper, Field("Seal", placeholder, contents, room), Status())
+    revise(paper, Field(plan, placeholder, contents, room), Status())
     return made[-1]
 
 
@@ -135,15 +138,16 @@ def archive_stamp(paper: Paper, found: Status, stamp: Stamper, room: int) -> Tok
         made.append(stamped(stamp, imprint))
         return made[-1].der
 
-    revise(paper, Field("Timestamp", lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
+    revise(paper, Field(None, lambda room: DocumentTimestamp(bytes_reserved=2 * room), contents, room), found)
     return made[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A signature field to be: Seal1, or Timestamp1."""
+    """A signature to be, and its field."""
 
-    stem: str
+    plan: Plan | None
+    """None: the field of a document time-stamp, Timestamp1, which nobody sees."""
     placeholder: Callable[[int], PdfSignedData]
     """Its dictionary with so many bytes of /Contents."""
     contents: Callable[[Digest], bytes]
@@ -159,7 +163,7 @@ def revise(paper: Paper, field: Field, found: Status) -> None:
         data = field.placeholder(room)
         with paper.writing() as writer:
             hold(writer, found)
-            start, stop = _place(writer, field.stem, data)
+            start, stop = reserve(writer, field.plan, data)
         made = field.contents(paper.imprint(start, stop))
         if 2 * len(made) <= stop - start - 2:
             paper.fill(start + 1, made.hex().upper().encode())
@@ -169,11 +173,14 @@ def revise(paper: Paper, field: Field, found: Status) -> None:
     raise Malformed("the signature did not fit into the room that it asked for")
 
 
-def _place(writer: Writer, stem: str, data: PdfSignedData) -> tuple[int, int]:
-    """Write the update with an invisible field that holds `data`; the offsets between which its /Contents stand, angle brackets included."""
-    embedder = PdfCMSEmbedder().write_cms(_field_name(writer, stem), writer)
-    next(embedder)
-    embedder.send(SigObjSetup(sig_placeholder=data))
+def reserve(writer: Writer, plan: Plan | None, data: PdfSignedData) -> tuple[int, int]:
+    """Write the update with a field that holds `data`; the offsets between which its /Contents stand, angle brackets included."""
+    if plan is None:
+        embedder = PdfCMSEmbedder().write_cms(field_name(writer.root, "Timestamp"), writer)
+        next(embedder)
+        embedder.send(SigObjSetup(sig_placeholder=data))
+    else:
+        plan.put(writer, data)
     if writer.output_version < (2, 0):
         writer.register_extension(ESIC_EXTENSION_1)  # EN 319 142-1 clause 5.6
         writer.update_root()
@@ -183,9 +190,3 @@ def _place(writer: Writer, stem: str, data: PdfSignedData) -> tuple[int, int]:
     start, stop = data.contents.offsets
     data.byte_range.fill_offsets(stream, start, stop, stream.seek(0, io.SEEK_END))
     return int(start), int(stop)
-
-
-def _field_name(writer: Writer, stem: str) -> str:
-    """The first of Seal1, Seal2, … that is free."""
-    taken = {str(entry(field, "/T")) for field in elements(dictionary(writer.root, "/AcroForm"), "/Fields")}
-    return next(name for name in (f"{stem}{n}" for n in itertools.count(1)) if name not in taken)
