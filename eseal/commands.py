@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from eseal.pdf_commands import files_of, of_pdf, pdf_seal_of
 from trust.edge import options
 from trust.errors import Malformed, Unacceptable
 
@@ -65,6 +66,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option("--description", help="What the document is, in words (CAdES, XAdES, ASiC); signed with it.")
 @click.option("--mime-type", metavar="TYPE", help="Media type of the document; signed with it.")
 @click.option("--content-timestamp", flag_value="true", help="Sign a time-stamp over the document with it: it existed before the seal did.")
+@of_pdf
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
 @click.option(
     "--server", metavar="URL", help="Seal there instead of on the local instance; the API key is taken from KAKUIN_API_KEY or --api-key-file."
@@ -84,7 +86,7 @@ def seal(
     output: Path | None,
     as_json: bool,
     password_file: Path | None,
-    **asked: str | None,
+    **asked: Any,
 ) -> None:
     """Seal a document, or several under one seal, for an organisation.
 
@@ -98,6 +100,7 @@ def seal(
 
     file, document, *more = files[0], *_documents(files)
     asked["format"] = asked.pop("format_") or (FOR_SEVERAL if more or file.is_dir() else None)
+    attached = files_of(asked)
     if password_file is not None:
         asked["password"] = secret_in(password_file, "password file").decode()
     if server is not None:
@@ -108,14 +111,14 @@ def seal(
         key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
         with Progress() as progress:
             progress.tell(f"sealing {document.name or 'standard input'} at {server}")
-            facts, chunks, name = seal_at(server, key, document, asked)
+            facts, chunks, name = seal_at(server, key, document, asked, attached)
         _release(file, output, name, chunks, facts, as_json)
         return
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
         with Progress() as progress:
             progress.tell(f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else ""))
-            made = house.sealer.seal(document, _spec(document, asked), number, more)
+            made = house.sealer.seal(document, _spec(document, asked, attached), number, more)
         facts = {
             "format": str(made.spec.format),
             "level": str(made.spec.level),
@@ -148,12 +151,12 @@ def _documents(files: "tuple[Path, ...]") -> "list[Document]":
     return found
 
 
-def _spec(document: "Document", asked: dict[str, str | None]) -> Any:
+def _spec(document: "Document", asked: dict[str, Any], attached: "dict[str, Document]") -> Any:
     from eseal.claims import NAMES, claims_of
     from eseal.spec import choose
 
     said = {name: asked.pop(name) for name in NAMES}
-    return choose(document.head(4096), claims=claims_of(said), **asked)
+    return choose(document.head(4096), claims=claims_of(said), pdf=pdf_seal_of(asked, attached), **asked)
 
 
 def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool) -> None:
