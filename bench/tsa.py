@@ -1,9 +1,12 @@
-"""Time-stamp requests a second over loopback, each token recorded first, beside peers where they are installed.
+"""Time-stamp requests a second over loopback, beside peers that take turns with us on the same core.
 
-    python bench/tsa.py [--seconds 3] [--runs 3] [--key p256] [--connections 32 64] [--certificates]
+    python bench/tsa.py [--seconds 2] [--runs 5] [--key p256] [--connections 32 64] [--certificates]
+    python bench/tsa.py --key rsa3072          beside the rate of the raw signature
 
-The server is pinned to the first core, the load to the others. Peers where they are on the PATH: `uts-server` (C, OpenSSL; records nothing, checks
-nothing), and `openssl ts -reply` as a command, one process a token, as a floor. Medians of the runs, with their spread.
+Every server is pinned to the first core and the load to the others; one works at a time, run by run. Beside requests a second by the wall stands the
+processor time that the server spent on each (user and system, all threads): where a machine has other work, that is the figure to compare.
+Peers where they are on the PATH: `uts-server` (C, OpenSSL; records nothing, checks nothing; it dies now and then and is started again), sigstore's
+`timestamp-server` (Go; records nothing), and `openssl ts -reply`, one process a token, as a floor. Medians of the runs, with their spread.
 """
 
 import argparse
@@ -12,14 +15,19 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -28,17 +36,18 @@ from trust.codecs import tsp  # noqa: E402
 from trust.model import Digest  # noqa: E402
 
 POLICY = "1.3.6.1.4.1.32473.1.1"
-WARM_UP = 0.5
+WARM_UP = 0.3
 """Seconds."""
+STARTS = 20
+"""Attempts to start a server: the C peer corrupts its heap in one start of some twenty, and worse on some machines."""
 
 
-# The server: the authority and nothing else.
+# Our server: the authority and nothing else.
 
 
-def serve(folder: str, port: int, key: str) -> None:
+def serve(folder: Path, port: int, record: str) -> None:
     import uvicorn
 
-    from tests import pki
     from trust.edge.clock import now
     from trust.edge.engine import connect, sqlite_url
     from trust.edge.strict_http import StrictHttp
@@ -49,131 +58,172 @@ def serve(folder: str, port: int, key: str) -> None:
     from tsa.policy import Policy
     from tsa.service import Authority
 
-    party = pki.unit(pki.authority(pki.root()), key=key)
-    (Path(folder) / "unit.pem").write_bytes(party.certificate.x509.public_bytes(serialization.Encoding.PEM))
-    (Path(folder) / "key.pem").write_bytes(
-        party.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    engine = connect(sqlite_url(Path(folder) / "bench.sqlite"))
+    engine = connect(sqlite_url(folder / "bench.sqlite"))
     METADATA.create_all(engine)
-    with Journal(engine, now) as journal:
-        endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party), journal, now))
+    made = Journal if record == "recorded" else unrecorded()
+    with made(engine, now) as journal:
+        endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party(folder)), journal, now))
         uvicorn.run(endpoint, port=port, http=StrictHttp, loop="uvloop", ws="none", access_log=False, log_level="error", server_header=False)
 
 
-# The load: asyncio streams with keep-alive, requests prepared beforehand.
+def unrecorded() -> type:
+    """A journal that keeps nothing, to measure what keeping costs. It is here and not in the product, which has no way to issue without a record."""
+    from trust.log import journal
+    from trust.log import page as page_module
+
+    class Unrecorded(journal.Journal):
+        serial = 1
+
+        def _record(self, batch):  # type: ignore[no-untyped-def]
+            page = page_module.Page(0, 0)
+            for issuer, requests in page_module.grouped(batch):
+                made = issuer.make(self.serial, [request.matter for request in requests])
+                self.serial += len(made)
+                page.outcomes += [page_module.Outcome(request, 0, one.answer, None) for request, one in zip(requests, made, strict=True)]
+            return page.outcomes
+
+    return Unrecorded
+
+
+# The load: requests prepared beforehand, connections kept alive.
 
 
 def request(path: str, cert_req: bool) -> bytes:
-    body = tsp.encode_request(Digest("sha256", secrets.token_bytes(32)), nonce=secrets.randbits(64), cert_req=cert_req)
+    body = tsp.encode_request(Digest("sha256", secrets.token_bytes(32)), nonce=secrets.randbits(63) | 1 << 62, cert_req=cert_req)
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/timestamp-query\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 class Client(asyncio.Protocol):
-    """Sends the next request as soon as the answer to the last one is whole."""
+    """One connection. `done` is called with it when the answer to its request is whole."""
 
-    def __init__(self, prepared: list[bytes], took: list[float]) -> None:
+    def __init__(self, prepared: list[bytes], done: "Callable[[Client], None]") -> None:
         self.prepared = prepared
-        self.took = took
+        self.done = done
         self.buffer = b""
-        self.at = 0
-        self.stopped = False
+        self.at = secrets.randbelow(len(prepared))
+        self.since = 0.0
+        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.send()
 
-    def send(self) -> None:
-        self.began = time.perf_counter()
-        self.transport.write(self.prepared[self.at % len(self.prepared)])  # type: ignore[attr-defined]
-        self.at += 1
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost = True
+
+    def send(self, since: float) -> None:
+        self.since = since
+        self.at = (self.at + 1) % len(self.prepared)
+        self.transport.write(self.prepared[self.at])  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self.buffer[:end].lower()
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        if len(self.buffer) < end + 4 + length:
-            return
-        if not head.startswith(b"http/1.1 200") or length < 300:
-            raise RuntimeError(f"no token: {self.buffer[:200]!r}")
-        self.buffer = self.buffer[end + 4 + length :]
-        self.took.append(time.perf_counter() - self.began)
-        if not self.stopped:
-            self.send()
+        if self.buffer:
+            data = self.buffer + data
+        end = data.find(b"\r\n\r\n")
+        if end >= 0:
+            head = data[:end].lower()
+            length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+            if len(data) == end + 4 + length:
+                if not head.startswith(b"http/1.1 20") or length < 300:
+                    raise RuntimeError(f"no token: {data[:200]!r}")
+                self.buffer = b""
+                self.done(self)
+                return
+        self.buffer = data
 
 
-async def load(port: int, path: str, connections: int, seconds: float, cert_req: bool) -> tuple[float, float]:
-    """Requests a second, and the 99th percentile of their time in milliseconds."""
+@dataclass(frozen=True)
+class Load:
+    rate: float
+    """Answers a second."""
+    p50: float
+    p99: float
+    """Milliseconds."""
+    count: int
+
+
+async def _connected(port: int, path: str, connections: int, cert_req: bool, done: Callable[[Client], None]) -> list[Client]:
     loop = asyncio.get_running_loop()
-    took: list[float] = []
     prepared = [request(path, cert_req) for _ in range(256)]
-    clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(lambda: Client(prepared, took), "127.0.0.1", port)
-        clients.append(client)
+    return [(await loop.create_connection(lambda: Client(prepared, done), "127.0.0.1", port))[1] for _ in range(connections)]
+
+
+def _seen(took: list[float], elapsed: float) -> Load:
+    if not took:
+        raise ConnectionError("nothing was answered")
+    took.sort()
+    return Load(len(took) / elapsed, took[len(took) // 2] * 1000, took[int(len(took) * 0.99) - 1] * 1000, len(took))
+
+
+async def flat_out(port: int, path: str, connections: int, seconds: float, cert_req: bool, spent: Callable[[], float]) -> tuple[Load, float]:
+    """Each connection asks again as soon as it is answered. With it the processor time of an answer in microseconds."""
+    took: list[float] = []
+    going = True
+
+    def done(client: Client) -> None:
+        now = time.perf_counter()
+        took.append(now - client.since)
+        if going:
+            client.send(now)
+
+    clients = await _connected(port, path, connections, cert_req, done)
+    for client in clients:
+        client.send(time.perf_counter())
     await asyncio.sleep(WARM_UP)
     took.clear()
-    began = time.perf_counter()
+    began, before = time.perf_counter(), spent()
     await asyncio.sleep(seconds)
-    count, elapsed = len(took), time.perf_counter() - began
+    elapsed, used, going = time.perf_counter() - began, spent() - before, False
+    found = _seen(took[:], elapsed)
+    await asyncio.sleep(0.1)
+    _closed(clients)
+    return found, used / found.count * 1e6
+
+
+async def paced(port: int, path: str, connections: int, seconds: float, cert_req: bool, rate: float) -> Load:
+    """`rate` requests a second, however long the answers take; the time of one counts from when it was due."""
+    took: list[float] = []
+    idle: list[Client] = []
+
+    def done(client: Client) -> None:
+        took.append(time.perf_counter() - client.since)
+        idle.append(client)
+
+    clients = await _connected(port, path, connections, cert_req, done)
+    idle += clients
+    began = time.perf_counter()
+    due = began
+    while (now := time.perf_counter()) < began + seconds:
+        while due <= now and idle:
+            idle.pop().send(due)
+            due += 1 / rate
+        await asyncio.sleep(0.0005)
+    await asyncio.sleep(0.2)
+    _closed(clients)
+    return _seen(took[len(took) // 10 :], seconds * 0.9)
+
+
+def _closed(clients: list[Client]) -> None:
+    if any(client.lost for client in clients):
+        raise ConnectionError("the server closed connections")
     for client in clients:
-        client.stopped = True
         client.transport.close()  # type: ignore[attr-defined]
-    if not count:
-        raise RuntimeError("nothing was answered")
-    return count / elapsed, sorted(took)[int(count * 0.99) - 1] * 1000
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pinned(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-    pin = [shutil.which("taskset") or "", "-c", "0"] if shutil.which("taskset") else []
-    return subprocess.Popen([*pin, *command], **options)  # type: ignore[call-overload,no-any-return]
-
-
-def wait(port: int, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(400):
-        if process.poll() is not None:
-            raise RuntimeError("the server ended")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the server did not start")
-
-
-def measure(port: int, path: str, connections: int, arguments: argparse.Namespace) -> tuple[list[float], float]:
-    import uvloop
-
-    runs = [uvloop.run(load(port, path, connections, arguments.seconds, arguments.certificates)) for _ in range(arguments.runs)]
-    return sorted(rate for rate, _ in runs), statistics.median(p99 for _, p99 in runs)
-
-
-def told(name: str, connections: int, rates: list[float], p99: float) -> float:
-    middle = statistics.median(rates)
-    print(f"{name:34} {connections:3} connections  {middle:8.0f}/s  ({rates[0]:.0f} to {rates[-1]:.0f})  p99 {p99:6.1f} ms", flush=True)
-    return middle
-
+# Servers.
 
 CONFIGURATION = """
+[oids]
+unit_policy = {policy}
 [main]
 listening_ports = 127.0.0.1:{port}
 enable_keep_alive = yes
-num_threads = 64
+num_threads = 80
 tcp_nodelay = 1
 log_level = err
+log_to_syslog = no
 [tsa]
-default_tsa = unit
-[unit]
+default_tsa = tsa
 dir = {folder}
 serial = $dir/serial
 signer_cert = $dir/unit.pem
@@ -189,32 +239,151 @@ tsa_name = yes
 """Of OpenSSL's `ts` command and of uts-server alike: the same key, certificate, digest and accuracy."""
 
 
-def kakuin(folder: Path, arguments: argparse.Namespace) -> dict[int, float]:
-    port = free_port()
-    process = pinned([sys.executable, __file__, "--serve", str(folder), str(port), arguments.key])
-    try:
-        wait(port, process)
-        return {n: told(f"kakuin, {arguments.key}, SQLite first", n, *measure(port, "/tsa", n, arguments)) for n in arguments.connections}
-    finally:
-        process.terminate()
-        process.wait()
+def _ours(record: str) -> Callable[[Path, int], list[str]]:
+    return lambda folder, port: [sys.executable, __file__, "--serve", str(folder), str(port), record]
 
 
-def uts_server(folder: Path, arguments: argparse.Namespace, ours: dict[int, float]) -> None:
-    if shutil.which("uts-server") is None:
-        print("uts-server: not on the PATH, not measured")
-        return
-    for connections in arguments.connections:
-        port = free_port()
-        (folder / "peer.cnf").write_text(CONFIGURATION.format(folder=folder, port=port, policy=POLICY))
-        process = pinned(["uts-server", "-c", str(folder / "peer.cnf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _uts(folder: Path, port: int) -> list[str]:
+    (folder / "peer.cnf").write_text(CONFIGURATION.format(folder=folder, port=port, policy=POLICY))
+    return ["uts-server", "-c", str(folder / "peer.cnf")]
+
+
+def _sigstore(_: Path, port: int) -> list[str]:
+    options = ["--timestamp-signer", "memory", "--disable-ntp-monitoring", "--host", "127.0.0.1", "--port", str(port), "--log-type", "prod"]
+    return ["timestamp-server", "serve", *options]
+
+
+@dataclass
+class Server:
+    """Runs when it is asked to, and is started again when it has died."""
+
+    name: str
+    command: Callable[[Path, int], list[str]]
+    path: str
+    folder: Path
+    most: int = 1 << 16
+    """Connections that it takes."""
+    port: int = 0
+    process: "subprocess.Popen[bytes] | None" = None
+    died: int = 0
+    runs: dict[int, list[tuple[Load, float]]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        for _ in range(STARTS):
+            if self.process is not None and self.process.poll() is None:
+                return
+            self.died += self.process is not None
+            self.port = free_port()
+            command = self.command(self.folder, self.port)
+            quiet = None if "--serve" in command else subprocess.DEVNULL
+            self.process = pinned(command, stdout=quiet, stderr=quiet)
+            wait(self.port, self.process)
+        if self.process is None or self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} does not start")
+
+    def spent(self) -> float:
+        """Seconds of processor time so far, of the process with all its threads."""
+        assert self.process is not None
+        parts = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """MiB of resident memory."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def measure(self, connections: int, arguments: argparse.Namespace) -> None:
+        import uvloop
+
+        for _ in range(STARTS):
+            self.start()
+            try:
+                found = uvloop.run(flat_out(self.port, self.path, connections, arguments.seconds, arguments.certificates, self.spent))
+            except (OSError, ConnectionError):  # it died in between
+                self.stop()
+                continue
+            self.runs.setdefault(connections, []).append(found)
+            return
+        raise RuntimeError(f"{self.name} does not last for {arguments.seconds} seconds")
+
+    def rate(self, connections: int) -> float:
+        return statistics.median(load.rate for load, _ in self.runs[connections])
+
+    def cost(self, connections: int) -> float:
+        return statistics.median(cost for _, cost in self.runs[connections])
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pinned(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
+    pin = [shutil.which("taskset") or "", "-c", "0"] if shutil.which("taskset") else []
+    return subprocess.Popen([*pin, *command], **options)  # type: ignore[call-overload,no-any-return]
+
+
+def wait(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Until it listens, has died, or seems to hang, and then it is made to die."""
+    for _ in range(200):
+        if process.poll() is not None:
+            return
         try:
-            wait(port, process)
-            theirs = told(f"uts-server, {arguments.key}, no record", connections, *measure(port, "/", connections, arguments))
-            print(f"{'':34} kakuin / uts-server: {ours[connections] / theirs:.2f}")
-        finally:
-            process.kill()
-            process.wait()
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    process.kill()
+    process.wait()
+
+
+# The parts of a run.
+
+
+def made_party(folder: Path, key: str) -> None:
+    """A unit of the kind that is measured, for every server that takes one: the certificate, its key, and its issuers' certificates."""
+    from tests import pki
+
+    made = pki.unit(pki.authority(pki.root()), key=key)
+    (folder / "unit.pem").write_bytes(made.certificate.x509.public_bytes(serialization.Encoding.PEM))
+    (folder / "chain.pem").write_bytes(b"".join(c.x509.public_bytes(serialization.Encoding.PEM) for c in made.chain))
+    (folder / "key.pem").write_bytes(
+        made.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def party(folder: Path):  # type: ignore[no-untyped-def]  # trust.ports.Key
+    """The same, read by our server as the service reads its own."""
+    from cryptography import x509
+
+    from trust.edge.keystore import FileKey
+    from trust.model import Cert
+
+    certificates = [Cert(c.public_bytes(serialization.Encoding.DER)) for c in x509.load_pem_x509_certificates((folder / "unit.pem").read_bytes())]
+    chain = [Cert(c.public_bytes(serialization.Encoding.DER)) for c in x509.load_pem_x509_certificates((folder / "chain.pem").read_bytes())]
+    private = serialization.load_pem_private_key((folder / "key.pem").read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+    return FileKey(private, certificates[0], tuple(chain))
+
+
+def raw_signatures(seconds: float) -> float:
+    """RSA-3072 signatures with PKCS #1 a second of processor time, by the library that the authority signs with."""
+    key = rsa.generate_private_key(65537, 3072)
+    count, began = 0, time.process_time()
+    while time.process_time() - began < seconds:
+        key.sign(b"attributes", padding.PKCS1v15(), hashes.SHA256())
+        count += 1
+    return count / (time.process_time() - began)
 
 
 def openssl_ts(folder: Path, arguments: argparse.Namespace) -> None:
@@ -224,40 +393,122 @@ def openssl_ts(folder: Path, arguments: argparse.Namespace) -> None:
         return
     (folder / "openssl.cnf").write_text(CONFIGURATION.format(folder=folder, port=0, policy=POLICY))
     (folder / "q.tsq").write_bytes(tsp.encode_request(Digest("sha256", secrets.token_bytes(32)), nonce=1, cert_req=arguments.certificates))
-    command = ["openssl", "ts", "-reply", "-queryfile", "q.tsq", "-config", "openssl.cnf", "-section", "unit", "-out", "r.tsr"]
-    rates = []
-    for _ in range(arguments.runs):
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < arguments.seconds:
-            pinned(command, cwd=folder, stderr=subprocess.DEVNULL).wait()
-            count += 1
-        rates.append(count / (time.perf_counter() - began))
-    if not (folder / "r.tsr").exists():
-        print("openssl ts: made no token, not measured")
-        return
-    told(f"openssl ts -reply, {arguments.key}, no record", 1, sorted(rates), 1000 / statistics.median(rates))
+    command = ["openssl", "ts", "-reply", "-queryfile", "q.tsq", "-config", "openssl.cnf", "-section", "tsa", "-out", "r.tsr"]
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < arguments.seconds:
+        pinned(command, cwd=folder, stderr=subprocess.DEVNULL).wait()
+        count += 1
+    rate = count / (time.perf_counter() - began)
+    print(f"openssl ts -reply, a process each: {rate:.0f}/s" if (folder / "r.tsr").exists() else "openssl ts: made no token, not measured")
+
+
+def bytes_each(folder: Path) -> float:
+    """Bytes on the disk for each entry, everything folded into the database's file."""
+    with sqlite3.connect(folder / "bench.sqlite") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        entries = database.execute("select count(*) from journal_entry").fetchone()[0]
+    return (folder / "bench.sqlite").stat().st_size / max(1, entries)
+
+
+def servers(folder: Path, key: str) -> list[Server]:
+    """Ours, and those peers that are on the PATH and know this type of key."""
+    folders = {name: folder / name for name in ("recorded", "unrecorded", "peer")}
+    made_party(folder, key)
+    for each in folders.values():
+        shutil.copytree(folder, each, ignore=shutil.ignore_patterns(*folders))
+    found = [
+        Server("kakuin, recorded first", _ours("recorded"), "/tsa", folders["recorded"]),
+        Server("kakuin, journal off", _ours("unrecorded"), "/tsa", folders["unrecorded"]),
+    ]
+    for program, server in (
+        ("uts-server", Server("uts-server", _uts, "/", folders["peer"])),
+        ("timestamp-server", Server("sigstore timestamp-server", _sigstore, "/api/v1/timestamp", folders["peer"])),
+    ):
+        if shutil.which(program) is None:
+            print(f"{program}: not on the PATH, not measured")
+        elif key == "p256" or program == "uts-server":
+            found.append(server)
+    return found
+
+
+def table(found: list[Server], connections: int) -> None:
+    print(f"\n{connections} connections: answers/s, median (spread); processor time each, median (spread); time to answer, median and p99")
+    for server in found:
+        rates = sorted(load.rate for load, _ in server.runs[connections])
+        costs = sorted(cost for _, cost in server.runs[connections])
+        waits = [statistics.median(getattr(load, name) for load, _ in server.runs[connections]) for name in ("p50", "p99")]
+        print(
+            f"  {server.name:28} {server.rate(connections):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})   "
+            f"{server.cost(connections):6.1f} us ({costs[0]:.1f} to {costs[-1]:.1f})   {waits[0]:.1f} ms, {waits[1]:.1f} ms"
+        )
+    for ours in found[:2]:
+        for peer in found[2:]:
+            wall = statistics.median(
+                mine.rate / other.rate for (mine, _), (other, _) in zip(ours.runs[connections], peer.runs[connections], strict=True)
+            )
+            used = statistics.median(
+                other / mine for (_, mine), (_, other) in zip(ours.runs[connections], peer.runs[connections], strict=True)
+            )
+            print(f"  {ours.name} / {peer.name}: {wall:.2f} by the wall, {used:.2f} by processor time (medians of the runs' ratios)")
+
+
+def half_load(ours: Server, connections: int, arguments: argparse.Namespace) -> None:
+    import uvloop
+
+    rate = ours.rate(connections) / 2
+    ours.start()
+    found = uvloop.run(paced(ours.port, ours.path, connections, arguments.seconds, arguments.certificates, rate))
+    print(f"\nat half load ({rate:.0f}/s asked, {found.rate:.0f}/s answered): median {found.p50:.1f} ms, p99 {found.p99:.1f} ms")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--key", default="p256")
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--certificates", action="store_true", help="ask for the certificates in each token")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--raw", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        folder, port, key = arguments.serve
-        serve(folder, int(port), key)
+        folder, port, record = arguments.serve
+        serve(Path(folder), int(port), record)
+        return
+    if arguments.raw:
+        print(raw_signatures(arguments.raw))
         return
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, os.sched_getaffinity(0) - {0})
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ours = kakuin(folder, arguments)
-        uts_server(folder, arguments, ours)
-        openssl_ts(folder, arguments)
+        run(Path(name), arguments)
+
+
+def run(folder: Path, arguments: argparse.Namespace) -> None:
+    found = servers(folder, arguments.key)
+    raw: list[float] = []
+    try:
+        for _ in range(arguments.runs):
+            for connections in arguments.connections:
+                for server in found:
+                    server.measure(connections, arguments)
+            if arguments.key == "rsa3072":
+                made = pinned([sys.executable, __file__, "--raw", str(arguments.seconds)], stdout=subprocess.PIPE)
+                raw.append(float(made.communicate()[0]))
+        for connections in arguments.connections:
+            table(found, connections)
+        if raw:
+            rate = statistics.median(raw)
+            shares = [f"{1e6 / server.cost(n) / rate:.3f} ({server.name}, {n} connections)" for server in found[:2] for n in arguments.connections]
+            print(f"\nraw RSA-3072 signatures: {rate:.0f} a second of processor time; of that, in tokens: {', '.join(shares)}")
+        half_load(found[0], arguments.connections[-1], arguments)
+        print("memory: " + ", ".join(f"{server.name} {server.memory():.0f} MiB" for server in found))
+        print("started again because they died: " + (", ".join(f"{s.name} {s.died} times" for s in found if s.died) or "none"))
+    finally:
+        for server in found:
+            server.stop()
+    print(f"the journal on the disk: {bytes_each(found[0].folder):.0f} bytes a token")
+    openssl_ts(folder, arguments)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ from trust.log.tree import leaf_hash
 from trust.log.turns import REFUSED, Turn, Turns, void
 from trust.ports import Clock
 
+__all__ = ["KINDS", "MAX_BODY", "Entry", "Issuer", "Journal", "Made", "Settle", "Watch", "Write", "entry_data", "microseconds", "moment"]
+
 KINDS = ("token", "seal", "certificate", "revocation", "event")
 MAX_BATCH = 256
 """Requests in one transaction: some thirty milliseconds of P-256 signatures, during which other processes wait."""
