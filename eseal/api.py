@@ -22,6 +22,8 @@ from eseal.claims import NAMES as CLAIMS
 from eseal.claims import claims_of
 from eseal.dataset import joined
 from eseal.draft import Draft, assembled
+from eseal.pdf_seal import FILES, wished
+from eseal.pdf_seal import OPTIONS as ON_PAPER
 from eseal.service import Sealed, Sealer, name_of, sealed_name
 from eseal.spec import FOR_SEVERAL, Spec, choose, is_pdf, level_named, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
@@ -61,8 +63,17 @@ class Options:
     password: str | None = None
     serialization: str | None = None
     mechanism: str | None = None
+    visible: str | None = None
+    page: str | None = None
+    rect: str | None = None
+    field: str | None = None
+    new_field: str | None = None
+    certify: str | None = None
+    lock: str | None = None
+    qr: str | None = None
+    seal_name: str | None = None
 
-    def spec(self, head: bytes) -> Spec:
+    def spec(self, head: bytes, attached: Mapping[str, Document]) -> Spec:
         """Unacceptable for what is not offered."""
         claims = claims_of({name: getattr(self, name) for name in CLAIMS})
         return choose(
@@ -76,6 +87,7 @@ class Options:
             serialization=self.serialization,
             mechanism=self.mechanism,
             degrade=self.degrade,
+            pdf=wished({name: getattr(self, name) for name in ON_PAPER}, image=attached.get("image"), font=attached.get("font")),
         )
 
 
@@ -141,7 +153,7 @@ def _options(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
 
 
 def _seal(job: _Job, upload: Upload, query: Mapping[str, str]) -> Sealed:
-    documents, options = _request(upload, query)
+    documents, options, attached = _request(upload, query)
     if options.organisation not in (None, job.key.organisation):
         raise Forbidden("the API key is another organisation's")
     heads = [document.head(HEAD) for document in documents]
@@ -151,32 +163,35 @@ def _seal(job: _Job, upload: Upload, query: Mapping[str, str]) -> Sealed:
         raise UnsupportedMedia("the Content-Type is application/pdf and the document is no PDF")
     if len(documents) > 1 and options.format is None:
         options = replace(options, format=FOR_SEVERAL)
-    spec = options.spec(heads[0])
+    spec = options.spec(heads[0], attached)
     if job.idempotency_key is None:
         return job.sealer.seal(documents[0], spec, job.key.organisation, documents[1:])
-    return _once(job, documents, spec)
+    return _once(job, documents, spec, attached)
 
 
-def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], Options]:
-    """The documents, and the options of query and form together."""
+def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], Options, dict[str, Document]]:
+    """The documents, the options of query and form together, and the files that options are: image and font of a visible seal."""
     said = dict(query)
     form = [(name, text) for name, text in upload.fields.items() if name != OPTIONS]
     if OPTIONS in upload.fields:
         form += json_pairs(upload.fields[OPTIONS])
-    documents = []
+    documents, attached = [], dict[str, Document]()
     for received in upload.files:
         if received.field == OPTIONS:
             form += json_pairs(_text(received.document))
         elif received.field in ("", DOCUMENT):
             documents.append(received.document)
+        elif received.field in FILES:
+            if attached.setdefault(received.field, received.document) is not received.document:
+                raise Unacceptable(f"the form gives {received.field} twice")
         else:
-            raise Unacceptable(f"a file of the form is called neither {DOCUMENT} nor {OPTIONS}")
+            raise Unacceptable(f"a file of the form is called {DOCUMENT}, {OPTIONS} or, for a visible seal, {' or '.join(FILES)}")
     for name, value in _options(form, "form").items():
         if said.setdefault(name, value) != value:
             raise Unacceptable(f"query and form disagree about {name}")
     if not documents:
         raise Unacceptable(f"a file called {DOCUMENT} is expected, got none")
-    return documents, Options(**said)
+    return documents, Options(**said), attached
 
 
 def _text(document: Document) -> str:
@@ -198,12 +213,13 @@ def json_pairs(text: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _once(job: _Job, documents: Sequence[Document], spec: Spec) -> Sealed:
+def _once(job: _Job, documents: Sequence[Document], spec: Spec, attached: Mapping[str, Document]) -> Sealed:
     """The seal that this Idempotency-Key got before, or a new one that it will get from now on."""
     if not IDEMPOTENCY_KEY.fullmatch(job.idempotency_key or ""):
         raise Malformed("an Idempotency-Key is 1 to 255 visible characters")
     key = request_digest(job.key.organisation, job.idempotency_key)
     about = [part for d in documents for part in (_sha256(d), d.name, d.media_type)]
+    about += [part for name in FILES if name in attached for part in (name, _sha256(attached[name]))]
     request = request_digest(*about, repr(spec), spec.password)
     found = job.repeats.find(key, request)
     if found is None:

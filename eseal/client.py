@@ -4,6 +4,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from trust.edge.upload import file_name
 from trust.errors import KakuinError, Unacceptable, Unauthorised, Unavailable
 from trust.model import Document
 
+SECRET = frozenset({"password"})
 PATIENCE = httpx.Timeout(connect=10.0, read=300.0, write=300.0, pool=10.0)
 """Seconds. Sealing a large document at B-LTA takes its server a while before the first byte comes back."""
 LARGEST_PROBLEM = 1 << 16
@@ -23,9 +25,15 @@ SPOOL = 16 << 20
 
 
 def seal_at(
-    server: str, api_key: str, document: Document, asked: Mapping[str, str | None], transport: httpx.BaseTransport | None = None
+    server: str,
+    api_key: str,
+    document: Document,
+    asked: Mapping[str, str | None],
+    attached: Mapping[str, Document] = MappingProxyType({}),
+    transport: httpx.BaseTransport | None = None,
 ) -> tuple[dict[str, Any], Iterator[bytes], str]:
     """What the server says of the seal, the sealed document in pieces, and its name. The document is whole before the first piece is given.
+    What is `attached` (the image and the font of a visible seal) and a password travel with the document in one form.
 
     Unauthorised without a key; the server's problems (RFC 9457) become errors of the same kind; Unavailable when it does not answer.
     """
@@ -34,21 +42,14 @@ def seal_at(
     url = httpx.URL(server.rstrip("/") + "/v1/seals")
     if url.scheme not in ("http", "https") or not url.host:
         raise Unacceptable("a server is an http or https address")
-    headers = {
-        "Authorization": f"Bearer {api_key}",
-        "Content-Type": "application/pdf" if is_pdf(document.head(1024)) else "application/octet-stream",
-        "Content-Length": str(document.size),
-        "User-Agent": f"kakuin/{VERSION}",
-    }
-    if document.name:
-        headers["Content-Disposition"] = "attachment; filename*=UTF-8''" + quote(document.name, safe="")
-    query = {name: value for name, value in asked.items() if value is not None}
     spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # closed when the last piece is given
     try:
-        with (
-            httpx.Client(timeout=PATIENCE, transport=transport, trust_env=False) as client,
-            client.stream("POST", url, params=query, headers=headers, content=document.chunks()) as response,
-        ):
+        with contextlib.ExitStack() as opened, httpx.Client(timeout=PATIENCE, transport=transport, trust_env=False) as client:
+            request = _request(client, url, document, asked, attached, opened)
+            request.headers["Authorization"] = f"Bearer {api_key}"
+            request.headers["User-Agent"] = f"kakuin/{VERSION}"
+            response = client.send(request, stream=True)
+            opened.callback(response.close)
             if response.status_code != 200:
                 raise _problem(response)
             for piece in response.iter_bytes():
@@ -68,6 +69,28 @@ def seal_at(
     if asked_level := said.get("kakuin-level-asked"):
         facts["asked_level"] = _line(asked_level)
     return facts, _pieces(spool), file_name(said.get("content-disposition", "")) or "sealed"
+
+
+def _request(
+    client: httpx.Client,
+    url: httpx.URL,
+    document: Document,
+    asked: Mapping[str, str | None],
+    attached: Mapping[str, Document],
+    opened: contextlib.ExitStack,
+) -> httpx.Request:
+    """The document as the body; in a form where files or secrets, which are no part of an address, go with it."""
+    media_type = "application/pdf" if is_pdf(document.head(1024)) else "application/octet-stream"
+    said = {name: value for name, value in asked.items() if value is not None}
+    secrets = {name: said.pop(name) for name in SECRET & said.keys()}
+    if attached or secrets:
+        files = [(name, (file.name or name, opened.enter_context(file.open()), "application/octet-stream")) for name, file in attached.items()]
+        whole = ("document", (document.name or "document", opened.enter_context(document.open()), media_type))
+        return client.build_request("POST", url, params=said, data=secrets, files=[*files, whole])
+    headers = {"Content-Type": media_type, "Content-Length": str(document.size)}
+    if document.name:
+        headers["Content-Disposition"] = "attachment; filename*=UTF-8''" + quote(document.name, safe="")
+    return client.build_request("POST", url, params=said, headers=headers, content=document.chunks())
 
 
 def _pieces(spool: Any) -> Iterator[bytes]:
