@@ -70,6 +70,11 @@ class Aggregator:
         while self._working:
             await asyncio.gather(*self._working)
 
+    def hurry(self) -> None:
+        """Close the open batches at once; others may be opened."""
+        for algorithm in tuple(self._open):
+            self._close(algorithm)
+
     def _close(self, algorithm: str) -> None:
         closing = self._open.pop(algorithm)
         if closing.timer is not None:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from trust.edge.files import read_small
+from trust.edge.operations.clients import wrong_networks
+from trust.edge.operations.limits import wrong_rate
 from trust.edge.units import TABLE, UnitSettings, read_units
 from trust.errors import Misconfigured, NotFound
 
@@ -26,6 +28,8 @@ DEVELOPMENT_CLOCK = "unsafe-development-clock"
 """Time-stamps under this clock prove nothing: nobody checks whether the machine's time is right."""
 DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
 """Stands in every token under the development clock, whatever policy is set: it says that the time is nobody's. (The arc for examples, RFC 5612.)"""
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_REQUESTS = ("none", "rest", "all")
 LEAP_MODES = ("none", "pause", "stop")
 
 KEY_TYPE_NAMES = ("p256", "p384", "rsa3072", "ed25519")
@@ -103,6 +107,17 @@ class Service:
     base_url: str = _setting("", "Address under which others reach the service, without a slash at its end. Empty: http://host:port.", _url)
     document_limit_bytes: int = _setting(256 << 20, "Largest document that is taken for sealing or verifying, in bytes.", _between(1024, 1 << 40))
     body_limit_bytes: int = _setting(1 << 20, "Largest body of every other request, in bytes.", _between(1024, 1 << 30))
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "Proxies whose X-Forwarded-For is believed: networks or addresses. Without, whoever connects is the client.", wrong_networks
+    )
+    connections: int = _setting(2000, "Most connections at once; more are closed at once.", _between(1, 1_000_000))
+    connections_each: int = _setting(200, "... of one client.", _between(1, 1_000_000))
+    notice_seconds: float = _setting(
+        0.0,
+        "At the end: seconds for which /health/ready says no and requests are still taken, so that a load balancer looks elsewhere.",
+        _between(0, 600),
+    )
+    drain_seconds: float = _setting(30.0, "... seconds that requests in flight may take after that.", _between(0, 3600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +206,33 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one client may ask: an address, of IPv6 its /64. So much at once, and then so much in a second, minute or hour; empty: no limit."""
+
+    tsa: str = _setting("500/s burst 5000", "Time-stamps.", wrong_rate)
+    batches: str = _setting("100/s burst 1000", "Batches.", wrong_rate)
+    seals: str = _setting("20/s burst 200", "Seals and extensions, for an API key.", wrong_rate)
+    verifications: str = _setting("5/s burst 50", "Verifications.", wrong_rate)
+    log: str = _setting("100/s burst 2000", "Reading the log, receipts.", wrong_rate)
+    pki: str = _setting("100/s burst 1000", "Lists, OCSP, issuers.", wrong_rate)
+    unlimited: tuple[str, ...] = _setting(("127.0.0.0/8", "::1/128"), "Networks and addresses without limits: this machine.", wrong_networks)
+    clients: int = _setting(10_000, "Clients that are remembered; who asked longest ago is forgotten first.", _between(100, 10_000_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What the service tells those who operate it."""
+
+    networks: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"), "Networks and addresses that get metrics, and the details of /health. Others get 200 or 503.", wrong_networks
+    )
+    log_level: str = _setting("info", f"Least of what is logged: {', '.join(LOG_LEVELS)}.", _one_of(*LOG_LEVELS))
+    log_requests: str = _setting(
+        "rest", f"Requests that leave a line in the log: {', '.join(LOG_REQUESTS)}. rest: all but granted time-stamps.", _one_of(*LOG_REQUESTS)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What is kept: certificates, the journal, API keys."""
 
@@ -216,6 +258,15 @@ class Verifier:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """Seals on documents."""
+
+    font: str = _setting(
+        "", "Font file of visible seals on PDF: TrueType, OpenType or a collection. Empty: a Japanese font of Debian's, where one is installed."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them; the defaults are those of an installation that has said nothing."""
 
@@ -225,9 +276,12 @@ class Settings:
     clock: Clock = Clock()
     pki: Pki = Pki()
     log: Log = Log()
+    limits: Limits = Limits()
+    operations: Operations = Operations()
     database: Database = Database()
     confined: Confined = Confined()
     verifier: Verifier = Verifier()
+    seal: Seal = Seal()
     units: Mapping[str, UnitSettings] = field(default_factory=dict)
     """Of time-stamping units, by name: `[unit.NAME]`."""
 

@@ -347,13 +347,14 @@ _TALKATIVE = ("httpx", "httpcore", "uvicorn.access")
 
 
 @contextlib.contextmanager
-def logging_to(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> Iterator[None]:
-    """Every logger of this process writes JSON lines to `stream`, the server's own included, until the context ends."""
+def logging_to(stream: TextIO = sys.stderr, *, level: int = logging.INFO, requests: bool = True) -> Iterator[None]:
+    """Every logger of this process writes JSON lines to `stream`, the server's own included, until the context ends. `requests`: a line for each."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     before, root.handlers = root.handlers, [handler]
     levels = {root: level, **{logging.getLogger(name): max(level, logging.WARNING) for name in _TALKATIVE}}
+    levels |= {} if requests else {_ACCESS: logging.CRITICAL}
     levels_before = {logger: logger.level for logger in levels}
     for logger, chosen in levels.items():
         logger.setLevel(chosen)

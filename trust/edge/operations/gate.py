@@ -8,7 +8,7 @@ HTTP errors as a broken server, and every refusal of this authority is a TimeSta
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,9 @@ CLASSES = (TSA, *dict.fromkeys(ROUTES.values()), REST)
 
 BEHIND_KEYS = frozenset({"seals"})
 """Their clients are API keys, which are counted where they are recognised; an address is counted for keys that are not."""
+
+MADE: Mapping[str, str] = {"/v1/seals": metrics.SEALS, "/v1/extensions": metrics.EXTENSIONS}
+"""Their answers say in their heads what was made."""
 
 HEALTH, LIVE, READY, SCHEMA, METRICS = "/health", "/health/live", "/health/ready", "/health/schema", "/metrics"
 
@@ -134,17 +137,21 @@ class Gate:
             await self._refuse(scope, send, name, bucket, client)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
-        await self._passing(scope, receive, send, name)
+        number = accepted_id(scope["headers"])
+        await self._passing(scope, receive, send, name, ((REQUEST_ID.lower().encode(), number.encode()),))
 
     async def _passing(self, scope: Scope, receive: Receive, send: Send, name: str, more: Headers = ()) -> int:
         """To the application; its status, which is counted."""
         status = 500
+        made = next((series for start, series in MADE.items() if scope["path"].startswith(start)), None) if scope["method"] == "POST" else None
         begun = time.perf_counter()
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if made is not None:
+                    self._count_made(made, status, message.get("headers", ()))
                 if more:
                     message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
@@ -155,6 +162,11 @@ class Gate:
             self._tally.count(metrics.HTTP, name, str(status))
             self._seconds[name](time.perf_counter() - begun)
         return status
+
+    def _count_made(self, series: str, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        said = {name.lower(): value.decode("latin-1") for name, value in headers}
+        outcome = "done" if status < 400 else "refused" if status < 500 else "failed"
+        self._tally.count(series, said.get(b"kakuin-format", ""), said.get(b"kakuin-level", ""), outcome)
 
     async def _refuse(self, scope: Scope, send: Send, name: str, bucket: Buckets[str], client: Client) -> None:
         """RFC 9457, RFC 6585 section 4."""

@@ -4,6 +4,7 @@
 """
 
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -21,8 +22,9 @@ ANSWER_LOOKS = 6
 class Hall:
     """All connections of a process: how many, and how many of one client."""
 
-    def __init__(self, clients: Clients, *, most: int, each: int) -> None:
-        """`most` altogether, `each` for one client that is neither a trusted proxy nor without limits."""
+    def __init__(self, clients: Clients, *, most: int, each: int, told: Callable[[int, int], None] = lambda _there, _refused: None) -> None:
+        """`most` altogether, `each` for one client that is neither a trusted proxy nor without limits. `told`: how many there are, and how many were
+        refused."""
         self.clients = clients
         self.draining = False
         """The service ends: every answer is the last one of its connection."""
@@ -31,6 +33,7 @@ class Hall:
         self._each = each
         self._there: Counter[str] = Counter()
         self._count = 0
+        self._told = told
 
     @property
     def connections(self) -> int:
@@ -41,9 +44,11 @@ class Hall:
         client = self.clients.of(address)
         if self._count >= self._most or (client.limited and not client.proxy and self._there[client.key] >= self._each):
             self.refused += 1
+            self._told(self._count, self.refused)
             return None
         self._count += 1
         self._there[client.key] += 1
+        self._told(self._count, self.refused)
         return client.key
 
     def leaves(self, key: str) -> None:
@@ -51,6 +56,7 @@ class Hall:
         self._there[key] -= 1
         if not self._there[key]:
             del self._there[key]
+        self._told(self._count, self.refused)
 
 
 def guarded(hall: Hall) -> type[StrictHttp]:

@@ -35,10 +35,17 @@ _POWERS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
 def catalogue(
-    *, routes: Sequence[str], units: Sequence[str], failures: Sequence[str], formats: Sequence[str], levels: Sequence[str], conclusions: Sequence[str]
+    *,
+    routes: Sequence[str],
+    units: Sequence[str],
+    failures: Sequence[str],
+    formats: Sequence[str],
+    kinds: Sequence[str],
+    levels: Sequence[str],
+    conclusions: Sequence[str],
 ) -> tuple[Series, ...]:
     """Everything that is counted, with the values that labels can have here."""
-    made = (("format", (*formats, OTHER)), ("level", (*levels, OTHER)), ("outcome", OUTCOMES))
+    made = (("level", (*levels, OTHER)), ("outcome", OUTCOMES))
     route = ("route", tuple(routes))
     return (
         Series(HTTP, "Requests answered, by class of route and HTTP status.", (route, ("status", STATUSES))),
@@ -55,8 +62,8 @@ def catalogue(
         Series(BATCH, "Requests that one transaction of the journal decided.", (), _POWERS),
         Series(COMMIT_SECONDS, "Seconds of one transaction of the journal, signatures and flush included.", (), _FAST),
         Series(QUEUE, "Requests that wait for the journal.", gauge=True),
-        Series(SEALS, "Seals over HTTP.", made),
-        Series(EXTENSIONS, "Extensions over HTTP.", made),
+        Series(SEALS, "Seals over HTTP.", (("format", (*formats, OTHER)), *made)),
+        Series(EXTENSIONS, "Extensions over HTTP.", (("format", (*kinds, OTHER)), *made)),
         Series(VERIFICATIONS, "Verifications over HTTP.", (("conclusion", (*conclusions, "failed_to_judge", OTHER)),)),
     )
 

@@ -91,6 +91,15 @@ class Tally:
         with self._lock:
             self.meter(name, *values)(seen)
 
+    def gauge(self, name: str, *values: str) -> Callable[[float], None]:
+        """Sets a gauge, to what this process has of it."""
+        mine, at = self._mine, self.cell(name, *values)
+
+        def tell(now: float) -> None:
+            mine[at] = now
+
+        return tell
+
     def counter(self, name: str, *values: str) -> Callable[[], None]:
         """Counts one. For one thread, and nobody else may count there."""
         mine, at = self._mine, self.cell(name, *values)
