@@ -400,10 +400,11 @@ class House:
 
     @functools.cached_property
     def tally(self) -> "Tally":
-        """What is counted by this process alone. Where several serve, each is given its row of one instead (`tally_of`)."""
+        """What is counted."""
         return self.tally_of()
 
-    def tally_of(self, *, rows: int = 1, row: int = 0, handle: int | None = None) -> "Tally":
+    def tally_of(self, handle: int | None = None) -> "Tally":
+        """`handle`: of memory that all processes of the service share."""
         from eseal.spec import Format, Level
         from trust.edge.operations import gate, metrics
         from trust.edge.operations.tally import Tally
@@ -419,7 +420,7 @@ class House:
             levels=tuple(Level),
             conclusions=tuple(Conclusion),
         )
-        return Tally(series, rows=rows, row=row, handle=handle)
+        return Tally(series, rows=self._workers, row=self._worker, handle=handle)
 
     @functools.cached_property
     def watch(self) -> "Watch":
@@ -431,6 +432,11 @@ class House:
             return tuple(UnitSeen(each.name, each.algorithm, each.ends, each.fault, each.fallback) for each in self.authority.states)
 
         return watch_of(self.instance, self.timekeeper, units)
+
+    @property
+    def shares(self) -> bool:
+        """Other processes accept from the same socket."""
+        return self._workers > 1
 
     def begins_to_end(self) -> None:
         """From now on health says that the service is ending."""
@@ -570,7 +576,7 @@ def _serve(house: House, listener: socket.socket, said: Callable[[], None]) -> N
     settings = house.instance.settings
     service = settings.service
     hall = hall_of(settings, clients_of(settings), house.tally)
-    ending = Ending(service.notice_seconds, service.drain_seconds, begins=house.begins_to_end, hurry=house.hurry)
+    ending = Ending(service.notice_seconds, service.drain_seconds, shared=house.shares, begins=house.begins_to_end, hurry=house.hurry)
     with logging_to(sys.stderr, level=level_of(settings), requests=settings.operations.log_requests != "none"):
         Server(application, hall, ending, started=said).run(sockets=[listener])
     click.echo("stopped", err=True)
@@ -599,11 +605,15 @@ def serve(instance: Path, passphrase_file: Path | None, host: str | None, port: 
 
 def _serve_together(instance: Path, passphrase_file: Path | None, listener: socket.socket, workers: int, said: Callable[[], None]) -> None:
     """In several processes. Nothing is opened before they part."""
+    from trust.edge.operations.tally import shared
     from trust.edge.workers import Workers
+
+    counted = shared(workers)
 
     def work(number: int, ready: Callable[[], None]) -> int:
         def serve() -> None:
             with House(instance, passphrase_file, worker=number, workers=workers) as house:
+                house.tally = house.tally_of(handle=counted)
                 _serve(house, listener, ready)
 
         return _coded(serve)

@@ -39,6 +39,8 @@ class Ending:
     """How long requests are taken as ever after `ready` has begun to say no."""
     deadline: float = 30.0
     """For what is being answered when no connection is accepted any more."""
+    shared: bool = False
+    """Other processes accept from the same socket, and may go on."""
     begins: Callable[[], None] = _nothing
     """Called when the first signal comes."""
     hurry: Callable[[], None] = _nothing
@@ -109,9 +111,9 @@ class Server(uvicorn.Server):
 
     async def _accept_no_more(self, sockets: Sequence[socket.socket]) -> None:
         """Whoever is in the kernel's queue has been told that he is connected: he is let in."""
-        for each in sockets:
+        for each in () if self._ending.shared else sockets:
             with contextlib.suppress(OSError):
-                each.listen(0)
+                each.listen(0)  # nobody else comes into the queue
         await asyncio.sleep(TICK)  # the loop accepts all that wait
         for server in self.servers:
             server.close()
