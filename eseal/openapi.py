@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from eseal.pdf_seal import LONGEST_NAME, LONGEST_QR, SHOWS, Certify
 from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Mechanism, Packaging, Serialization, formats
 from trust.errors import Conflict, Forbidden, KakuinError, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
 
@@ -33,6 +34,29 @@ def _choice(values: Iterable[str]) -> dict[str, Any]:
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+_ON_PAPER: dict[str, tuple[dict[str, Any], str, str]] = {
+    "visible": ({"enum": list(SHOWS)}, "what is shown on a page. `seal` is a square red one (角印). Default: nothing.", "seal+text"),
+    "page": ({"pattern": "^([1-9][0-9]*|last)$"}, "page of a visible seal, from 1, or `last`. Default: 1.", "1"),
+    "rect": (
+        {"maxLength": 100},
+        "left, bottom, right, top from the lower left corner of the page as shown, in points or with `mm` behind each. Default: free, bottom right.",
+        "140mm,20mm,164mm,44mm",
+    ),
+    "field": ({}, "an empty signature field of the document.", "Approval"),
+    "new_field": ({"maxLength": 100}, "name of a new field. Default: Seal1, Seal2, …", "Approval"),
+    "certify": ({"enum": [str(c) for c in Certify]}, "certify (first seal only); what is allowed afterwards (DocMDP).", "forms"),
+    "lock": ({}, "form fields that nobody may change afterwards: `all`, names with commas, or `all-but:` and names.", "Total,Date"),
+    "qr": (
+        {"maxLength": LONGEST_QR},
+        "content of the QR code; `{sha256}` is the digest of the file as it was sent.",
+        "https://example.jp/v/{sha256}",
+    ),
+    "seal_name": (
+        {"maxLength": LONGEST_NAME},
+        "characters of the red seal. Default: the certificate's name.",
+        "株式会社角印商事",
+    ),
+}
 _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "format": (
         _choice(formats()),
@@ -84,6 +108,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         "Claimed time, with a zone. Default: now.",
         "2026-11-21T09:00:00+09:00",
     ),
+    **{name: ({"type": "string", **schema}, f"PDF only: {text}", example) for name, (schema, text, example) in _ON_PAPER.items()},
     "organisation": (
         {"type": "string", "pattern": "^[0-9]{13}$"},
         "Corporate number (法人番号). Default: that of the API key; no other one is permitted.",
@@ -126,6 +151,8 @@ OPERATION: dict[str, Any] = {
                     "required": ["document"],
                     "properties": {
                         "document": {"type": "string", "contentMediaType": "application/octet-stream"},
+                        "image": {"type": "string", "contentMediaType": "image/png", "description": "PNG or JPEG of a visible seal."},
+                        "font": {"type": "string", "contentMediaType": "font/ttf", "description": "Of a visible seal. Default: the service's."},
                         "options": {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
                         **_PROPERTIES,
                     },

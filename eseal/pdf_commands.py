@@ -33,7 +33,7 @@ _DECORATORS = (
     click.option("--seal-name", metavar="TEXT", help="PDF: characters of the red seal. Default: the organisation's name in its certificate."),
     click.option("--qr", metavar="TEXT", help="PDF: content of the QR code; {sha256} is the digest of the unsealed file. Default: sha256:{sha256}."),
     click.option("--image", type=_FILE, help="PDF: PNG or JPEG file of a visible seal."),
-    click.option("--font", type=_FILE, help="PDF: TrueType or OpenType file for a visible seal. Default: the setting seal.font."),
+    click.option("--font", type=_FILE, help="PDF: TrueType or OpenType file for a visible seal. Default: the setting visible.font."),
 )
 
 

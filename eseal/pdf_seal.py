@@ -140,9 +140,10 @@ PLAIN = PdfSeal()
 OPTIONS = ("visible", "page", "rect", "field", "new_field", "certify", "lock", "qr", "seal_name")
 """What `wished` takes as text, by the name that every door uses."""
 FILES = ("image", "font")
-_SHOWS: Mapping[str, tuple[Figure | None, bool]] = MappingProxyType(
-    {"text": (None, True), **{f: (f, False) for f in Figure}, **{f"{f}+text": (f, True) for f in Figure}}
+SHOWS: Mapping[str, tuple[Figure | None, bool]] = MappingProxyType(
+    {"text": (None, True), **{str(f): (f, False) for f in Figure}, **{f"{f}+text": (f, True) for f in Figure}}
 )
+"""Name of a look -> its figure, and whether words stand beside it."""
 _LENGTH = re.compile(r"(-?[0-9]{1,5}(?:\.[0-9]{1,4})?)(mm|pt)?")
 
 
@@ -153,12 +154,12 @@ def wished(said: Mapping[str, str | None], *, image: Document | None = None, fon
     if shows is None:
         for name, value in (("qr", told["qr"]), ("seal_name", told["seal_name"]), ("image", image)):
             if value is not None:
-                raise Unacceptable(f"{name} is of a visible seal: say what it shows ({', '.join(_SHOWS)})")
+                raise Unacceptable(f"{name} is of a visible seal: say what it shows ({', '.join(SHOWS)})")
         look = None
-    elif shows not in _SHOWS:
-        raise Unacceptable(f"a visible seal shows {', '.join(_SHOWS)}")
+    elif shows not in SHOWS:
+        raise Unacceptable(f"a visible seal shows {', '.join(SHOWS)}")
     else:
-        figure, words = _SHOWS[shows]
+        figure, words = SHOWS[shows]
         look = Look(figure, words, told["seal_name"], told["qr"], image, font)
     place = Place(_page(told["page"]), _rectangle(told["rect"])) if told["page"] is not None or told["rect"] is not None else None
     return PdfSeal(told["field"], told["new_field"], look, place, _certify(told["certify"]), _lock(told["lock"]))

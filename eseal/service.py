@@ -110,6 +110,8 @@ class Sealer:
     clock: Clock
     check: Check
     run: Runner
+    font: Callable[[], Document | None] = lambda: None
+    """Of visible seals, where the caller gives none."""
 
     def seal(self, document: Document, spec: Spec, organisation: str, more: Sequence[Document] = ()) -> Sealed:
         """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several.
@@ -124,6 +126,7 @@ class Sealer:
         subject = joined(documents)
         if subject.size == 0:
             raise Malformed("the document is empty")
+        spec = self._lettered(spec)
         asked, now, signed = spec.level, self.clock(), list[bytes]()
         key, cautions = suited(self.keys(organisation), spec)
         draft, spec = self._reached(documents, spec, key, now, signed)
@@ -151,6 +154,13 @@ class Sealer:
                 continue
             return (replace(draft, warnings=(*draft.warnings, _lowered(spec.level, level, why))) if why else draft), at
         raise Unacceptable(f"{spec.format} has no level")
+
+    def _lettered(self, spec: Spec) -> Spec:
+        """With this installation's font, where a visible seal has letters and brings none."""
+        look = spec.pdf.look
+        if look is None or not look.letters or look.font is not None:
+            return spec
+        return replace(spec, pdf=replace(spec.pdf, look=replace(look, font=self.font())))
 
     def _draft(self, documents: Sequence[Document], spec: Spec, key: Key, now: datetime, signed: list[bytes], away: list[str]) -> Draft:
         calls = {

@@ -328,7 +328,7 @@ def test_the_description_says_what_the_door_does(desk: Desk) -> None:
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     from eseal.api import Options
 
-    assert set(form) - {"document", "options"} == set(Options.__dataclass_fields__)
+    assert set(form) - {"document", "options", "image", "font"} == set(Options.__dataclass_fields__)
 
 
 def test_several_documents_become_one_container(desk: Desk) -> None:

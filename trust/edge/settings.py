@@ -258,11 +258,11 @@ class Verifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
-    """Seals on documents."""
+class Visible:
+    """Visible seals on PDF."""
 
     font: str = _setting(
-        "", "Font file of visible seals on PDF: TrueType, OpenType or a collection. Empty: a Japanese font of Debian's, where one is installed."
+        "", "Font file of their letters: TrueType, OpenType or a collection. Empty: a Japanese font of Debian's, where one is installed."
     )
 
 
@@ -281,7 +281,7 @@ class Settings:
     database: Database = Database()
     confined: Confined = Confined()
     verifier: Verifier = Verifier()
-    seal: Seal = Seal()
+    visible: Visible = Visible()
     units: Mapping[str, UnitSettings] = field(default_factory=dict)
     """Of time-stamping units, by name: `[unit.NAME]`."""
 
