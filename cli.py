@@ -226,7 +226,14 @@ class House:
             clock=instance.clock,
             check=self._check,
             run=self.sandbox.run,
+            font=self._font,
         )
+
+    def _font(self) -> "Document | None":
+        """Of visible seals, where none comes with the document."""
+        from trust.edge.fonts import font
+
+        return font(self.instance.settings.visible.font)
 
     def seal_files(self, documents: "Sequence[Document]", organisation: str | None) -> "Document":
         """Several files under one seal: a report with its parts."""
