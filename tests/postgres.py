@@ -99,6 +99,14 @@ class Cluster:
         command = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-U", USER, "-d", database, "-c", statement]
         return self._run("psql", *command).stdout.decode().strip()
 
+    def reload(self, name: str, expected: str) -> None:
+        """Have the server read its settings again; returns when the setting `name` is as expected."""
+        self.sql("select pg_reload_conf()")
+        deadline = time.monotonic() + 30
+        while self.sql(f"show {name}") != expected:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def database(self) -> str:
         """The address of a new, empty database."""
         self._made += 1
@@ -110,7 +118,7 @@ class Cluster:
         return f"postgresql://{USER}@/{name}?host={self.folder}"
 
     def remove(self) -> None:
-        self.stop()
+        self.stop(how="immediate")  # nothing of it is wanted any more
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
