@@ -117,12 +117,7 @@ class House:
 
         limits = self.instance.settings.confined
         jobs = limits.processes or max(1, (os.cpu_count() or 1) // self._workers)
-        return Sandbox(
-            CONFINED,
-            memory_bytes=limits.memory_bytes,
-            seconds=limits.seconds,
-            jobs=limits.processes or max(1, (os.cpu_count() or 1) // self._workers),
-        )
+        return Sandbox(CONFINED, memory_bytes=limits.memory_bytes, seconds=limits.seconds, jobs=jobs)
 
     @functools.cached_property
     def timekeeper(self) -> "Timekeeper | None":
