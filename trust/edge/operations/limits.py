@@ -17,6 +17,9 @@ _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 SYNTAX = "empty for no limit, or such as 10/s burst 100 (s, min or h)"
 
+ROUNDING = 1e-5
+"""Seconds: sums of floats are a little over."""
+
 _K = TypeVar("_K", bound=Hashable)
 
 
@@ -97,7 +100,7 @@ class Buckets(Generic[_K]):
         """Whether one more request is let in; then it is counted."""
         now, buckets = self._now(), self._full
         full = buckets.get(client, now)
-        if full - now > self._slack:
+        if full - now > self._slack + ROUNDING:
             return False
         buckets[client] = (max(now, full)) + self.rate.interval
         buckets.move_to_end(client)
@@ -108,7 +111,9 @@ class Buckets(Generic[_K]):
     def left(self, client: _K) -> Left:
         """What the client has now; nothing is counted."""
         full = max(0.0, self._full.get(client, 0.0) - self._now())
-        return Left(self.rate, max(0, int((self.rate.window - full) / self.rate.interval + 1e-9)), max(0.0, full - self._slack), full)
+        left = int((self.rate.window - full) / self.rate.interval + 0.001)
+        wait = full - self._slack
+        return Left(self.rate, max(0, left), wait if wait > ROUNDING else 0.0, full)
 
 
 class KeyLimit:
