@@ -206,12 +206,12 @@ class Verifier:
         """For audits: judges RFC 3161 tokens (or responses) one at a time, all at the time of this call, each with the document that it should stamp.
         Without one the imprint is taken for what it says, and everything else is judged. Malformed for what is no token.
         """
+        from verifier.formats import tst
+
         about = self.question(_NOTHING, anchors=anchors, at=at, policy=policy, certificates=certificates, crls=crls, ocsps=ocsps)
         context = _surroundings(about).context
 
         def verdict(data: bytes, document: Document | None) -> Verdict:
-            from verifier.formats import tst
-
             token = tst.token_of(data, about.certificates)
             evidence = tst.beside(token, (document or Document(None, None, None, (token.imprint,)),))
             return conclude(evidence, validate(evidence, context), context)
@@ -219,13 +219,16 @@ class Verifier:
         return verdict
 
 
-def finding(question: Question, signature: bytes) -> tuple[bool, str, str]:
-    """Of the signature with this value: whether it passes, its level, and why not. For a sealer that checks what it made.
+def finding(question: Question, signature: bytes) -> tuple[bool, str, str, tuple[str, ...]]:
+    """Of the signature with this value: whether it passes, its level, and why not; of the file, what it shows that no signature covers. For a sealer
+    that checks what it made.
 
     What else the file holds is somebody else's: a document with a broken signature can be sealed, and stays a document with a broken signature.
     """
-    for found in judge(question).signatures:
+    verdict = judge(question)
+    exposed = tuple(f"{u.name}: {u.why}" for u in verdict.evidence.uncovered if u.grave)
+    for found in verdict.signatures:
         if found.signature.value == signature:
             why = [f"{found.indication} {found.sub_indication or ''}", *(s.what for s in found.trace if not s.ok)]
-            return found.indication is Indication.PASSED, found.signature.level, "; ".join(why)
-    return False, "", "the signature is not found in the file"
+            return found.indication is Indication.PASSED, found.signature.level, "; ".join(why), exposed
+    return False, "", "the signature is not found in the file", exposed

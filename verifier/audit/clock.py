@@ -6,12 +6,14 @@ is vouched for when, at its entry, the last word of some process is that its clo
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 GOOD = "good"
 UNKNOWN = "unknown"
 DEVELOPMENT = "development"
+OVER = "ended"
+"""The last word was good, and a goodbye."""
 MOST_NODES = 256
 """Processes that are remembered; each start of the service is a new one."""
 ENDED = 60_000_000
@@ -60,7 +62,7 @@ class Clocks:
         for said in reversed(self._nodes.values()):
             if said.state == GOOD and (not said.ended or at - said.at <= ENDED):
                 return said
-        return newest
+        return replace(newest, state=OVER) if newest.state == GOOD else newest
 
 
 def event(body: bytes) -> Mapping[str, Any]:

@@ -9,8 +9,7 @@ from typing import TextIO
 
 from trust.edge.options import pieces, written
 from trust.model import Document
-from verifier.audit import rows
-from verifier.audit.rows import Row
+from verifier.audit.rows import Row, Table, json_line
 from verifier.report.parties import Json
 
 SUMMARY_TEXT, SUMMARY_JSON, TOKENS = "summary.txt", "summary.json", "tokens.csv"
@@ -26,8 +25,7 @@ class Report:
         self._folder = tempfile.TemporaryDirectory(prefix="kakuin-")
         self._csv = self._opened(TOKENS) if table is not None or sealed else None
         self._json = self._opened("rows.jsonl") if lines is not None else None
-        if self._csv is not None:
-            self._csv.write(rows.heading())
+        self._rows = None if self._csv is None else Table(self._csv)
 
     def __enter__(self) -> "Report":
         return self
@@ -37,10 +35,10 @@ class Report:
         self._folder.cleanup()
 
     def take(self, row: Row) -> None:
-        if self._csv is not None:
-            self._csv.write(rows.csv_line(row))
+        if self._rows is not None:
+            self._rows.add(row)
         if self._json is not None:
-            self._json.write(rows.json_line(row))
+            self._json.write(json_line(row))
 
     def finish(self, summary: Json, text: str) -> list[Document]:
         """The table and the lines where they shall be, the summary at the head of the lines; and what is to be sealed."""

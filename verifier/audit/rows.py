@@ -1,11 +1,10 @@
 """One row a token, as values and as lines of a table or of JSON. Of 1.x: columns may be added at the end. Pure."""
 
 import csv
-import io
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from verifier.report.plain import printable
 
@@ -56,42 +55,46 @@ class Row:
     detail: str = ""
 
 
-def heading() -> str:
-    return MARK + ",".join(COLUMNS) + "\r\n"
-
-
-def csv_line(row: Row) -> str:
-    """RFC 4180; nothing that a token or a file name says becomes a formula."""
-    out = io.StringIO()
-    csv.writer(out).writerow(
-        (
-            row.kind,
-            " ".join(row.findings),
-            row.index,
-            _time(row.recorded),
-            row.file and _text(row.file),
-            row.unit,
-            _number(row.serial),
-            _time(row.time),
-            row.accuracy_us,
-            row.policy,
-            row.digest,
-            row.imprint and f"{row.digest}:{row.imprint}",
-            _number(row.nonce),
-            row.authority and _text(row.authority),
-            row.certificate and f"sha256:{row.certificate}",
-            row.verdict,
-            row.sub_indication,
-            row.why and _text(row.why),
-            row.document,
-            row.expected and _text(row.expected),
-            row.clock and _text(row.clock),
-            row.clock_entry,
-            row.clock_bound_us,
-            row.detail and _text(row.detail),
-        )
+def cells(row: Row) -> tuple[object, ...]:
+    """In the order of the columns; nothing that a token or a file name says becomes a formula."""
+    return (
+        row.kind,
+        " ".join(row.findings),
+        row.index,
+        _time(row.recorded),
+        row.file and _text(row.file),
+        row.unit,
+        _number(row.serial),
+        _time(row.time),
+        row.accuracy_us,
+        row.policy,
+        row.digest,
+        row.imprint and f"{row.digest}:{row.imprint}",
+        _number(row.nonce),
+        row.authority and _text(row.authority),
+        row.certificate and f"sha256:{row.certificate}",
+        row.verdict,
+        row.sub_indication,
+        row.why and _text(row.why),
+        row.document,
+        row.expected and _text(row.expected),
+        row.clock and _text(row.clock),
+        row.clock_entry,
+        row.clock_bound_us,
+        row.detail and _text(row.detail),
     )
-    return out.getvalue()
+
+
+class Table:
+    """RFC 4180, as a spreadsheet opens it: CRLF, and the mark of UTF-8 before the heading."""
+
+    def __init__(self, stream: TextIO) -> None:
+        stream.write(MARK)
+        self._writer = csv.writer(stream)
+        self._writer.writerow(COLUMNS)
+
+    def add(self, row: Row) -> None:
+        self._writer.writerow(cells(row))
 
 
 def json_line(row: Row) -> str:
