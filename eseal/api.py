@@ -46,6 +46,8 @@ class Options:
     format: str | None = None
     level: str | None = None
     packaging: str | None = None
+    canonicalization: str | None = None
+    components: str | None = None
     digest: str | None = None
     reason: str | None = None
     location: str | None = None
@@ -81,6 +83,8 @@ class Options:
             format=self.format,
             level=self.level,
             packaging=self.packaging,
+            canonicalization=self.canonicalization,
+            components=self.components,
             digest=self.digest,
             claims=claims,
             password=self.password,

@@ -4,7 +4,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from eseal.pdf_seal import LONGEST_NAME, LONGEST_QR, SHOWS, Certify
-from eseal.spec import DIGEST_CHOICES, LONGEST_TEXT, MEDIA_TYPE, Commitment, Level, Mechanism, Packaging, Serialization, formats
+from eseal.spec import (
+    DIGEST_CHOICES,
+    LONGEST_TEXT,
+    MEDIA_TYPE,
+    Canonicalization,
+    Commitment,
+    Components,
+    Level,
+    Mechanism,
+    Packaging,
+    Serialization,
+    formats,
+)
 from trust.errors import Conflict, Forbidden, KakuinError, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
 
 DESCRIPTION = """The body is the document itself, with its own `Content-Type`, or `multipart/form-data` with the document as the file `document`
@@ -65,8 +77,15 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "level": (_choice(Level), "Baseline level. Default: the highest that format and packaging have here. Never weaker than asked.", "B-LTA"),
     "packaging": (_choice(Packaging), "Where the document is: `enveloped` in PDF and XML; else `detached` (default) or `attached`.", "enveloped"),
+    "canonicalization": (_choice(Canonicalization), "XAdES only: the canonical form that is signed. Default: `exclusive`.", "1.1"),
+    "components": (_choice(Components), "JAdES only: how unsigned components stand in `etsiU`. Default: `base64url`.", "clear"),
     "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),
-    "mechanism": (_choice(Mechanism), "Detached JAdES only: by name and digest, or as payload that is left out. Default: `uri-hash`.", "uri-hash"),
+    "mechanism": (
+        _choice(Mechanism),
+        "Detached JAdES only: by name and digest; by name; as payload that is left out; as body of an HTTP message, each further `document` a field of "
+        "its head, by its file name. Default: `uri-hash`.",
+        "uri-hash",
+    ),
     "digest": (
         _choice(DIGEST_CHOICES),
         "Digest of the document and of the signature. Default: the one that belongs to the key. Refused where the format has no name for it.",

@@ -16,6 +16,8 @@ from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
 
 __all__ = [  # noqa: RUF022  # what is made here, then what eseal.claims has
+    "Canonicalization",
+    "Components",
     "Format",
     "Level",
     "Mechanism",
@@ -25,6 +27,7 @@ __all__ = [  # noqa: RUF022  # what is made here, then what eseal.claims has
     "DIGEST_CHOICES",
     "FOR_SEVERAL",
     "MEDIA_TYPE",
+    "IN_XML",
     "OFFERED",
     "SEVERAL",
     "choose",
@@ -101,6 +104,30 @@ class Mechanism(StrEnum):
     """By its name and digest: `sigD`, ObjectIdByURIHash."""
     PAYLOAD = "payload"
     """It is the payload, which is left out (RFC 7515 appendix F, unencoded by RFC 7797)."""
+    URI = "uri"
+    """By its name, and its bytes are the payload: `sigD`, ObjectIdByURI."""
+    HTTP_HEADERS = "http-headers"
+    """It is the body of an HTTP message, sealed with fields of its head: `sigD`, HttpHeaders. Each field is a document more, of the field's name."""
+
+
+class Components(StrEnum):
+    """How the unsigned components of a JAdES signature stand in `etsiU` (ETSI TS 119 182-1 clause 5.3.1)."""
+
+    BASE64URL = "base64url"
+    """Each as a text, over which an archive time-stamp needs no rule."""
+    CLEAR = "clear"
+    """Each as a JSON object; archive time-stamps are over its canonical form (RFC 8785)."""
+
+
+class Canonicalization(StrEnum):
+    """The canonical form that an XML signature signs (XML Signature clause 6.5), without comments."""
+
+    EXCLUSIVE = "exclusive"
+    """Exclusive XML Canonicalization 1.0: what is signed does not depend on what stands around it."""
+    C14N_1_0 = "1.0"
+    """Canonical XML 1.0."""
+    C14N_1_1 = "1.1"
+    """Canonical XML 1.1: inherited `xml:id` left out, inherited `xml:base` joined."""
 
 
 _ALL = tuple(Level)
@@ -160,10 +187,10 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
     }
 )
 
-_XML = (Format.XADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES)
-
-SEVERAL = frozenset({Format.ASIC_E_CADES, Format.ASIC_E_XADES, Format.JADES})
+SEVERAL = frozenset({Format.ASIC_E_CADES, Format.ASIC_E_XADES, Format.JADES, Format.XADES})
 """Formats that seal several documents at once."""
+IN_XML = frozenset({Format.XADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES})
+"""Formats whose signatures are XML."""
 FOR_SEVERAL = Format.ASIC_E_CADES
 """Where none is named."""
 
@@ -191,6 +218,10 @@ class Spec:
     """The lowest level that will do where the authority or the status service is away; None: the level, or nothing."""
     pdf: PdfSeal = PLAIN
     """Of a PDF: field, look, certification."""
+    components: Components = Components.BASE64URL
+    """Of a JWS."""
+    canonicalization: Canonicalization = Canonicalization.EXCLUSIVE
+    """Of an XML signature."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -223,9 +254,9 @@ class Spec:
         policy = self.claims.policy
         if policy is None:
             return
-        if policy.id == IMPLIED and self.format not in _XML:
+        if policy.id == IMPLIED and self.format not in IN_XML:
             raise Unacceptable(f"an implied policy is said in XAdES alone; name it with its hash in {self.format}")
-        if policy.id != IMPLIED and not policy.is_oid and self.format not in (*_XML, Format.JADES):
+        if policy.id != IMPLIED and not policy.is_oid and self.format not in (*IN_XML, Format.JADES):
             raise Unacceptable(f"{self.format} names a policy by its object identifier (EN 319 122-1 clause 5.2.9.1), got a URI")
 
     @property
@@ -244,6 +275,10 @@ class Spec:
             raise Unacceptable(f"compact jades is at B-B only: it has no place for a time-stamp, got {self.level}")
         if self.mechanism is not Mechanism.URI_HASH and (self.format, self.packaging) != (Format.JADES, Packaging.DETACHED):
             raise Unacceptable("a mechanism belongs to detached jades")
+        if self.components is not Components.BASE64URL and (self.format is not Format.JADES or self.serialization is Serialization.COMPACT):
+            raise Unacceptable("components belong to jades as a JSON object")
+        if self.canonicalization is not Canonicalization.EXCLUSIVE and self.format not in IN_XML:
+            raise Unacceptable("a canonicalization belongs to xades, asic-s-xades and asic-e-xades")
 
 
 def formats() -> tuple[Format, ...]:
@@ -316,6 +351,8 @@ def choose(
     mechanism: str | None = None,
     degrade: str | None = None,
     pdf: PdfSeal = PLAIN,
+    components: str | None = None,
+    canonicalization: str | None = None,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
@@ -329,7 +366,9 @@ def choose(
     if digest is not None:
         digest = _digest_named(digest)
     lowest = None if degrade is None else _member(Level, degrade, "level")
-    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf)
+    listed = Components.BASE64URL if components is None else _member(Components, components, "components")
+    canonical = Canonicalization.EXCLUSIVE if canonicalization is None else _member(Canonicalization, canonicalization, "canonicalization")
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf, listed, canonical)
 
 
 def _digest_named(name: str) -> str:

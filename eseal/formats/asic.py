@@ -14,6 +14,7 @@ from eseal.draft import Draft, Span
 from eseal.formats import archive, cades
 from eseal.formats.container import Entry
 from eseal.formats.container import archive as zipped
+from eseal.formats.xades.markup import CANONICAL
 from eseal.formats.xades.signature import Part
 from eseal.formats.xades.signature import sign as sign_xml
 from eseal.levels import NEEDS, Means, digest_for, later, stamped
@@ -141,7 +142,7 @@ def _extended_xml(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
 def _signed_xml(name: str, files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     """Annex A.5: a ds:Signature in asic:XAdESSignatures."""
     parts = [Part(quote(f.name), f.digest, f.document.chunks, f.media_type or _ANYTHING) for f in files]
-    made = sign_xml(parts, spec, means, around=(XML_HEAD, XML_TAIL))
+    made = sign_xml(parts, spec, means, around=(XML_HEAD, XML_TAIL), c14n=CANONICAL[spec.canonicalization])
     data = b"".join((XML_HEAD, *(p for p in made.pieces if isinstance(p, bytes)), XML_TAIL))
     return [(name, data)], made.value, tuple(t.der for t in made.stamps)
 

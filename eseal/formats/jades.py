@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from eseal.claims import Claims, Commitment
 from eseal.draft import Base64, Draft, Piece
+from eseal.formats import jades_named
 from eseal.formats.cms import ocsp_response
 from eseal.formats.halves import written
 from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
-from eseal.spec import Mechanism, Packaging, Serialization, Spec
+from eseal.spec import Components, Mechanism, Packaging, Serialization, Spec
 from trust.algorithms import SIGNATURE_BY_JWA, hasher
 from trust.codecs import jose
 from trust.errors import Malformed, TooLarge, Unacceptable
@@ -23,12 +23,10 @@ from trust.ports import Key, Status
 LARGEST = 64 << 20
 """Bytes of a payload: the key signs it whole, and a reader holds it whole."""
 
-_BY_URI_HASH = "http://uri.etsi.org/19182/ObjectIdByURIHash"
+_JCS = "http://www.rfc-editor.org/rfc/rfc8785"
 _NAMES = {algorithm: name for name, algorithm in reversed(SIGNATURE_BY_JWA.items())}
 """The first that has the algorithm: `EdDSA`, which every library knows, before the `Ed25519` of RFC 9864."""
-_DIGESTS = MappingProxyType({"sha256": "S256", "sha384": "S384", "sha512": "S512"})
-"""Clause 5.2.2.2, table 1."""
-_POLICY_DIGESTS = MappingProxyType({**_DIGESTS, "sha3_256": "S3-256", "sha3_384": "S3-384", "sha3_512": "S3-512"})
+_POLICY_DIGESTS = MappingProxyType({**jades_named.DIGESTS, "sha3_256": "S3-256", "sha3_384": "S3-384", "sha3_512": "S3-512"})
 _COMMITMENTS = MappingProxyType(
     # EN 319 132-1 clause 5.2.3, which clause 5.2.3 refers to.
     {commitment: f"http://uri.etsi.org/01903/v1.2.2#ProofOf{commitment.value.capitalize()}" for commitment in Commitment}
@@ -62,7 +60,7 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
         unsigned += _time_stamp_values(_beyond(unit, own))
         if needs.archive:
             stamps.append(stamped(means.stamp, _archived(content, header, signature, unsigned, digest)))
-            unsigned.append(_time_stamp("arcTst", stamps[1]))
+            unsigned.append(_archive_stamp(stamps[1], spec.components))
             unsigned += _time_stamp_values(later(stamps[1], Status(certs=(*own.certs, *unit.certs)), means.status))
     pieces = _written(content, header, signature, unsigned)
     return Draft(pieces, value, tuple(t.der for t in (before, *stamps) if t is not None))
@@ -86,12 +84,14 @@ class _Content:
     def __post_init__(self) -> None:
         if not all(d.readable and d.size is not None for d in self.documents):
             raise Malformed("only digests of this document are known")
-        if self.by_hash:
+        if self.by_http:
+            jades_named.require_fields(self.documents)
+        elif self.named:
             if len({d.name for d in self.documents}) < len(self.documents):
                 raise Unacceptable("of several documents each has a name of its own")
         elif len(self.documents) > 1:
             raise Unacceptable(f"jades names several documents detached by {Mechanism.URI_HASH}; as a payload it seals one at a time")
-        elif self.size > LARGEST:
+        if not self.by_hash and not self.by_http and self.size > LARGEST:
             raise TooLarge(f"as the payload of a JWS a document is at most {LARGEST >> 20} MiB; detached by {Mechanism.URI_HASH} it has no limit")
 
     @property
@@ -107,13 +107,32 @@ class _Content:
     def by_hash(self) -> bool:
         return not self.attached and self.spec.mechanism is Mechanism.URI_HASH
 
+    @property
+    def by_http(self) -> bool:
+        return not self.attached and self.spec.mechanism is Mechanism.HTTP_HEADERS
+
+    @property
+    def named(self) -> bool:
+        """Whether `sigD` says what is signed."""
+        return not self.attached and self.spec.mechanism is not Mechanism.PAYLOAD
+
+    def reference(self, digest: str) -> dict[str, Any]:
+        """`sigD`."""
+        if self.by_http:
+            return jades_named.by_fields(self.documents)
+        return jades_named.by_uri_hash(self.documents, digest) if self.by_hash else jades_named.by_uri(self.documents)
+
     def payload(self) -> Iterable[bytes]:
         """As it stands in the signing input: clause 5.2.8.3.3 has none where `sigD` holds the digest; RFC 7797 section 3 leaves it as it is
         where `b64` is false."""
+        if self.by_http:
+            return (jades_named.fields(self.documents),)
         return () if self.by_hash else self.archived()
 
     def archived(self) -> Iterator[bytes]:
         """Clause 5.3.6.3: what an archive time-stamp hashes in the payload's place."""
+        if self.by_http:
+            return jades_named.archived_fields(self.documents)
         chunks = (chunk for document in self.documents for chunk in document.chunks())
         return jose.encoded_chunks(chunks) if self.attached else chunks
 
@@ -132,14 +151,14 @@ def _header(content: _Content, means: Means, digest: str, before: Token | None) 
         "x5t#S256": jose.encoded(Digest.of("sha256", key.certificate.der).value),
         "x5c": [text(c.der) for c in chain],
     }
-    if media_type is not None and not content.by_hash:
+    if media_type is not None and not content.named:
         header["cty"] = media_type
     if not content.attached:
         # RFC 7797 section 6 and clause 5.2.8.1: a reader that does not know these would check something else. Unencoded also beside sigD, where
         # it makes the digest that of the file itself (clause 5.2.8.3.3).
-        header |= {"crit": ["b64", "sigD"] if content.by_hash else ["b64"], "b64": False}
-    if content.by_hash:
-        header["sigD"] = _reference(content.documents, digest)
+        header |= {"crit": ["b64", "sigD"] if content.named else ["b64"], "b64": False}
+    if content.named:
+        header["sigD"] = content.reference(digest)
     return header | _claimed(spec.claims) | ({} if before is None else {"adoTst": {"tstTokens": [{"val": text(before.der)}]}})
 
 
@@ -170,23 +189,8 @@ def _algorithm(key: Key) -> str:
     return name
 
 
-def _reference(documents: Sequence[Document], digest: str) -> dict[str, Any]:
-    """Clause 5.2.8.3.3: each file by its name, as a URI reference, and its digest."""
-    if digest not in _DIGESTS:
-        raise Unacceptable(f"{digest} has no name in JAdES")
-    found = [d.digest(digest) for d in documents]
-    types = [d.media_type for d in documents]
-    named = {
-        "mId": _BY_URI_HASH,
-        "pars": [quote(d.name or "document", errors="replace") for d in documents],
-        "hashM": _DIGESTS[digest],
-        "hashV": [jose.encoded(d.value) for d in found if d is not None],
-    }
-    # One content type for each file, or none (clause 5.2.8.1).
-    return named if None in types else named | {"ctys": types}
-
-
-# The unsigned header: each component is a base64url text, so that what an archive time-stamp hashes is what stands in the file (clause 5.3.1).
+# The unsigned header: each component is a base64url text, so that what an archive time-stamp hashes is what stands in the file (clause 5.3.1); only
+# where the caller wants them in the clear they are written as objects, and hashed in their canonical form.
 
 
 def _component(name: str, value: Any) -> str:
@@ -196,6 +200,23 @@ def _component(name: str, value: Any) -> str:
 def _time_stamp(name: str, token: Token) -> str:
     """Clause 5.4.3, tstContainer."""
     return _component(name, {"tstTokens": [{"val": text(token.der)}]})
+
+
+def _archive_stamp(token: Token, form: Components) -> str:
+    """Clause 5.3.6.2: over components in the clear it says by which rule they are hashed."""
+    rule = {"canonAlg": _JCS} if form is Components.CLEAR else {}
+    return _component("arcTst", rule | {"tstTokens": [{"val": text(token.der)}]})
+
+
+def _hashed(unsigned: Iterable[str], form: Components) -> bytes:
+    """Clauses 5.3.1 and 5.3.6.3: the texts, or the objects by RFC 8785, which for ASCII without numbers is sorted names and no blanks."""
+    if form is Components.BASE64URL:
+        return "".join(unsigned).encode("ascii")
+    return b"".join(json.dumps(_opened(one), sort_keys=True, separators=(",", ":")).encode("ascii") for one in unsigned)
+
+
+def _opened(component: str) -> Any:
+    return json.loads(jose.octets(component).data)
 
 
 def values(found: Status) -> dict[str, Any]:
@@ -231,7 +252,7 @@ def _archived(content: _Content, header: bytes, signature: bytes, unsigned: Iter
     running = hasher(digest)
     for chunk in content.archived():
         running.update(chunk)
-    running.update(b"." + header + b"." + signature + b"." + "".join(unsigned).encode("ascii"))
+    running.update(b"." + header + b"." + signature + b"." + _hashed(unsigned, content.spec.components))
     return Digest(digest, running.digest())
 
 
@@ -244,7 +265,7 @@ def _written(content: _Content, header: bytes, signature: bytes, unsigned: list[
         return (header + b".", *payload, b"." + signature)
     own: dict[str, Any] = {"protected": header.decode("ascii"), "signature": signature.decode("ascii")}
     if unsigned:
-        own["header"] = {"etsiU": unsigned}
+        own["header"] = {"etsiU": unsigned if content.spec.components is Components.BASE64URL else [_opened(one) for one in unsigned]}
     rest = _json(own if content.spec.serialization is Serialization.FLATTENED else {"signatures": [own]})
     return (b'{"payload":"', *payload, b'",' + rest[1:]) if payload else (rest,)
 

@@ -22,6 +22,9 @@ JADES = {
     **{f"{level}.attached": ("--packaging", "attached") for level in PADES},
     **{f"{level}.detached-hash": () for level in PADES},
     **{f"{level}.detached-payload": ("--mechanism", "payload") for level in PADES},
+    **{f"{level}.detached-uri": ("--mechanism", "uri") for level in PADES},
+    # EU DSS does not canonicalise, so that of components in the clear it cannot check an archive time-stamp.
+    **{f"{level}.clear": ("--packaging", "attached", "--components", "clear") for level in PADES[:3]},
     "B-LTA.general": ("--packaging", "attached", "--serialization", "general"),
     "B-B.compact": ("--packaging", "attached", "--serialization", "compact"),
     "B-B.compact-detached": ("--mechanism", "payload", "--serialization", "compact"),

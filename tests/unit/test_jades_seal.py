@@ -274,7 +274,7 @@ def test_a_payload_that_nobody_could_read_is_refused(place: Place) -> None:
         ({"format": "jades", "packaging": "attached", "mechanism": "payload"}, "a mechanism belongs to detached jades"),
         ({"format": "jades", "packaging": "enveloped"}, "jades is detached or attached, got enveloped"),
         ({"format": "jades", "serialization": "yaml"}, "no serialization has that name; there are flattened, general and compact"),
-        ({"format": "jades", "mechanism": "http"}, "no mechanism has that name; there are uri-hash and payload"),
+        ({"format": "jades", "mechanism": "http"}, "no mechanism has that name; there are uri-hash, payload, uri and http-headers"),
         (
             {"format": "jades", "claims": Claims(reason="so")},
             "jades has no place for a reason; it has commitment, content_timestamp, location, mime_type, policy and role",

@@ -344,5 +344,5 @@ def test_several_documents_become_one_container(desk: Desk) -> None:
     assert problem(desk.post(query="?format=cades", files=files)) == (
         422,
         "unacceptable",
-        "cades seals one document at a time, got 2; several go into asic-e-cades or asic-e-xades or jades",
+        "cades seals one document at a time, got 2; several go into asic-e-cades or asic-e-xades or jades or xades",
     )

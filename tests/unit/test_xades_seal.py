@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -15,7 +16,8 @@ from lxml import etree
 from eseal.draft import Base64, Draft, Span
 from eseal.formats import xades
 from eseal.formats.xades.enveloped import MOST_REFERENCES
-from eseal.spec import Claims, Commitment, Level, Packaging, choose
+from eseal.formats.xades.markup import CANONICAL
+from eseal.spec import Canonicalization, Claims, Commitment, Level, Packaging, choose
 from tests import pki as office
 from tests import xades_maker as maker
 from tests.pki import SIGNED, Party
@@ -57,8 +59,9 @@ INCLUSIVE, INCLUSIVE_11, EXCLUSIVE = (
 
 def sealed(packaging: Packaging, level: str = "B-B", *, c14n: str = EXCLUSIVE, party: Party | None = None, **said: Any) -> tuple[bytes, Draft]:
     document = DOCUMENTS[packaging]
-    spec = choose(NOTICE, format="xades", packaging=packaging, level=level, claims=Claims(**said))
-    draft = xades.seal(document, spec, means(PKI, party), c14n)
+    canonical = next(name for name, uri in CANONICAL.items() if uri == c14n)
+    spec = choose(NOTICE, format="xades", packaging=packaging, level=level, claims=Claims(**said), canonicalization=canonical)
+    draft = xades.seal(document, spec, means(PKI, party))
     return whole(document, draft), draft
 
 
@@ -287,8 +290,9 @@ def test_a_detached_document_of_any_size_is_read_in_pieces() -> None:
 def test_any_shape_of_document_envelops_a_seal(paper: bytes) -> None:
     document = Document.of(paper)
     spec = choose(paper, format="xades", packaging="enveloped", level="B-LTA", claims=Claims(location="東京"))
-    for c14n in (EXCLUSIVE, INCLUSIVE):
-        evidence = reader.read(Document.of(whole(document, xades.seal(document, spec, means(PKI), c14n))), ())
+    for canonical in Canonicalization:
+        made = whole(document, xades.seal(document, replace(spec, canonicalization=canonical), means(PKI)))
+        evidence = reader.read(Document.of(made), ())
         [signature] = evidence.signatures
         assert (signature.level, signature.defects, signature.claims.place) == ("XAdES-BASELINE-LTA", (), "東京")
         assert signature.intact_references
@@ -392,9 +396,40 @@ def test_a_key_without_an_identifier_in_xml_is_refused() -> None:
         sealed(Packaging.DETACHED, party=party)
 
 
-def test_comments_are_no_part_of_a_canonical_form() -> None:
-    with pytest.raises(Unacceptable, match="without comments"):
-        sealed(Packaging.DETACHED, c14n=EXCLUSIVE + "WithComments")
+def test_a_canonical_form_is_one_of_three_without_comments() -> None:
+    with pytest.raises(Unacceptable, match=r"no canonicalization has that name; there are exclusive, 1\.0 and 1\.1"):
+        choose(NOTICE, format="xades", canonicalization="exclusive-with-comments")
+    with pytest.raises(Unacceptable, match="belongs to xades"):
+        choose(CSV, format="cades", canonicalization="1.1")
+
+
+@pytest.mark.parametrize("c14n", [INCLUSIVE, INCLUSIVE_11, EXCLUSIVE])
+def test_several_documents_have_a_reference_each(c14n: str) -> None:
+    others = (Document.of(NOTICE, "sub/お知らせ.xml", "application/xml"), Document.of(b"", "empty"))
+    canonical = next(name for name, uri in CANONICAL.items() if uri == c14n)
+    spec = choose(CSV, format="xades", packaging="detached", level="B-LTA", canonicalization=canonical)
+    made = whole(FILE, xades.seal(FILE, spec, means(PKI), others))
+    info = the_signature(made).find(f"{DS}SignedInfo")
+    assert [r.get("URI") for r in info.findall(f"{DS}Reference")][:-1] == [quote(d.name or "") for d in (FILE, *others)]
+    evidence = reader.read(Document.of(made), (*others, FILE))
+    [signature] = evidence.signatures
+    assert (signature.level, signature.intact_references, signature.defects) == ("XAdES-BASELINE-LTA", True, ())
+    assert all(s.intact for s in evidence.stamps)
+    # One of them changed, or two in each other's place: not the same any more.
+    for wrong in ((others[0], Document.of(b"x", "empty"), FILE), (others[0], FILE)):
+        [signature] = reader.read(Document.of(made), wrong).signatures
+        assert not signature.intact_references
+
+
+def test_several_documents_are_sealed_detached_under_names_of_their_own() -> None:
+    for packaging in (Packaging.ENVELOPED, Packaging.ATTACHED):
+        with pytest.raises(Unacceptable, match=f"an {packaging} xades seals one document, got 2"):
+            xades.seal(XML, choose(NOTICE, format="xades", packaging=packaging), means(PKI), (FILE,))
+    detached = choose(CSV, format="xades", packaging="detached")
+    with pytest.raises(Unacceptable, match="a name of its own"):
+        xades.seal(FILE, detached, means(PKI), (FILE,))
+    with pytest.raises(Unacceptable, match="at most 19000 documents, got 19001"):
+        xades.seal(FILE, detached, means(PKI), [FILE] * 19_000)
 
 
 def test_only_a_document_that_can_be_read_is_sealed() -> None:

@@ -1,12 +1,12 @@
 """XAdES (EN 319 132-1): enveloped in an XML document, or any file attached (enveloping) or detached, at B-B to B-LTA."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import quote
 
 from eseal.draft import Draft, Span
 from eseal.formats.xades import enveloped
-from eseal.formats.xades.markup import EXCLUSIVE, algorithm
+from eseal.formats.xades.markup import CANONICAL, algorithm
 from eseal.formats.xades.signature import Held, Part, Signed, name_of, sign
 from eseal.levels import Means, digest_for
 from eseal.spec import Packaging, Spec
@@ -18,28 +18,39 @@ from trust.model import Digest, Document
 MOST_ATTACHED = 7_000_000
 """Bytes of an attached document: readers of XML take at most 10 MB of text in one piece, and base64 needs a third more."""
 
+MOST_REFERENCES = 19_000
+"""Documents of a signature: readers take 20,000 references, and one is to the signed properties."""
+
 _ANYTHING, _XML = "application/octet-stream", "application/xml"
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def seal(document: Document, spec: Spec, means: Means, c14n: str = EXCLUSIVE) -> Draft:
-    """EN 319 132-1 clause 6. `c14n` is the identifier of a canonicalisation without comments.
+def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] = ()) -> Draft:
+    """EN 319 132-1 clause 6; detached over several documents, each by a reference of its own.
 
     A detached document is read once, of any size; an attached one has at most MOST_ATTACHED bytes; an enveloping one is parsed: Malformed when it
     is no XML that this parser takes, Unacceptable when it leaves no place for a signature or has one that forbids another. Unacceptable for a key
     without an identifier in XML, Unavailable when the authority gives no token or status is not to be had.
     """
-    if document.size is None:
+    if any(d.size is None for d in (document, *more)):
         raise Malformed("only digests of this document are known")
-    if c14n not in METHODS or METHODS[c14n].comments:
-        raise Unacceptable("canonicalization is 1.0, 1.1 or exclusive, without comments")
+    c14n = CANONICAL[spec.canonicalization]
+    if spec.packaging is Packaging.DETACHED:
+        return _detached((document, *more), spec, means, c14n)
+    if more:
+        raise Unacceptable(f"an {spec.packaging} xades seals one document, got {1 + len(more)}; several are sealed detached")
     return _PACKED[spec.packaging](document, spec, means, c14n)
 
 
-def _detached(document: Document, spec: Spec, means: Means, c14n: str) -> Draft:
+def _detached(documents: Sequence[Document], spec: Spec, means: Means, c14n: str) -> Draft:
     """The octets as they are, XML or not: no transform."""
-    part = Part(quote(document.name or "document", safe=""), _digest(document, spec, means), document.chunks, _media_type(document, _ANYTHING))
-    return _drafted(sign([part], spec, means, c14n=c14n))
+    if len(documents) > MOST_REFERENCES:
+        raise Unacceptable(f"a xades signature is over at most {MOST_REFERENCES} documents, got {len(documents)}")
+    names = [quote(d.name or "document", safe="" if len(documents) == 1 else "/") for d in documents]
+    if len(set(names)) < len(names):
+        raise Unacceptable("of several documents each has a name of its own")
+    parts = [Part(name, _digest(d, spec, means), d.chunks, _media_type(d, _ANYTHING)) for name, d in zip(names, documents, strict=True)]
+    return _drafted(sign(parts, spec, means, c14n=c14n))
 
 
 def _attached(document: Document, spec: Spec, means: Means, c14n: str) -> Draft:
@@ -70,7 +81,7 @@ def _enveloped(document: Document, spec: Spec, means: Means, c14n: str) -> Draft
 
 
 _PACKED: Mapping[Packaging, Callable[[Document, Spec, Means, str], Draft]] = MappingProxyType(
-    {Packaging.DETACHED: _detached, Packaging.ATTACHED: _attached, Packaging.ENVELOPED: _enveloped}
+    {Packaging.ATTACHED: _attached, Packaging.ENVELOPED: _enveloped}
 )
 
 

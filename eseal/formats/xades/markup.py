@@ -1,8 +1,10 @@
 """XML as text, for signatures: elements written in one way, with every character that means something escaped."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
+from eseal.spec import Canonicalization
 from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
 from trust.model import Digest
@@ -10,6 +12,13 @@ from trust.model import Digest
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 """Exclusive XML Canonicalization 1.0: what is signed does not depend on what stands around it."""
 
+CANONICAL: Mapping[Canonicalization, str] = MappingProxyType(
+    {
+        Canonicalization.EXCLUSIVE: EXCLUSIVE,
+        Canonicalization.C14N_1_0: "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
+        Canonicalization.C14N_1_1: "http://www.w3.org/2006/12/xml-c14n11",
+    }
+)
 _MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 _ESCAPES = str.maketrans(_MARKS)
 
