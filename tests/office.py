@@ -51,9 +51,10 @@ class Office:
         return self.folder / "anchors" / "root.pem"
 
     @classmethod
-    def create(cls, folder: Path) -> "Office":
+    def create(cls, folder: Path, *more: str) -> "Office":
+        """`more`: of `kakuin init`."""
         port = free_port()
-        run("init", "--instance", folder, "--base-url", f"http://127.0.0.1:{port}")
+        run("init", "--instance", folder, "--base-url", f"http://127.0.0.1:{port}", *more)
         return cls(folder, port)
 
     def start(self) -> None:

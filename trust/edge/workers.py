@@ -149,7 +149,8 @@ class Workers:
             place.process = 0
             code = os.waitstatus_to_exitcode(status)
             if self._ending:
-                self._code = self._code or (code if code >= 0 else 128 - code)
+                # One that was still starting has nothing in flight, and dies of the signal.
+                self._code = self._code or (0 if code == -signal.SIGTERM else code if code >= 0 else 128 - code)
                 continue
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
             if place.number not in self._announced:
