@@ -365,8 +365,8 @@ class House:
         from eseal.service import Finding
 
         question = self._informed(self.verifier.question(sealed, detached))
-        passed, level, why = self.sandbox.run("verifier.service:finding", question, signature, returns=tuple)
-        return Finding(bool(passed), str(level), str(why))
+        passed, level, why, exposed = self.sandbox.run("verifier.service:finding", question, signature, returns=tuple)
+        return Finding(bool(passed), str(level), str(why), tuple(map(str, exposed)))
 
     def organisation(self, number: str | None) -> str:
         """The corporate number as it was given, or the only organisation's."""

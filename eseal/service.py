@@ -47,6 +47,8 @@ class Finding:
     """As the verifier found it: `PAdES-BASELINE-LTA`."""
     why: str = ""
     """For people, where it did not pass."""
+    exposed: tuple[str, ...] = ()
+    """What the file shows today that no signature in it covers."""
 
 
 class Check(Protocol):
@@ -172,9 +174,14 @@ class Sealer:
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
 
     def _checked(self, sealed: Document, documents: Sequence[Document], spec: Spec, draft: Draft) -> None:
-        with Spool() as spool:
+        with Spool() as spool, Spool() as other:
             try:
                 finding = self.check(solid(sealed, spool), documents if spec.packaging is Packaging.DETACHED else (), draft.signature)
+                if finding.exposed and spec.packaging is Packaging.ENVELOPED:
+                    # A document that others signed: what it showed before is theirs, what it shows since is ours.
+                    before = self.check(solid(documents[0], other), (), b"").exposed
+                    if fresh := [what for what in finding.exposed if what not in before]:
+                        raise Unacceptable(f"the seal would show what earlier signatures of the document do not allow, so it is not made: {fresh[0]}")
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
         if finding.passed and finding.level.endswith((f"-BASELINE-{spec.level.removeprefix('B-')}", f"COSE-{spec.level.removeprefix('B-')}")):

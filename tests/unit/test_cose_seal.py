@@ -93,7 +93,7 @@ def test_our_verifier_passes_each_at_its_level(packaging: str, level: str, kind:
     question = Question(
         Document.of(whole(DOCUMENT, draft)), SIGNED.replace(hour=12), load("strict"), (PKI.root.certificate,), detached, crls=lists(PKI)
     )
-    passed, found, why = finding(question, draft.signature)
+    passed, found, why, _ = finding(question, draft.signature)
     assert (passed, found) == (True, f"COSE-{level[-1]}"), why
     broken = replace(question, document=Document.of(whole(DOCUMENT, draft).replace(b"reading", b"Reading").replace(b"text/csv", b"text/css")))
     assert not finding(broken, draft.signature)[0]
