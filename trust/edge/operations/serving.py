@@ -21,7 +21,7 @@ from trust.edge.operations.guarded_http import GuardedHttp, Hall, guarded
 
 TICK = 0.05
 """Seconds between two looks at who is left."""
-LINGER = 0.5
+LINGER = 1.0
 """Seconds in which a client that keeps its connection may still ask, and is told with the answer that it was the last one."""
 
 _LOG = logging.getLogger("kakuin.serve")
