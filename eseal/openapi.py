@@ -82,8 +82,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "serialization": (_choice(Serialization), "JAdES only: how the JWS is written. `compact` is at B-B alone. Default: `flattened`.", "flattened"),
     "mechanism": (
         _choice(Mechanism),
-        "Detached JAdES only: by name and digest; by name; as payload that is left out; as body of an HTTP message, each further `document` a field of "
-        "its head, by its file name. Default: `uri-hash`.",
+        "Detached JAdES: by name and digest, by name, as payload left out, or as body of an HTTP message; then further files are fields of its head.",
         "uri-hash",
     ),
     "digest": (
@@ -118,7 +117,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "content_timestamp": (
         _choice(("true", "false")),
-        "Sign a time-stamp over the document with it: it existed before the seal did. Not in COSE.",
+        "Sign a time-stamp over the document with it: it existed before the seal did.",
         "true",
     ),
     "commitment": (_choice(Commitment), "What the organisation says by sealing (意思). In a PDF not together with `reason`.", "approval"),

@@ -180,7 +180,7 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
         Format.CADES: _IN_CMS,
         Format.XADES: _IN_CMS,
         Format.JADES: _SAID | {"mime_type"},
-        Format.COSE: frozenset({"mime_type"}),
+        Format.COSE: frozenset({"content_timestamp", "mime_type"}),
         **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES), _IN_CMS),
         # EN 319 162-1 clause 4.4.3.2: what its CMS is of is a manifest, in which a description of the documents has no place.
         Format.ASIC_E_CADES: _IN_CMS - {"description"},

@@ -1,4 +1,4 @@
-"""COSE_Sign1 (RFC 9052) with the signer's certificate (RFC 9360) and a time-stamp (RFC 9921): a seal for the messages of devices."""
+"""COSE_Sign1 (RFC 9052) with the signer's certificate (RFC 9360) and time-stamps (RFC 9921): a seal for the messages of devices."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from eseal.spec import Packaging, Spec
 from trust.algorithms import SIGNATURE_BY_COSE
 from trust.codecs import cbor, cose
 from trust.errors import Malformed, TooLarge, Unacceptable
-from trust.model import Digest, Document
+from trust.model import Digest, Document, Token
 from trust.ports import Key
 
 LARGEST = 48 << 20
@@ -35,7 +35,9 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     if document.size > LARGEST:
         raise TooLarge(f"as the payload of a COSE message a document is at most {LARGEST >> 20} MiB, got {document.size} bytes")
     key, digest = means.key, digest_for(means.key.algorithm, spec.digest)
-    protected = cbor.encode(_protected(document, spec, means))
+    before = _stamped_before(document, digest, means).der if spec.claims.content_timestamp else None
+    stated = {} if before is None else {cose.STAMP_THEN_SIGN: before}
+    protected = cbor.encode(_protected(document, spec, means) | stated)
     # Section 4.4: Sig_structure with empty external data.
     begun = cbor.head(4, 4) + b"".join(cbor.encode(part) for part in ("Signature1", protected, b"")) + cbor.head(2, document.size)
     value = key.sign(b"".join((begun, *document.chunks())))
@@ -47,7 +49,15 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     pieces: tuple[Piece, ...] = (head + cbor.encode(None) + signature,)
     if spec.packaging is Packaging.ATTACHED:
         pieces = (head + cbor.head(2, document.size), Span(0, document.size), signature)
-    return Draft(pieces, value, (token,) if token else ())
+    return Draft(pieces, value, tuple(t for t in (before, token) if t is not None))
+
+
+def _stamped_before(document: Document, digest: str, means: Means) -> Token:
+    """RFC 9921 section 3.2, 3161-ttc: over the payload's bytes, without the head of their byte string; signed with it."""
+    found = document.digest(digest)
+    if found is None:
+        raise Malformed("only digests of this document are known")
+    return stamped(means.stamp, found)
 
 
 def _protected(document: Document, spec: Spec, means: Means) -> dict[int, Any]:

@@ -17,8 +17,9 @@ from tests.pki import SIGNED, Party
 from tests.sealing import CSV, imprint, lists, means, whole
 from trust.algorithms import Algorithm, pss, verify
 from trust.errors import Malformed, TooLarge, Unacceptable, Unavailable
-from trust.model import Digest, Document
+from trust.model import Digest, Document, StampKind
 from trust.ports import Status
+from verifier.formats import cose as reader
 from verifier.policy import load
 from verifier.question import Question
 from verifier.service import finding
@@ -163,6 +164,26 @@ def test_a_certificate_without_issuers_stands_alone() -> None:
     assert header[33] == PKI.signer.certificate.der
 
 
+@PACKAGINGS
+@pytest.mark.parametrize("level", ["B-B", "B-T"])
+def test_a_time_stamp_before_signing_is_over_the_payload_and_under_the_signature(packaging: str, level: str) -> None:
+    draft = cose.seal(DOCUMENT, asked(packaging, level, claims=Claims(content_timestamp=True)), means(PKI))
+    data = whole(DOCUMENT, draft)
+    header, unprotected, *_ = opened(data)
+    # RFC 9921 section 3.2: label 269, protected; section 3.1: label 270, unprotected.
+    assert (header[269], *unprotected.values()) == draft.stamps
+    assert list(unprotected) == ([270] if level == "B-T" else [])
+    assert imprint(header[269]) == Digest.of("sha256", CSV)
+    detached = () if packaging == "attached" else (DOCUMENT,)
+    question = Question(Document.of(data), SIGNED.replace(hour=12), load("strict"), (PKI.root.certificate,), detached, crls=lists(PKI))
+    assert finding(question, draft.signature)[:2] == (True, f"COSE-{level[-1]}")
+    evidence = reader.read(Document.of(data), detached)
+    assert [(s.kind, s.intact) for s in evidence.stamps] == [(StampKind.CONTENT, True), (StampKind.SIGNATURE, True)][: len(draft.stamps)]
+    away = office.stamper(PKI.tsu)
+    with pytest.raises(Unavailable, match="something else"):
+        cose.seal(DOCUMENT, asked(packaging, claims=Claims(content_timestamp=True)), means(PKI, stamp=lambda _: away(Digest.of("sha256", b"x"))))
+
+
 def test_a_payload_that_nobody_could_read_is_refused() -> None:
     def opener() -> Any:
         raise AssertionError("read")
@@ -178,7 +199,7 @@ def test_a_payload_that_nobody_could_read_is_refused() -> None:
     [
         ({"level": "B-LT"}, "cose attached is not offered at B-LT yet; there are B-B and B-T"),
         ({"packaging": "enveloped"}, "cose is attached or detached, got enveloped"),
-        ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has mime_type"),
+        ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has content_timestamp and mime_type"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
