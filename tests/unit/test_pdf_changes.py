@@ -20,6 +20,7 @@ STATUS = (crl(CA), crl(ROOT))
 PLAIN = paper()
 SIGNED = PLAIN.signed(SEAL)
 CERTIFIED = PLAIN.signed(SEAL, doc_mdp=2)
+ZOOMED = PLAIN.rearranged(page="/PZ 1.0").signed(SEAL)
 NEW = SIGNED.fresh
 SIZE = "/DA (/Helv 12 Tf 0 g)"
 FORM_XOBJECT = "/Type /XObject /Subtype /Form"
@@ -86,6 +87,7 @@ LAWFUL: dict[str, Callable[[], Paper]] = {
     "tags": lambda: SIGNED.rearranged({NEW: b"<< /Type /StructTreeRoot >>"}, catalogue=f"/StructTreeRoot {NEW} 0 R"),
     "font for filling": lambda: SIGNED.rearranged({NEW: SIGNED.bodies[FONT]}, form=f"/DR << /Font << /Helv 5 0 R /New {NEW} 0 R >> >> {SIZE}"),
     "same objects written again": lambda: SIGNED.saved({n: SIGNED.bodies[n] for n in (CONTENTS, PAGE, FONT)}),
+    "an entry's number written otherwise": lambda: ZOOMED.rearranged(page="/PZ 1"),
     "numbers written otherwise": lambda: SIGNED.saved({PAGE: SIGNED.bodies[PAGE].replace(b"595 842", b"595.0 842.0004")}),
     "unreferenced object added": lambda: SIGNED.saved({NEW: drawn("900")}),
     "unreferenced object freed": lambda: PLAIN.saved({60: b"(rest)"}).signed(SEAL).saved({95: b"null"}, free=[60]),
@@ -224,6 +226,7 @@ HOSTILE: dict[str, Callable[[], Paper]] = {
     "filled in though all is locked": lambda: filled(PLAIN.signed(SEAL, lock="/Action /All"), "1000"),
     "filled in though not excepted": lambda: filled(PLAIN.signed(SEAL, lock="/Action /Exclude /Fields [(Other)]"), "1000"),
     "appearance of another value": lambda: filled(SIGNED, "1000", look("9000")),
+    "an entry's number": lambda: ZOOMED.rearranged(page="/PZ 1.5"),
     "appearance of another number": lambda: filled(SIGNED, "1000", look("1,000,000")),
     "appearance without value": lambda: SIGNED.saved({TEXT_LOOK: look("9000")}),
     "appearance by picture": lambda: filled(SIGNED, "1000", PICTURE),

@@ -7,6 +7,7 @@ others are compared as qpdf writes them. Errors: Malformed, nothing else.
 import functools
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pikepdf
@@ -28,6 +29,8 @@ def written(value: Any) -> bytes:
     """A value as qpdf writes it, references unresolved: equal text is an equal value."""
     if isinstance(value, pikepdf.Object):
         return value.unparse()
+    if isinstance(value, Decimal):
+        return f"{value:f}".encode()  # a real number, which the next maker may write as an integer
     return repr(value).encode()
 
 
