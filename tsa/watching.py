@@ -61,7 +61,6 @@ class Counting:
         """`every`: granted tokens leave a line too."""
         self._tally = tally
         self._every = every
-        self._ok = tally.counter(metrics.HTTP, TSA, "200")
         self._seconds = tally.meter(metrics.TSA_SECONDS)
         names: Mapping[str | None, str] = {None: metrics.ANY, **{unit: unit for unit in units}}
         self._granted = {asked: tally.counter(metrics.TSA, name, metrics.GRANTED) for asked, name in names.items()}
@@ -70,7 +69,6 @@ class Counting:
 
     def answered(self, scope: Scope, asked: str | None, der: bytes, seconds: float) -> Headers:
         self._seconds(seconds)
-        self._ok()
         if _STATUS_GRANTED in der[:_BEHIND]:
             self._granted[asked]()
             if self._every:

@@ -186,7 +186,6 @@ class Gate:
     async def _refuse_stamp(self, scope: Scope, send: Send, bucket: Buckets[str], client: Client) -> None:
         left, number = bucket.left(client.key), accepted_id(scope["headers"])
         self._tally.count(metrics.LIMITED, TSA)
-        self._tally.count(metrics.HTTP, TSA, "200")
         headers = (*left.headers, (b"retry-after", b"%d" % left.seconds), (REQUEST_ID.lower().encode(), number.encode()), _NO_STORE)
         await _answer(send, 200, self._over.media_type, self._over.body, tuple(dict(headers).items()))
 

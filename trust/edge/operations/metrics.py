@@ -48,7 +48,7 @@ def catalogue(
     made = (("level", (*levels, OTHER)), ("outcome", OUTCOMES))
     route = ("route", tuple(routes))
     return (
-        Series(HTTP, "Requests answered, by class of route and HTTP status.", (route, ("status", STATUSES))),
+        Series(HTTP, "Requests answered as HTTP, by class of route and status; time-stamps have their own.", (route, ("status", STATUSES))),
         Series(HTTP_SECONDS, "Seconds until the answer's end; time-stamps have their own.", (route,), _SLOW),
         Series(LIMITED, "Requests over a client's limit.", (route,)),
         Series(CONNECTIONS, "Connections now.", gauge=True),
