@@ -4,20 +4,23 @@ The only package that knows pyHanko, of which it uses the reader, the fields and
 tokens and the status are what the caller's ports give: nothing here opens a connection, and no clock is read.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from pyhanko.pdf_utils.misc import PdfStrictReadError
 
-from eseal.draft import Draft, assembled
+from eseal.draft import Draft, Span, assembled
 from eseal.extend import Tools, Wanted
 from eseal.formats.pades.extending import extended
 from eseal.formats.pades.paper import Reading, plainly
-from eseal.formats.pades.sealing import sealed
+from eseal.formats.pades.sealing import Prepared, finished, prepared, sealed
 from eseal.formats.unchanged import require_unchanged
 from eseal.levels import Means
 from eseal.spec import Spec
 from trust.errors import Malformed
 from trust.model import Document
+
+__all__ = ["Prepared", "extend", "finish", "prepare", "seal"]
 
 
 def seal(document: Document, spec: Spec, means: Means) -> Draft:
@@ -26,9 +29,7 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     Malformed for what is no PDF or cannot be updated, Unacceptable for one that may not be changed, Unavailable when token or status is
     not to be had.
     """
-    if document.size is None:
-        raise Malformed("only digests of this document are known")
-    with plainly():
+    with _readable(document):
         try:
             made = sealed(document, spec, means, Reading.STRICT)
         except PdfStrictReadError:
@@ -38,18 +39,47 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
         return made
 
 
+def prepare(document: Document, spec: Spec, means: Means) -> Prepared:
+    """The first half of sealing where the key is: the PDF with room for a signature, and the digest that is to be signed. Errors as of `seal`.
+
+    Of `means` the time and the key's certificate, chain and algorithm are used, nothing is signed and no port is called.
+    """
+    with _readable(document):
+        try:
+            made = prepared(document, spec, means, Reading.STRICT)
+        except PdfStrictReadError:
+            made = prepared(document, spec, means, Reading.LENIENT)
+        pieces = (Span(0, made.size), made.tail)
+        require_unchanged(document, assembled(document, pieces, None, None), spec.password)
+        return made
+
+
+def finish(made: Prepared, contents: bytes, value: bytes) -> Draft:
+    """The second half: a CMS over `made.imprint` in its place; `value` is the signature in it. TooLarge where it does not fit.
+
+    Pure: what is in `contents` the verifier tells. Higher levels than B-T are `extend`'s.
+    """
+    return Draft((Span(0, made.size), finished(made, contents)), value, warnings=made.warnings)
+
+
 def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:  # noqa: ARG001  # a PDF holds its content
     """EN 319 142-1 clauses 5.4 and 6, and annex A for `adbe` signatures: by updates behind the file's end alone. A document time-stamp where a
     signature has none of any kind, then validation data, and the next document time-stamp over them.
 
     Malformed for what is no PDF or cannot be updated, Unacceptable without its password, Unavailable when token or status is not to be had.
     """
-    if document.size is None:
-        raise Malformed("only digests of this document are known")
-    with plainly():
+    with _readable(document):
         try:
             made = extended(document, wanted, tools, Reading.STRICT)
         except PdfStrictReadError:
             made = extended(document, wanted, tools, Reading.LENIENT)
         require_unchanged(document, assembled(document, made.pieces, None, None), wanted.password)
         return made
+
+
+@contextlib.contextmanager
+def _readable(document: Document) -> Iterator[None]:
+    if document.size is None:
+        raise Malformed("only digests of this document are known")
+    with plainly():
+        yield

@@ -21,7 +21,7 @@ from eseal.formats.pades.plan import Plan, planned
 from eseal.levels import NEEDS, Means, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS
-from trust.errors import Malformed, Unacceptable
+from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Document, Token
 from trust.ports import Stamper, Status
 
@@ -82,40 +82,98 @@ def _forbids(signature: Any) -> bool:
     return any(entry(dictionary(reference, "/TransformParams"), "/P") == 1 for reference in elements(signature, "/Reference"))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A PDF with room for a signature: what is to be signed, and all that it takes to put the signature in."""
+
+    size: int
+    """Bytes of the document as it was given: `tail` comes behind them."""
+    tail: bytes
+    start: int
+    stop: int
+    """Where /Contents stand in the whole, angle brackets included."""
+    imprint: Digest
+    """Of the byte range: of everything else."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """Bytes that fit."""
+        return (self.stop - self.start - 2) // 2
+
+
+def prepared(document: Document, spec: Spec, means: Means, how: Reading) -> Prepared:
+    """ISO 32000-1 clause 12.8.1: the update with everything but the signature. Of `means` the time and the certificate are used, never the key."""
+    size, digest = document.size or 0, digest_for(means.key.algorithm, spec.digest)
+    with document.open() as base:
+        paper = Paper(base, size, digest, spec.password, how)
+        with paper.reading() as reader:
+            warnings = _admit(reader)
+            plan = planned(reader, document, spec, means, digest)
+        field = _Signing(spec, means, digest, plan).field([])
+        with paper.writing() as writer:
+            start, stop = reserve(writer, plan, field.placeholder(field.room))
+        return Prepared(size, bytes(paper.tail), start, stop, paper.imprint(start, stop), warnings)
+
+
+def finished(made: Prepared, contents: bytes) -> bytes:
+    """The tail with a CMS over `made.imprint` in it. TooLarge where it does not fit."""
+    if len(contents) > made.room:
+        raise TooLarge(f"the signature has {len(contents)} bytes, and {made.room} were kept free")
+    at = made.start + 1 - made.size
+    digits = contents.hex().upper().encode()
+    return made.tail[:at] + digits + made.tail[at + len(digits) :]
+
+
 def _sign(paper: Paper, spec: Spec, means: Means, plan: Plan) -> tuple[bytes, Token | None, Token | None]:
     """The update with the signature, its value, the time-stamp over that, and the one over the document that is signed with it."""
-    key, stamp = means.key, means.stamp if NEEDS[spec.level].stamp else None
-    at = signing_time(spec.claims.signing_time, means)
-    claims = _claimed(spec.claims)
-
-    def signed(content: Digest, before: bytes | None) -> bytes:
-        # EN 319 142-1 clause 6.3: content-time-stamp, over what the byte range covers.
-        return cms.signed_attributes(content, key, claims if before is None else [*claims, cms.attribute(cms.CONTENT_TIME_STAMP, before)])
-
-    def envelope(attributes: bytes, value: bytes, token: bytes | None) -> bytes:
-        fields = cms.signer_fields(key, paper.digest, attributes, value)
-        stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
-        return cms.envelope(paper.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
-
     made: list[tuple[bytes, Token | None, Token | None]] = []
-
-    def contents(imprint: Digest) -> bytes:
-        before = stamped(means.stamp, imprint) if spec.claims.content_timestamp else None
-        attributes = signed(imprint, before.der if before else None)
-        value = key.sign(attributes)
-        token = stamped(stamp, Digest.of(paper.digest, value)) if stamp else None
-        made.append((value, token, before))
-        return envelope(attributes, value, token.der if token else None)
-
-    def placeholder(room: int) -> PdfSignedData:
-        return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
-
-    blank = Digest(paper.digest, bytes(DIGESTS[paper.digest].size))
-    longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
-    first = bytes(TOKEN_ROOM) if spec.claims.content_timestamp else None
-    room = len(envelope(signed(blank, first), longest, bytes(TOKEN_ROOM) if stamp else None))
-    revise(paper, Field(plan, placeholder, contents, room), Status())
+    revise(paper, _Signing(spec, means, paper.digest, plan).field(made), Status())
     return made[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """One signature to be: its attributes and its envelope."""
+
+    spec: Spec
+    means: Means
+    digest: str
+    plan: Plan
+
+    def field(self, made: "list[tuple[bytes, Token | None, Token | None]]") -> "Field":
+        """Its field; what is signed and stamped for it is put into `made`."""
+        spec, key, means = self.spec, self.means.key, self.means
+        at = signing_time(spec.claims.signing_time, means)
+        stamp = means.stamp if NEEDS[spec.level].stamp else None
+
+        def contents(imprint: Digest) -> bytes:
+            before = stamped(means.stamp, imprint) if spec.claims.content_timestamp else None
+            attributes = self._attributes(imprint, before.der if before else None)
+            value = key.sign(attributes)
+            token = stamped(stamp, Digest.of(self.digest, value)) if stamp else None
+            made.append((value, token, before))
+            return self._envelope(attributes, value, token.der if token else None)
+
+        def placeholder(room: int) -> PdfSignedData:
+            return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
+
+        blank = Digest(self.digest, bytes(DIGESTS[self.digest].size))
+        longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
+        first = bytes(TOKEN_ROOM) if spec.claims.content_timestamp else None
+        room = len(self._envelope(self._attributes(blank, first), longest, bytes(TOKEN_ROOM) if stamp else None))
+        return Field(self.plan, placeholder, contents, room)
+
+    def _attributes(self, content: Digest, before: bytes | None) -> bytes:
+        # EN 319 142-1 clause 6.3: content-time-stamp, over what the byte range covers.
+        stamps = [cms.attribute(cms.CONTENT_TIME_STAMP, before)] if before is not None else []
+        return cms.signed_attributes(content, self.means.key, [*_claimed(self.spec.claims), *stamps])
+
+    def _envelope(self, attributes: bytes, value: bytes, token: bytes | None) -> bytes:
+        key = self.means.key
+        fields = cms.signer_fields(key, self.digest, attributes, value)
+        stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
+        return cms.envelope(self.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
 
 
 def _claimed(claims: Claims) -> list[bytes]:
