@@ -21,8 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def serve(folder: Path, port: int, record: str) -> None:
 
     from trust.edge.clock import now
     from trust.edge.engine import connect, sqlite_url
-    from trust.edge.strict_http import StrictHttp
+    from trust.edge.strict_http import StrictHttp, collect_seldom
     from trust.log.journal import Journal
     from trust.log.tables import METADATA
     from tsa.api import Endpoint
@@ -58,6 +57,7 @@ def serve(folder: Path, port: int, record: str) -> None:
     from tsa.policy import Policy
     from tsa.service import Authority
 
+    collect_seldom()
     engine = connect(sqlite_url(folder / "bench.sqlite"))
     METADATA.create_all(engine)
     made = Journal if record == "recorded" else unrecorded()
@@ -89,7 +89,7 @@ def unrecorded() -> type:
 
 
 def request(path: str, cert_req: bool) -> bytes:
-    body = tsp.encode_request(Digest("sha256", secrets.token_bytes(32)), nonce=secrets.randbits(63) | 1 << 62, cert_req=cert_req)
+    body = tsp.encode_request(Digest("sha256", secrets.token_bytes(32)), nonce=secrets.randbits(64), cert_req=cert_req)
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/timestamp-query\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -125,7 +125,8 @@ class Client(asyncio.Protocol):
             length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
             if len(data) == end + 4 + length:
                 if not head.startswith(b"http/1.1 20") or length < 300:
-                    raise RuntimeError(f"no token: {data[:200]!r}")
+                    print(f"no token: {data[:200]!r}", file=sys.stderr)
+                    os._exit(1)
                 self.buffer = b""
                 self.done(self)
                 return
@@ -446,9 +447,7 @@ def table(found: list[Server], connections: int) -> None:
             wall = statistics.median(
                 mine.rate / other.rate for (mine, _), (other, _) in zip(ours.runs[connections], peer.runs[connections], strict=True)
             )
-            used = statistics.median(
-                other / mine for (_, mine), (_, other) in zip(ours.runs[connections], peer.runs[connections], strict=True)
-            )
+            used = statistics.median(other / mine for (_, mine), (_, other) in zip(ours.runs[connections], peer.runs[connections], strict=True))
             print(f"  {ours.name} / {peer.name}: {wall:.2f} by the wall, {used:.2f} by processor time (medians of the runs' ratios)")
 
 

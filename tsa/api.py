@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from trust.codecs.tsp import MAX_REQUEST
+from trust.edge.strict_http import Answer, Take
 from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
 from tsa.service import Authority
 from tsa.watching import Nobody, Watch
@@ -28,6 +29,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 QUERY = b"application/timestamp-query"
 REPLY = b"application/timestamp-reply"
+_REPLY_FIELDS = b"content-type: %b\r\n" % REPLY
 PEM = b"application/pem-certificate-chain"
 
 PROBLEM = "application/problem+json"
@@ -86,6 +88,28 @@ class Endpoint:
                 await _other_method(send, method, b"GET, HEAD, OPTIONS", "certificates are read with GET")
         else:
             await _problem(send, NotFound("nothing is served at this address"))
+
+    def direct(self, scope: Scope) -> Take | None:
+        """trust.edge.strict_http: further requests with the head of this one, which is whole and well formed."""
+        if scope["path"] not in self._stamping or scope["method"] != "POST":
+            return None
+        try:
+            self._require_query(scope["headers"])
+        except KakuinError:
+            return None
+        unit = self._stamping[scope["path"]]
+
+        def take(body: bytes, answer: Answer) -> bool:
+            begun = time.perf_counter()
+
+            def answered(der: bytes) -> None:
+                more = self._watch.answered(scope, unit, der, time.perf_counter() - begun)
+                answer(_REPLY_FIELDS + b"".join(b"%b: %b\r\n" % field for field in more) if more else _REPLY_FIELDS, der)
+
+            self._authority.stamp_then(body, unit, answered)
+            return True
+
+        return take
 
     async def _stamp(self, scope: Scope, receive: Receive, send: Send, unit: str | None) -> None:
         incoming = _Incoming(receive)
@@ -193,18 +217,26 @@ def description(path: str = "/tsa") -> APIRouter:
     return router
 
 
-def front(endpoint: Endpoint, application: Application) -> Application:
+class Front:
     """The endpoint's addresses first, everything else to the application; `OPTIONS *` asks for neither (RFC 9110 section 9.3.7)."""
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and endpoint.serves(scope["path"]):
-            await endpoint(scope, receive, send)
+    def __init__(self, endpoint: Endpoint, application: Application) -> None:
+        self._endpoint = endpoint
+        self._application = application
+        self.direct = endpoint.direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._endpoint.serves(scope["path"]):
+            await self._endpoint(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "*" and scope["method"] == "OPTIONS":
             await _other_method(send, "OPTIONS", b"DELETE, GET, HEAD, OPTIONS, POST, PUT", "")
         else:
-            await application(scope, receive, send)
+            await self._application(scope, receive, send)
 
-    return serve
+
+def front(endpoint: Endpoint, application: Application) -> Front:
+    """Both as one application."""
+    return Front(endpoint, application)
 
 
 def _waits(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -5,7 +5,7 @@ puts the serial, the time and the record between them. Every refusal is a `Refus
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -181,12 +181,54 @@ def grant(asked: Request, unit: Unit, now: datetime, serial: int) -> Response:
     nowhere, and asks for the same value). The signature is checked with the unit's public key, so that no fault of memory, library or key
     store leaves the house as a token. Raises Refused; UnitFailed where another unit might do better.
     """
+    return _granted(asked, unit, _drafted(asked, unit, utc(now), serial))
+
+
+def grant_all(asked: Sequence[Request], unit: Unit, now: datetime, first: int) -> list[Response | KakuinError]:
+    """`grant` for several, with the serials from `first` on; up to the first that fails, with its error, and nothing for those after it.
+
+    One kind of work after the other: what signing, checking and writing each keep in the processor's caches is a part of their time.
+    """
     now = utc(now)
+    failed: KakuinError | None = None
+    drafts: list[_Draft] = []
+    signatures: list[bytes] = []
+    try:
+        for serial, each in enumerate(asked, first):
+            drafts.append(_drafted(each, unit, now, serial))
+    except KakuinError as error:
+        failed = error
+    try:
+        for _, attributes in drafts:
+            signatures.append(_signed(unit, attributes))
+    except KakuinError as error:
+        failed = error
+    sound = 0
+    try:
+        for signature, (_, attributes) in zip(signatures, drafts, strict=False):
+            _require_signature(unit, signature, attributes)
+            sound += 1
+    except KakuinError as error:
+        failed = error
+    granted: list[Response | KakuinError] = [_written(asked[at], unit, drafts[at], signatures[at]) for at in range(sound)]
+    return granted if failed is None else [*granted, failed]
+
+
+_Draft = tuple[bytes, bytes]
+"""TSTInfo, and the signed attributes over it."""
+
+
+def _granted(asked: Request, unit: Unit, draft: _Draft) -> Response:
+    signature = _signed(unit, draft[1])
+    _require_signature(unit, signature, draft[1])
+    return _written(asked, unit, draft, signature)
+
+
+def _drafted(asked: Request, unit: Unit, now: datetime, serial: int) -> _Draft:
     if not unit.begins <= now <= unit.ends:
         raise UnitFailed(f"unit {unit.name} is outside the period in which it may issue")
     if not 0 < serial < 1 << SERIAL_BITS:
         raise UnitFailed(f"unit {unit.name} has no serial number left")
-    signer = unit.signer
     info = tst.tst_info(
         policy=unit.policies[asked.policy or unit.policy.oid],
         imprint=asked.imprint,
@@ -197,14 +239,24 @@ def grant(asked: Request, unit: Unit, now: datetime, serial: int) -> Response:
         nonce=asked.nonce,
         tail=unit.tail,
     )
-    attributes = signer.attributes(info)
+    return info, unit.signer.attributes(info)
+
+
+def _signed(unit: Unit, attributes: bytes) -> bytes:
     try:
-        signature = unit.key.sign(attributes)
+        return unit.key.sign(attributes)
     except Unavailable as error:
         raise UnitFailed(f"unit {unit.name}: {error}") from error
+
+
+def _require_signature(unit: Unit, signature: bytes, attributes: bytes) -> None:
     if not unit.check(signature, attributes):
         raise UnitFailed(f"unit {unit.name}: its signature does not verify")
-    token = signer.token(info, attributes, signature, certificates=asked.cert_req)
+
+
+def _written(asked: Request, unit: Unit, draft: _Draft, signature: bytes) -> Response:
+    info, attributes = draft
+    token = unit.signer.token(info, attributes, signature, certificates=asked.cert_req)
     return Response(tsp.granted(token), token)
 
 

@@ -31,6 +31,7 @@ from trust.codecs.tsp import Failure, Request
 from trust.errors import KakuinError, Unavailable
 from trust.log.journal import Journal
 from trust.log.page import FIRST_SERIAL, Made
+from trust.log.page import Request as Asked
 from trust.model import Cert, Digest
 from trust.ports import Clock, Stamper
 from tsa import events, issue
@@ -43,6 +44,9 @@ STANDING_SECONDS = 1.0
 
 QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
+
+WAVE = 32
+"""Tokens of such a key for one look at the clock: two milliseconds of work. One where the policy says that times tell the order."""
 
 
 class _Issuer:
@@ -58,6 +62,8 @@ class _Issuer:
         self._standing = standing
         self._asked_at = -math.inf
         self._threads = ThreadPoolExecutor(width, thread_name_prefix="sign") if width > 1 else None
+        if width == 1 and not unit.policy.ordering:
+            self._width = WAVE
 
     def ready(self) -> datetime:
         """The time of the next tokens, where several processes take serials (trust.log.turns). Raises what stands against them."""
@@ -109,20 +115,26 @@ class _Issuer:
             now = self._now() if at is None else at
         except Refused as error:
             return [error]
+        if self._threads is None:
+            return map(_made, issue.grant_all(requests, self._unit, now, first))
         one = functools.partial(self._one, now)
         serials = range(first, first + len(requests))
-        return map(one, serials, requests) if self._threads is None else self._threads.map(one, serials, requests)
+        return self._threads.map(one, serials, requests)
 
     def _one(self, now: datetime, serial: int, request: Request) -> Made | KakuinError:
         try:
             response = issue.grant(request, self._unit, now, serial)
         except KakuinError as error:
             return error
-        return Made(response.token or b"", response)
+        return _made(response)
 
     def close(self) -> None:
         if self._threads is not None:
             self._threads.shutdown()
+
+
+def _made(response: Response | KakuinError) -> Made | KakuinError:
+    return response if isinstance(response, KakuinError) else Made(response.token or b"", response)
 
 
 def _failed_again(made: Sequence[Made | KakuinError]) -> UnitFailed | None:
@@ -138,12 +150,27 @@ class _Loop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._decided: deque[tuple[asyncio.Future[bytes], bytes]] = deque()
+        self._decided: deque[tuple[Callable[[bytes], None], bytes]] = deque()
         self._woken = False
+        self._asked: list[Asked] = []
 
-    def settle(self, future: "asyncio.Future[bytes]", der: bytes) -> None:
+    def ask(self, journal: Journal, asked: Asked) -> None:
+        """On the loop: the journal gets it with whatever else comes in this turn of the loop, so that its writer is woken once."""
+        if not self._asked:
+            self.loop.call_soon(self._hand_over, journal)
+        self._asked.append(asked)
+
+    def _hand_over(self, journal: Journal) -> None:
+        asked, self._asked = self._asked, []
+        try:
+            journal.issue_all(asked)
+        except KakuinError as error:
+            for _, _, settle in asked:
+                settle(-1, None, error)
+
+    def settle(self, answer: Callable[[bytes], None], der: bytes) -> None:
         """From the writer's thread."""
-        self._decided.append((future, der))
+        self._decided.append((answer, der))
         if not self._woken:
             self._woken = True
             self.loop.call_soon_threadsafe(self._deliver)
@@ -151,9 +178,11 @@ class _Loop:
     def _deliver(self) -> None:
         self._woken = False  # before the first look: what is added from now on wakes again
         while self._decided:
-            future, der = self._decided.popleft()
-            if not future.done():  # its client may have gone
-                future.set_result(der)
+            answer, der = self._decided.popleft()
+            try:
+                answer(der)
+            except Exception:  # noqa: BLE001  # one client's fault is not the others'
+                _LOG.exception("an answer could not be given")
 
 
 _UNDECIDED = Unavailable("nothing was decided")
@@ -206,21 +235,31 @@ class Authority:
 
     async def stamp_soon(self, request: bytes, name: str | None = None) -> bytes:
         """The same without blocking the event loop."""
+        decided: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def answer(der: bytes) -> None:
+            if not decided.done():  # its client may have gone
+                decided.set_result(der)
+
+        self.stamp_then(request, name, answer)
+        return await decided
+
+    def stamp_then(self, request: bytes, name: str | None, answer: Callable[[bytes], None]) -> None:
+        """The same from a callback of the event loop, in which `answer` is called: now for a request that is refused, later for others."""
         loop = asyncio.get_running_loop()
-        if self._loop is None or self._loop.loop is not loop:
-            self._loop = _Loop(loop)
         home = self._loop
-        decided: asyncio.Future[bytes] = loop.create_future()
+        if home is None or home.loop is not loop:
+            self._loop = home = _Loop(loop)
+        mine = home
 
         def done(response: Response | None, error: KakuinError | None) -> None:
-            home.settle(decided, self._refusals.answer(error or _UNDECIDED) if response is None else response.der)
+            mine.settle(answer, self._refusals.answer(error or _UNDECIDED) if response is None else response.der)
 
         try:
             asked = issue.read(request)
-            self._submit(asked, self._desk(asked, name), done)
+            self._submit(asked, self._desk(asked, name), done, home=mine)
         except KakuinError as error:
-            return self._refusals.answer(error)
-        return await decided
+            answer(self._refusals.answer(error))
 
     def stamper(self) -> Stamper:
         """For sealing in this process: Digest -> token, under the default policy, with the unit's certificates."""
@@ -254,8 +293,10 @@ class Authority:
         self._submit(asked, desk, done)
         return future
 
-    def _submit(self, asked: Request, desk: Desk, done: Done, tried: tuple[Desk, ...] = ()) -> None:
-        """Have a token made at `desk`, or at that which stands in for it. Raises what the journal does, and Refused for what is not offered."""
+    def _submit(self, asked: Request, desk: Desk, done: Done, tried: tuple[Desk, ...] = (), home: _Loop | None = None) -> None:
+        """Have a token made at `desk`, or at that which stands in for it. Raises what the journal does, and Refused for what is not offered.
+
+        `home`: the loop in whose thread this is called, if it is called in one."""
         while not desk.tries(time.monotonic()) and (other := self._stand_in(desk, (*tried, desk))) is not None:
             tried, desk = (*tried, desk), other
         issue.judge(asked, desk.unit.policy)
@@ -271,7 +312,10 @@ class Authority:
             else:
                 done(None, error)
 
-        self._journal.issue(issuer, asked, settle)
+        if home is None:
+            self._journal.issue(issuer, asked, settle)
+        else:
+            home.ask(self._journal, Asked(issuer, asked, settle))
 
     def _stand_in(self, desk: Desk, tried: tuple[Desk, ...]) -> Desk | None:
         other = None if desk.fallback is None else self._desks[desk.fallback]

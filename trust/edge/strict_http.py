@@ -3,12 +3,17 @@
 llhttp refuses what smuggles requests past a proxy (two lengths, a length beside chunks, bare line ends, folded lines, bad chunk sizes). Here is
 the rest: Host, versions, transfer codings that are not known, sizes of a head, slow heads, upgrades that are not wanted, expectations, and the
 order of answers when a connection breaks behind requests that are still being answered.
+
+A client that asks the same thing again and again sends the same head again, octet for octet. Where the application takes whole bodies (`direct`), a
+head that this connection has seen pass every rule is recognised by comparison, and neither it nor its answer goes through the parser and ASGI again.
 """
 
+import gc
 import json
 import re
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -24,11 +29,37 @@ MAX_FIELDS = 100
 HEAD_SECONDS = 20.0
 """For a head, from the connection or its first octet to its empty line; at most twice that."""
 
+MAX_KNOWN = 4
+"""Heads that a connection remembers: of one client they differ in Content-Length by an octet or two."""
+MAX_KNOWN_HEAD = 1024
+"""Octets of a head that is remembered."""
+_WITHOUT_EFFECT = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"content-type", b"content-length"))
+"""Fields of a head that may be remembered: none that says something of this one request, of a proxy, or of the connection."""
+
+Answer = Callable[[bytes, bytes], None]
+"""Sends 200 with these fields (whole lines) and this body. Called once, on the event loop."""
+Take = Callable[[bytes, Answer], bool]
+"""What an application's `direct` gives for the scope of a POST that passed: takes the body of another one with the same head, from the same
+client, and answers it in its time. False, and nothing done: ask by ASGI."""
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
 _UPGRADE = re.compile(rb"(?i)\r\nupgrade[ \t]*:")
 _IGNORED = b"\r\nignored:"
 _END = b"\r\n\r\n"
+
+
+def collect_seldom() -> None:
+    """For a process that serves: Python looks for cycles of garbage after so many objects more, not after 700 (a tenth of the authority's time)."""
+    gc.set_threshold(100_000, 50, 100)
+
+
+class _Known(NamedTuple):
+    """A head that was seen."""
+
+    length: int
+    """Its Content-Length."""
+    take: Take
 
 
 class _Refused(Exception):
@@ -56,6 +87,20 @@ class StrictHttp(HttpToolsProtocol):
         """Heads that have begun."""
         self._waiting = False
         """The refusal stands behind answers that are not given yet."""
+        self._direct: Callable[[Any], Take | None] | None = getattr(self.config.app, "direct", None)
+        self._known: dict[bytes, _Known] = {}
+        self._answering = False
+        """A request with a known head is being answered."""
+        self._held = b""
+        """What came behind it."""
+        self._ended = False
+        """And nothing more will."""
+        self._last = False
+        """The connection ends with that answer."""
+        self._answered_at = 0.0
+        """When the last such answer was given, in the loop's seconds."""
+        self._dated: tuple[object, bytes] = (None, b"")
+        """The server's own fields as it keeps them, and as the beginning of an answer."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -79,7 +124,14 @@ class StrictHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over():
             return
-        if self._between:
+        if self._answering:
+            self._held += data
+            self.flow.pause_reading()
+            return
+        if self._known and self._between and self._is_known(data):
+            return
+        begins = self._between
+        if begins:
             self._fed = 0
             if b"pgrade" in data or b"PGRADE" in data:
                 data = _without_upgrade(data)
@@ -96,6 +148,84 @@ class StrictHttp(HttpToolsProtocol):
             self._say(self._broken())
         if self._is_over() or self._fed > MAX_HEAD + MAX_TARGET:
             self._settle()
+        elif begins and self._between and self._direct is not None and self._begun == first:
+            self._remember(data)
+
+    # Known heads.
+
+    def _remember(self, data: bytes) -> None:
+        """`data` was one whole request. Its head is remembered if nothing in it concerns this one request or the connection."""
+        scope, newest = self.scope, self.cycle
+        end = data.find(_END) + len(_END)
+        if self._direct is None or scope["method"] != "POST" or len(self._known) >= MAX_KNOWN or end > MAX_KNOWN_HEAD:
+            return
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        plain = all(name in _WITHOUT_EFFECT for name, _ in self.headers)
+        if not plain or not newest.keep_alive or self.limit_concurrency is not None or lengths != [b"%d" % (len(data) - end)]:
+            return
+        take = self._direct(scope)
+        if take is not None:
+            self._known[data[:end]] = _Known(len(data) - end, take)
+
+    def _is_known(self, data: bytes) -> bool:
+        """One whole request with a head that was seen, when nothing else is being answered. The parser stands between two messages, and stays."""
+        end = data.find(_END) + len(_END)
+        known = self._known.get(data[:end])
+        if known is None or len(data) - end != known.length or not self.cycle.response_complete or self.flow.write_paused:
+            return False
+        self._answering = True
+        self._begun += 1
+        if self.transport.is_closing() or not known.take(data[end:], self._answer):
+            self._answering = False
+            self._begun -= 1
+            return False
+        return True
+
+    def _answer(self, fields: bytes, body: bytes) -> None:
+        self._answering = False
+        if self.transport.is_closing():
+            return
+        own, begin = self._dated
+        if own is not self.server_state.default_headers:
+            own = self.server_state.default_headers
+            begin = STATUS_LINE[HTTPStatus.OK] + b"".join(b"%s: %s\r\n" % field for field in self.server_state.default_headers)
+            self._dated = own, begin
+        close = b"connection: close\r\n" if self._last else b""
+        self.transport.write(b"%b%b%bcontent-length: %d\r\n\r\n%b" % (begin, fields, close, len(body), body))
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self._last:
+            self.transport.close()
+        elif self._held or self._ended:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """With what came while a known request was answered."""
+        data, self._held = self._held, b""
+        self.flow.resume_reading()
+        if data:
+            self.data_received(data)
+        if self._ended and not self._answering:
+            self._ended = False
+            if not self.eof_received():
+                self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Answers to known heads do not set a timer each: it is looked at here whether there were any."""
+        rest = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if not self._answering and rest <= 0:
+            super().timeout_keep_alive_handler()
+        elif not self.transport.is_closing():
+            rest = self.timeout_keep_alive if self._answering else rest
+            self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        if self._answering:
+            self._last = True
+        else:
+            super().shutdown()
+
+    # Everything else.
 
     def _is_over(self) -> bool:
         return self._refusal is not None
@@ -116,6 +246,9 @@ class StrictHttp(HttpToolsProtocol):
         """RFC 9112 section 9.6: who has asked, and sends no more, still gets the answer; who has not asked to the end is told so (section 8)."""
         newest: Any = self.cycle
         if self._refusal is not None:
+            return True
+        if self._answering:
+            self._ended = True
             return True
         if not self._between:
             self._refusal = (HTTPStatus.BAD_REQUEST, "the request is incomplete")

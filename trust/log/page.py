@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
@@ -38,8 +38,7 @@ def entry_data(kind: str, at: int, body: bytes) -> bytes:
     return kind.encode("ascii") + b"\n" + at.to_bytes(8, "big") + body
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """Something issued: what is recorded of it, and what its requester gets once the record is durable."""
 
     body: bytes
@@ -80,16 +79,17 @@ class Alongside:
     work: Write
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     issuer: Issuer | None
     matter: Any
     """For an issuer, its request; without one (kind, body), or what to write beside entries."""
     settle: Settle
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
+    """Of one request. Not frozen, because one is made for each token and freezing costs three times as much."""
+
     request: Request | None
     """None: nobody waits for it."""
     index: int
@@ -102,13 +102,14 @@ NEXT_SERIAL = select(NEXT.c.value).where(NEXT.c.name == bindparam("unit")).with_
 """Locks the row on PostgreSQL, where others take serials without the lock on entries (`trust.log.turns`)."""
 _ADVANCE = update(NEXT).where(NEXT.c.name == bindparam("unit")).values(value=bindparam("next"))
 _ADVANCE_ENTRIES = update(NEXT).where(NEXT.c.name == ENTRIES).values(value=bindparam("next"), at=bindparam("now"))
-_INSERT = insert(ENTRY)
 _COLUMNS = {"number": "bigint", "kind": "text", "at": "bigint", "body": "bytea", "leaf": "bytea", "unit": "text", "serial": "bigint"}
 _INSERT_ARRAYS = text(
     f"insert into {ENTRY.name} ({', '.join(_COLUMNS)}) "  # noqa: S608  # names of this module
     f"select * from unnest({', '.join(f'cast(:{name} as {kind}[])' for name, kind in _COLUMNS.items())})"
 )
 """PostgreSQL: one statement for a transaction's entries, whatever their number."""
+_INSERT_ROWS = f"insert into {ENTRY.name} ({', '.join(_COLUMNS)}) values ({', '.join('?' for _ in _COLUMNS)})"  # noqa: S608
+"""SQLite: the same statement for each, as the driver takes it."""
 
 
 def wrote(connection: Connection, request: Request) -> Outcome:
@@ -140,7 +141,10 @@ class Page:
     def __init__(self, head: int, at: int) -> None:
         self._head = head
         self._at = at
-        self._rows: list[dict[str, Any]] = []
+        self._said: dict[str, bytes] = {}
+        """What each kind's entries of this page begin with."""
+        self._rows: list[tuple[int, str, int, bytes, bytes, str | None, int | None]] = []
+        """In the order of `_COLUMNS`."""
         self.outcomes: list[Outcome] = []
 
     def put(self, requests: Sequence[Request]) -> None:
@@ -183,16 +187,19 @@ class Page:
         if not self._rows:
             return
         if connection.dialect.name == "postgresql":
-            connection.execute(_INSERT_ARRAYS, {name: [row[name] for row in self._rows] for name in _COLUMNS})
+            connection.execute(_INSERT_ARRAYS, {name: list(values) for name, values in zip(_COLUMNS, zip(*self._rows, strict=True), strict=True)})
         else:
-            connection.execute(_INSERT, self._rows)
+            connection.exec_driver_sql(_INSERT_ROWS, self._rows)
         connection.execute(_ADVANCE_ENTRIES, {"next": self._head + len(self._rows), "now": self._at})
 
     def _add(self, request: Request | None, kind: str, made: Made, number: tuple[str, int] | None = None) -> None:
         index = self._head + len(self._rows)
+        begin = self._said.get(kind)
+        if begin is None:
+            begin = self._said[kind] = entry_data(kind, self._at, b"")
+        body = made.body
         unit, serial = number or (None, None)
-        leaf = leaf_hash(entry_data(kind, self._at, made.body))
-        self._rows.append({"number": index, "kind": kind, "at": self._at, "body": made.body, "leaf": leaf, "unit": unit, "serial": serial})
+        self._rows.append((index, kind, self._at, body, leaf_hash(begin + body), unit, serial))
         self.outcomes.append(Outcome(request, index, made.answer, None))
 
 

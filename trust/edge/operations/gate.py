@@ -17,6 +17,7 @@ from trust.edge.operations.clients import FORWARDED, Client, Clients
 from trust.edge.operations.limits import Buckets, Rate
 from trust.edge.operations.tally import Tally
 from trust.edge.operations.watch import Watch
+from trust.edge.strict_http import Take
 from trust.edge.web import PROBLEM, PROBLEM_TYPE, REQUEST_ID, accepted_id
 from trust.errors import TooMany
 
@@ -92,6 +93,19 @@ class Gate:
         self._alive = alive
         self._seconds = {name: tally.meter(metrics.HTTP_SECONDS, name) for name in CLASSES}
         self._told_of_proxy = False
+
+    def direct(self, scope: Scope) -> Take | None:
+        """trust.edge.strict_http: for clients of the authority that no proxy speaks for, each of whose requests counts against the limit here too."""
+        inner: Callable[[Scope], Take | None] | None = getattr(self._application, "direct", None)
+        peer = scope["client"]
+        client = self._clients.of(peer[0] if peer else "")
+        if inner is None or client.proxy or not self._stamping(scope["path"]):
+            return None
+        take, bucket = inner(scope), self._buckets.get(TSA)
+        if take is None or bucket is None or not client.limited:
+            return take
+        within, counted = take, bucket
+        return lambda body, answer: counted.take(client.key) and within(body, answer)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":

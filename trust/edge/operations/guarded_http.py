@@ -110,6 +110,8 @@ class GuardedHttp(StrictHttp):
         if self._key is None:
             return
         self._came += len(data)
+        if self._hall.draining:
+            self._known.clear()  # by ASGI, which ends the connection with the answer
         super().data_received(data)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
@@ -147,11 +149,13 @@ class GuardedHttp(StrictHttp):
     def last_answer(self) -> None:
         """The service ends: whatever is being answered is the last answer here."""
         newest: Any = self.cycle
-        if newest is not None and not newest.response_complete and not newest.response_started:
+        if self._answering:
+            self._last = True
+        elif newest is not None and not newest.response_complete and not newest.response_started:
             newest.keep_alive = False
 
     @property
     def idle(self) -> bool:
         """Nothing is being asked and nothing answered."""
         newest: Any = self.cycle
-        return self._between and (newest is None or newest.response_complete) and not self.pipeline
+        return self._between and not self._answering and (newest is None or newest.response_complete) and not self.pipeline
