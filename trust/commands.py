@@ -47,6 +47,12 @@ ASKED = {
 @click.option("--port", type=int, help="Port of the service.  [default: that of --base-url, or 8318]")
 @click.option("--key-type", default="p256", show_default=True, help="p256, p384, rsa3072 or ed25519.")
 @click.option(
+    "--seal-key",
+    metavar="TYPE",
+    help="Type of the organisation's seal key: p256, p384, p521, rsa3072, rsa3072-pss, rsa4096, rsa4096-pss, ed25519, ed448, ml-dsa-44, ml-dsa-65 "
+    "or ml-dsa-87.  [default: --key-type]",
+)
+@click.option(
     "--database",
     "--database-url",
     "database_url",
@@ -205,17 +211,32 @@ def show(open_house: Open, serial: str, instance: Path) -> None:
         click.echo(pem_of(tuple(found)).decode(), nl=False)
 
 
+SEAL_KEY = click.option(
+    "--key",
+    "seal_key",
+    metavar="TYPE",
+    help="p256, p384, p521, rsa3072, rsa3072-pss, rsa4096, rsa4096-pss, ed25519, ed448, ml-dsa-44, ml-dsa-65 or ml-dsa-87.  [default: what "
+    "kakuin.toml says]",
+)
+
+
 @ca.command()
 @click.option("--organisation", required=True, help="Registered name.")
 @click.option("--corporate-number", "number", metavar="NUMBER", required=True, help="Its 法人番号, 13 digits; the check digit is verified.")
+@SEAL_KEY
 @options.instance
 @options.passphrase_file
 @click.pass_obj
-def enrol(open_house: Open, organisation: str, number: str, instance: Path, passphrase_file: Path | None) -> None:
+def enrol(open_house: Open, organisation: str, number: str, seal_key: str | None, instance: Path, passphrase_file: Path | None) -> None:
     """Give an organisation a seal: a key and its certificate.
 
-    For a new organisation, and for one whose seal was revoked or has ended; the old key and certificate are kept.
+    For a new organisation, and for one whose seal was revoked or has ended; the old key and certificate are kept. --key is written into
+    [organisation.NUMBER] of kakuin.toml, where a key behind PKCS#11 is described too.
     """
+    from trust.edge.seals import write_settings
+
+    with open_house(instance, None) as house:
+        write_settings(house.instance, number, seal_key)
     with open_house(instance, passphrase_file) as house:
         made = house.instance.add_organisation(organisation, number)
         click.echo(f"{made.name}, {made.number}: certificate {made.certificate.serial:x}, until {made.certificate.not_after:%Y-%m-%d}")
@@ -223,18 +244,27 @@ def enrol(open_house: Open, organisation: str, number: str, instance: Path, pass
 
 @ca.command()
 @click.argument("name")
+@SEAL_KEY
 @options.instance
 @options.passphrase_file
 @options.as_json
 @click.pass_obj
-def renew(open_house: Open, name: str, instance: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def renew(open_house: Open, name: str, seal_key: str | None, instance: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Give tsu, ocsp or seal-NUMBER a new key and certificate, before or after the old ones end.
 
     The old ones are kept, in the folders called retired; the journal says what follows what. A time-stamping unit gets a new
-    number in its name. A service that runs goes on with the old key until it is started again.
+    number in its name. A service that runs goes on with the old key until it is started again. With --key a seal's new key is of another type.
     """
     import json
 
+    from trust.edge.seals import organisation_of, write_settings
+    from trust.errors import Unacceptable
+
+    if seal_key is not None:
+        if (number := organisation_of(name)) is None:
+            raise Unacceptable("--key is of a seal: what the others are tell pki.key_type and [unit.NAME]")
+        with open_house(instance, None) as house:
+            write_settings(house.instance, number, seal_key)
     with open_house(instance, passphrase_file) as house:
         done = house.instance.renew(name)
         new, old = done.certificate, done.retired

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 import cli
+from eseal.spec import choose
 from tests import pki, tsu
 from tests.services import absent, program
 from trust.algorithms import verify
@@ -28,8 +29,9 @@ from trust.edge.instance import Instance
 from trust.edge.keystore import encoded
 from trust.edge.units import UnitSettings
 from trust.errors import Misconfigured, NotFound, Unacceptable, Unavailable
-from trust.model import Cert
+from trust.model import Cert, Document
 from tsa import units
+from verifier.service import Verifier
 
 LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so")
 PIN = "31415926"
@@ -330,3 +332,33 @@ def _gone(session: object) -> object:
         return session(self, token, pin)  # type: ignore[operator]
 
     return gone
+
+
+@pytest.mark.usefixtures("tokens")
+def test_an_organisation_seals_with_a_key_in_a_token(library: str, tmp_path: Path) -> None:
+    """`[organisation.NUMBER]` says where it is; the same key signs with whichever digest is asked for."""
+    folder = tmp_path / "instance"
+    Instance.create(folder).close()
+    number = "1000012160145"
+    with (folder / "kakuin.toml").open("a") as said:
+        said.write(f'\n[organisation.{number}]\npkcs11_module = "{library}"\npkcs11_token = "first"\npkcs11_pin_variable = "{VARIABLE}"\n')
+    enrol = ["ca", "enrol", "--organisation", "Office", "--corporate-number", number, "--instance", str(folder)]
+    done = CliRunner().invoke(cli.kakuin, enrol, obj=cli.House, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert not (folder / "keys" / f"seal-{number}.pem").exists()
+    with cli.House(folder) as house:
+        assert isinstance(house.instance.key(f"seal-{number}"), TokenKey)
+        for digest in (None, "sha384", "sha3-256"):
+            made = house.sealer.seal(Document.of(b"a,b\n", "a.csv"), choose(b"", level="B-LT", packaging="attached", digest=digest), number)
+            assert Verifier(house.instance.clock, anchors=house.verifier.anchors).verify(made.document).conclusion == "passed"
+
+
+@pytest.mark.usefixtures("tokens")
+def test_an_rsa_key_in_a_token_signs_with_sha2_alone(library: str) -> None:
+    for padding in ("pkcs1", "pss"):
+        key, public = made(library, f"digests-{padding}", "rsa3072", padding=padding)
+        other = key.under("sha512")
+        assert other.algorithm.digest == "sha512" and key.algorithm.digest == "sha256"
+        assert verify(public, other.algorithm, other.sign(b"x"), b"x") and verify(public, key.algorithm, key.sign(b"x"), b"x")
+        with pytest.raises(Unacceptable, match="this key in its token signs with one of sha256, sha384, sha512"):
+            key.under("sha3_256")

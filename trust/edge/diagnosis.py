@@ -111,6 +111,7 @@ def _keys(folder: Path, settings: Settings, secret: bytes | None, clock: Clock) 
     instance = Instance(folder, settings, secret, clock)
     try:
         in_tokens = {key_name(unit) for unit in instance.units if settings.units.get(unit, UnitSettings()).in_token}
+        in_tokens |= {o.key_name for o in instance.organisations if o.number in settings.seals and settings.seals[o.number].in_token}
         names = tuple(sorted({*instance.key_names, *in_tokens}))
         for needed in ("ca", "ocsp", "tsu"):
             if needed not in names:

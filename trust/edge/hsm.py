@@ -27,7 +27,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 
 from trust.algorithms import Algorithm, pss, under
 from trust.edge.keystore import SIGNING_DIGESTS, algorithm_of, encoded
-from trust.edge.units import UnitSettings
+from trust.edge.units import KeySettings
 from trust.errors import KakuinError, Misconfigured, NotFound, Unacceptable, Unavailable
 from trust.model import Cert
 
@@ -152,7 +152,7 @@ def module(path: str) -> Module:
 class TokenKey:
     """`trust.ports.Key` over a key in a token. Nothing is opened before the first signature, so that a token that is away stops nobody else."""
 
-    def __init__(self, unit: UnitSettings, label: str, certificate: Cert, chain: tuple[Cert, ...]) -> None:
+    def __init__(self, unit: KeySettings, label: str, certificate: Cert, chain: tuple[Cert, ...]) -> None:
         public = certificate.x509.public_key()
         self._unit = unit
         self._label = label
@@ -279,17 +279,17 @@ def _unwrapped(point: bytes) -> bytes:
     return point
 
 
-def label_of(unit: UnitSettings, name: str) -> str:
+def label_of(unit: KeySettings, name: str) -> str:
     """Of the unit's key pairs in its token."""
     return unit.pkcs11_key or f"kakuin-{name}"
 
 
-def token_key(unit: UnitSettings, name: str, certificate: Cert, chain: tuple[Cert, ...]) -> TokenKey:
+def token_key(unit: KeySettings, name: str, certificate: Cert, chain: tuple[Cert, ...]) -> TokenKey:
     """The key `name`, as its unit's settings say where it is."""
     return TokenKey(unit, label_of(unit, name), certificate, chain)
 
 
-def make_key(unit: UnitSettings, name: str, key_type: str, taken: frozenset[bytes] = frozenset()) -> PublicKeyTypes:
+def make_key(unit: KeySettings, name: str, key_type: str, taken: frozenset[bytes] = frozenset()) -> PublicKeyTypes:
     """The public half of a key pair in the unit's token that has no certificate yet: one that waits there, from a ceremony or an interruption, or
     a new one. `taken`: SubjectPublicKeyInfo of those that have. Unacceptable for a type that no token makes here; Unavailable.
     """

@@ -32,8 +32,9 @@ from trust.edge.clock import now as machine_clock
 from trust.edge.engine import bring_up, connect, sqlite_url
 from trust.edge.files import plainly, sync_folder, told, write_atomically
 from trust.edge.keystore import FileKey, algorithm_of, generate, padded, pem_of, read_certificates, read_key, secret_in, sign, write_key
+from trust.edge.seals import SEALS, organisation_of, seal_settings
 from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
-from trust.edge.units import DEFAULT_UNIT, UnitSettings, unit_name
+from trust.edge.units import DEFAULT_UNIT, KeySettings, UnitSettings, unit_name
 from trust.errors import Conflict, Misconfigured, NotFound
 from trust.model import Cert
 from trust.ports import Clock, SealKey
@@ -78,6 +79,8 @@ class Answers:
     host: str | None = None
     port: int | None = None
     key_type: str = "p256"
+    seal_key: str | None = None
+    """Type of the organisation's seal key, `rsa3072-pss` and the like among them; that of the others where nothing is said."""
     database_url: str = ""
     database_password_file: str = ""
     clock: str | None = None
@@ -103,11 +106,12 @@ class Answers:
             "pki": {"key_type": self.key_type, "base_url": self.pki_url, "policy": self.certificate_policy or defaults.pki.policy},
             "database": {"url": self.database_url, "password_file": self.database_password_file},
         }
-        made = configuration.combine(chosen, environ, "answer")
+        seals = {} if self.seal_key is None else {SEALS: {corporate_number(self.number): seal_settings(self.seal_key)}}
+        made = configuration.combine(chosen | seals, environ, "answer")
         if made.pki.base_url or not made.service.base_url.startswith("https:"):
             return made
         chosen["pki"]["base_url"] = _plain(made.service.base_url)
-        return configuration.combine(chosen, environ, "answer")
+        return configuration.combine(chosen | seals, environ, "answer")
 
     def _clock_sources(self) -> list[str]:
         if self.clock:
@@ -253,7 +257,7 @@ class Instance:
         """`root`, `ca`, `tsu`, `tsu-<unit>`, `ocsp` or `seal-<法人番号>`. NotFound; Misconfigured when the passphrase is missing or wrong."""
         if name not in self._keys:
             certificate, *chain = self.certificates(name)
-            unit = self.unit_settings(name)
+            unit = self.key_settings(name)
             if unit is not None and unit.in_token:
                 from trust.edge.hsm import token_key
 
@@ -270,9 +274,11 @@ class Instance:
                 raise
         return self._keys[name]
 
-    def unit_settings(self, key: str) -> UnitSettings | None:
-        """Of the time-stamping unit whose key has this name; None for a key of another purpose."""
-        unit = unit_name(key)
+    def key_settings(self, key: str) -> KeySettings | None:
+        """Of the time-stamping unit, or of the organisation's seal, whose key has this name; None for a key of another purpose."""
+        unit, number = unit_name(key), organisation_of(key)
+        if number is not None:
+            return self.settings.seals.get(number, KeySettings())
         return None if unit is None else self.settings.units.get(unit, UnitSettings())
 
     @property
@@ -286,7 +292,9 @@ class Instance:
         from trust.edge import renewal
 
         with _held(self.folder):
-            return renewal.add_unit(self, unit)
+            made = renewal.add_unit(self, unit)
+        self._listed(made)
+        return made
 
     def remove_unit(self, unit: str) -> Cert:
         """Put the key and the certificate of a unit away, under `retired`. NotFound; Conflict for the unit of /tsa, which has to be there."""
@@ -373,7 +381,8 @@ class Instance:
                 renewal.must_be_over(self, key, self.clock())
                 certificate = renewal.succeed(self, key, subject).certificate
         else:
-            certificate = self._enrol(key, "seal", subject)
+            certificate = self._enrol_seal(key, subject)
+        self._listed(certificate)
         return Organisation(digits, certificate.name, certificate)
 
     def renew(self, name: str) -> "Renewal":
@@ -386,7 +395,22 @@ class Instance:
 
         with _held(self.folder):
             renewal.must_not_be_revoked(self, name)
-            return renewal.succeed(self, name)
+            done = renewal.succeed(self, name)
+        self._listed(done.certificate)
+        return done
+
+    def _listed(self, certificate: Cert) -> None:
+        """Publish a list that is not from before a new certificate: until there is one, nobody can tell that it was not revoked."""
+        self.authority.crl("ca", after=certificate.not_before)
+
+    def _enrol_seal(self, name: str, subject: "Subject") -> Cert:
+        """A key of the kind, and in the place, that the settings say; then its certificate."""
+        from trust.edge import renewal
+
+        subject.name()  # refuse before anything is written
+        made = self.authority.issue("seal", subject, renewal.new_key(self, name, self._key_file(name)))
+        write_atomically(self.folder / CERTIFICATES / f"{name}.pem", pem_of((made, *self.certificates("ca"))))
+        return made
 
     def _enrol(self, name: str, profile: str, subject: "Subject") -> Cert:
         """A key, then its certificate. After an interruption between the two the key that lies there is taken."""

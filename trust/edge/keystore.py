@@ -51,6 +51,9 @@ UNIT_KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {
 }
 """What a time-stamping unit's key can be: whoever verifies its tokens needs to know the algorithm, and nobody else does."""
 
+SEAL_KEY_TYPES: dict[str, Callable[[], PrivateKey]] = {**UNIT_KEY_TYPES, "ed448": ed448.Ed448PrivateKey.generate}
+"""What an organisation's key can be: which formats have an identifier for it `eseal.suite` tells."""
+
 PASSPHRASE = "KAKUIN_PASSPHRASE"
 PASSPHRASE_FILE = "KAKUIN_PASSPHRASE_FILE"
 SHORTEST_PASSPHRASE = 8
@@ -180,10 +183,10 @@ def encoded(public: PublicKeyTypes) -> bytes:
 
 
 def generate(key_type: str) -> PrivateKey:
-    """A new key of a type in UNIT_KEY_TYPES; Unacceptable for another."""
-    if key_type not in UNIT_KEY_TYPES:
-        raise Unacceptable(f"key type is one of {', '.join(UNIT_KEY_TYPES)}, got {key_type[:20]!r}")
-    return UNIT_KEY_TYPES[key_type]()
+    """A new key of a type in SEAL_KEY_TYPES; Unacceptable for another."""
+    if key_type not in SEAL_KEY_TYPES:
+        raise Unacceptable(f"key type is one of {', '.join(SEAL_KEY_TYPES)}, got {key_type[:20]!r}")
+    return SEAL_KEY_TYPES[key_type]()
 
 
 def write_key(path: Path, private: PrivateKey, secret: bytes) -> None:

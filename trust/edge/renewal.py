@@ -70,7 +70,7 @@ def succeed(instance: "Instance", name: str, subject: "Subject | None" = None) -
     if not waiting(instance.folder, name):
         _prepare(instance, name, profile, subject or _same(instance, retired, profile), retired)
     certificate = _put_in_place(instance.folder, name, retired)
-    unit = instance.unit_settings(name)
+    unit = instance.key_settings(name)
     if unit is not None and unit.in_token:  # it moved there from a file, which is kept with the retired ones
         (instance.folder / KEYS / f"{name}.pem").unlink(missing_ok=True)
     instance.forget(name)
@@ -104,13 +104,13 @@ def _prepare(instance: "Instance", name: str, profile: str, subject: "Subject", 
     with told(f"write in {instance.folder}"):
         keys.mkdir(mode=0o700, exist_ok=True)
         certificates.mkdir(exist_ok=True)
-    made = instance.authority.succeed(profile, subject, _new_key(instance, name, keys / f"{name}.pem"), retired)
+    made = instance.authority.succeed(profile, subject, new_key(instance, name, keys / f"{name}.pem"), retired)
     write_atomically(certificates / f"{name}.pem", pem_of((made, *instance.certificates("ca"))))
 
 
-def _new_key(instance: "Instance", name: str, path: Path) -> PublicKeyTypes:
+def new_key(instance: "Instance", name: str, path: Path) -> PublicKeyTypes:
     """The public half of a key that no certificate has yet: made in the unit's token, or in a file at `path`; one that waits there is taken."""
-    unit = instance.unit_settings(name)
+    unit = instance.key_settings(name)
     key_type = instance.settings.pki.key_type if unit is None else unit.key_type or instance.settings.pki.key_type
     if unit is not None and unit.padding == "pss" and not key_type.startswith("rsa"):
         raise Unacceptable(f"padding pss is for RSA keys, and the key of {name} would be {key_type}: set its key_type to rsa3072 or rsa4096")
@@ -144,7 +144,7 @@ def add_unit(instance: "Instance", unit: str) -> Cert:
     issued = [i.certificate.name for i in instance.authority.certificates() if i.profile == UNIT]
     subject = replace(first, common_name=next_name(f"{stem} 0", issued))
     subject.name()  # refuse before anything is written
-    made = instance.authority.issue(UNIT, subject, _new_key(instance, name, instance.folder / KEYS / f"{name}.pem"))
+    made = instance.authority.issue(UNIT, subject, new_key(instance, name, instance.folder / KEYS / f"{name}.pem"))
     write_atomically(path, pem_of((made, *instance.certificates("ca"))))
     return made
 

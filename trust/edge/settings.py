@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from trust.edge.files import read_small
 from trust.edge.operations.clients import wrong_networks
 from trust.edge.operations.limits import wrong_rate
-from trust.edge.units import TABLE, UnitSettings, read_units
+from trust.edge.seals import SEALS, read_seals
+from trust.edge.units import TABLE, KeySettings, UnitSettings, read_units
+from trust.edge.units import table as key_table
 from trust.errors import Misconfigured, NotFound
 
 FILE = "kakuin.toml"
@@ -284,6 +286,8 @@ class Settings:
     visible: Visible = Visible()
     units: Mapping[str, UnitSettings] = field(default_factory=dict)
     """Of time-stamping units, by name: `[unit.NAME]`."""
+    seals: Mapping[str, KeySettings] = field(default_factory=dict)
+    """Of organisations' seal keys, by corporate number: `[organisation.NUMBER]`."""
 
     @property
     def base_url(self) -> str:
@@ -332,12 +336,12 @@ def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -> Settings:
     """Settings from a parsed file and an environment, over the defaults."""
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    units = read_units(found.get(TABLE, {}), source)
+    units, seals = read_units(found.get(TABLE, {}), source), read_seals(found.get(SEALS, {}), source)
     for section, table in _moved(found).items():
-        if section == TABLE:
+        if section in (TABLE, SEALS):
             continue
         if section not in SECTIONS:
-            raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}, {TABLE}.NAME")
+            raise Misconfigured(f"{source}: unknown section [{section[:40]}], expected one of {', '.join(SECTIONS)}, {TABLE}.NAME, {SEALS}.NUMBER")
         if not isinstance(table, dict):
             raise Misconfigured(f"{source}: {section} is a section, expected [{section}]")
         for name, value in table.items():
@@ -347,7 +351,7 @@ def combine(found: Mapping[str, Any], environ: Mapping[str, str], source: str) -
         if variable.startswith(PREFIX) and section in SECTIONS:
             where = f"environment variable {variable}"
             values[section][name] = _checked(section, name, _parsed(section, name, text, where), where)
-    return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()}, units=units)
+    return Settings(**{name: kind(**values[name]) for name, kind in SECTIONS.items()}, units=units, seals=seals)
 
 
 def _moved(found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -407,7 +411,8 @@ def written(settings: Settings) -> str:
             assignment = f"{known.name} = {_toml(value)}"
             default = known.default if known.default is not MISSING else None
             lines += [f"# {known.metadata['doc']}", assignment if value != default else f"# {assignment}"]
-    return "\n".join(lines) + "\n"
+    tables = [f"\n{key_table(number, seal, SEALS)}" for number, seal in settings.seals.items()]
+    return "\n".join(lines) + "\n" + "".join(tables)
 
 
 def _toml(value: Any) -> str:

@@ -6,7 +6,7 @@ say. A table says how a unit works; whether there is one is told by its certific
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -27,29 +27,13 @@ _HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
 
 
 @dataclass(frozen=True, slots=True)
-class UnitSettings:
-    """How one time-stamping unit works. An empty text, an empty list and 0 mean: as [tsa] and [pki] say."""
+class KeySettings:
+    """Where a key is and of what kind. An empty text means: in a file, as [pki] says."""
 
-    policy: str = ""
-    """Policy of its tokens (OID) where the request names none."""
-    policies: tuple[str, ...] = ()
-    """Further policies that a request may name."""
-    hashes: tuple[str, ...] = ()
-    """Digest algorithms that it stamps."""
-    accuracy_us: int = 0
-    """Accuracy stated in its tokens, in microseconds."""
-    ordering: bool = False
-    """Whether its tokens can be ordered by their time alone (EN 319 422 wants false)."""
-    names_unit: bool = True
-    """Whether its tokens name it (TSTInfo.tsa)."""
-    qualified: bool = False
-    """Whether its tokens say that they are qualified (EN 319 422 clause 9.1): true for a qualified provider alone."""
     key_type: str = ""
     """Type of its next key."""
     padding: str = "pkcs1"
     """Of an RSA key's signatures: pkcs1 or pss."""
-    fallback: str = ""
-    """The unit that answers in its place when it cannot."""
     pkcs11_module: str = ""
     """Path of the PKCS#11 library. Empty: the key lies in a file."""
     pkcs11_token: str = ""
@@ -73,6 +57,28 @@ class UnitSettings:
         if pin := environ.get(self.pkcs11_pin_variable):
             return pin
         raise Misconfigured(f"the token's PIN is missing: environment variable {self.pkcs11_pin_variable} is not set")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSettings(KeySettings):
+    """How one time-stamping unit works. An empty text, an empty list and 0 mean: as [tsa] and [pki] say."""
+
+    policy: str = ""
+    """Policy of its tokens (OID) where the request names none."""
+    policies: tuple[str, ...] = ()
+    """Further policies that a request may name."""
+    hashes: tuple[str, ...] = ()
+    """Digest algorithms that it stamps."""
+    accuracy_us: int = 0
+    """Accuracy stated in its tokens, in microseconds."""
+    ordering: bool = False
+    """Whether its tokens can be ordered by their time alone (EN 319 422 wants false)."""
+    names_unit: bool = True
+    """Whether its tokens name it (TSTInfo.tsa)."""
+    qualified: bool = False
+    """Whether its tokens say that they are qualified (EN 319 422 clause 9.1): true for a qualified provider alone."""
+    fallback: str = ""
+    """The unit that answers in its place when it cannot."""
 
 
 def key_name(unit: str) -> str:
@@ -113,16 +119,20 @@ def read_units(tables: Any, source: str) -> dict[str, UnitSettings]:
 
 
 def _unit(table: Mapping[str, Any], where: str) -> UnitSettings:
-    kinds = get_type_hints(UnitSettings)
-    values = {}
+    made = UnitSettings(**typed_values(UnitSettings, table, where))
+    for name, expected in _wrong(made):
+        raise Misconfigured(f"{where}.{name}: expected {expected}")
+    return made
+
+
+def typed_values(kind: type[KeySettings], table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A table's settings, each of its type. Misconfigured."""
+    kinds, values = get_type_hints(kind), {}
     for name, value in table.items():
         if name not in kinds:
             raise Misconfigured(f"{where}.{name[:40]}: unknown setting, expected one of {', '.join(kinds)}")
         values[name] = _typed(kinds[name], value, f"{where}.{name}")
-    made = UnitSettings(**values)
-    for name, expected in _wrong(made):
-        raise Misconfigured(f"{where}.{name}: expected {expected}")
-    return made
+    return values
 
 
 _WORDS = {str: "text", int: "a whole number", bool: "true or false", tuple[str, ...]: "a list of texts"}
@@ -148,17 +158,22 @@ def _wrong(unit: UnitSettings) -> "list[tuple[str, str]]":
         found.append(("hashes", f"some of {', '.join(_HASHES)}, each once"))
     if not 0 <= unit.accuracy_us <= MOST_ACCURACY_US:
         found.append(("accuracy_us", f"a number from 1 to {MOST_ACCURACY_US}"))
-    if unit.key_type and unit.key_type not in UNIT_KEY_TYPES:
-        found.append(("key_type", f"one of {', '.join(UNIT_KEY_TYPES)}"))
-    if unit.padding not in PADDINGS:
+    return found + wrong_key(unit, UNIT_KEY_TYPES)
+
+
+def wrong_key(key: KeySettings, types: Collection[str]) -> "list[tuple[str, str]]":
+    """What of a key's settings cannot be, where its type is one of `types`, with what is expected instead."""
+    found = []
+    if key.key_type and key.key_type not in types:
+        found.append(("key_type", f"one of {', '.join(types)}"))
+    if key.padding not in PADDINGS:
         found.append(("padding", f"one of {', '.join(PADDINGS)}"))
-    if unit.padding == "pss" and unit.key_type and not unit.key_type.startswith("rsa"):
-        found.append(("padding", f"pkcs1: {unit.key_type} is no RSA key"))
-    found += _wrong_token(unit)
-    return found
+    if key.padding == "pss" and key.key_type and not key.key_type.startswith("rsa"):
+        found.append(("padding", f"pkcs1: {key.key_type} is no RSA key"))
+    return found + _wrong_token(key)
 
 
-def _wrong_token(unit: UnitSettings) -> "list[tuple[str, str]]":
+def _wrong_token(unit: KeySettings) -> "list[tuple[str, str]]":
     given = bool(unit.pkcs11_token or unit.pkcs11_key or unit.pkcs11_pin_file or unit.pkcs11_pin_variable)
     if not unit.in_token:
         return [("pkcs11_module", "the path of the PKCS#11 library, because other pkcs11 settings are there")] if given else []
@@ -171,12 +186,12 @@ def _wrong_token(unit: UnitSettings) -> "list[tuple[str, str]]":
     return []
 
 
-def table(name: str, unit: UnitSettings) -> str:
+def table(name: str, unit: KeySettings, section: str = TABLE) -> str:
     """`[unit.NAME]` as TOML: what differs from the defaults."""
     from trust.edge.settings import _toml
 
-    lines = [f"[{TABLE}.{name}]"]
-    for known in fields(UnitSettings):
+    lines = [f"[{section}.{name}]"]
+    for known in fields(unit):
         value = getattr(unit, known.name)
         if known.default is not MISSING and value != known.default:
             lines.append(f"{known.name} = {_toml(value)}")

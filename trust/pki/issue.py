@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from asn1crypto.core import GeneralizedTime
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID, ObjectIdentifier
 
@@ -79,14 +79,20 @@ class Validity:
 
 
 Certifiable = (
-    ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+    ec.EllipticCurvePublicKey
+    | rsa.RSAPublicKey
+    | ed25519.Ed25519PublicKey
+    | ed448.Ed448PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
 )
 
 
 def _certifiable(key: PublicKeyTypes) -> Certifiable:
     if isinstance(key, Certifiable):
         return key
-    raise Unacceptable("key type is not one that is certified here: expected EC, RSA, Ed25519 or ML-DSA")
+    raise Unacceptable("key type is not one that is certified here: expected EC, RSA, EdDSA or ML-DSA")
 
 
 def _issuing(key: PublicKeyTypes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey:

@@ -195,8 +195,9 @@ class CertificateAuthority:
             raise NotFound(f"issuer is root or ca, got {issuer[:20]!r}")
         return self._certificate(issuer)
 
-    def crl(self, issuer: str) -> Published:
-        """The list in force of `root` or `ca`: a new one where a revocation is not on the last, or half of its life has passed.
+    def crl(self, issuer: str, *, after: datetime | None = None) -> Published:
+        """The list in force of `root` or `ca`: a new one where a revocation is not on the last, half of its life has passed, or it is not from
+        `after` this time. A list from before a certificate was issued tells a verifier nothing about it.
 
         Unavailable when the last has run out, or lacks a revocation, and the issuer's key is not at hand.
         """
@@ -205,7 +206,8 @@ class CertificateAuthority:
             newest, revoked = self._store.list_of(identifier)
             now = self._now()
             complete = newest is not None and newest.entries == revoked
-            if newest is not None and complete and now < newest.this_update + (newest.next_update - newest.this_update) / 2:
+            late = newest is not None and after is not None and newest.this_update < after
+            if newest is not None and complete and not late and now < newest.this_update + (newest.next_update - newest.this_update) / 2:
                 return newest
             try:
                 key = self._key(issuer)
