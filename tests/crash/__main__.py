@@ -3,19 +3,20 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash.drill import kills
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description="kill -9 at random moments under load")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--nodes", type=int, default=1, help="processes that issue, on one database")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=20261121)
-    asked = parser.parse_args()
+    asked = parser.parse_args(args)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kakuin-crash-") as folder:
         found = kills(Path(folder), asked.engine, asked.kills, nodes=asked.nodes, clients=asked.clients, tell=print, seed=asked.seed)

@@ -42,12 +42,15 @@ class Node:
 
     def start(self) -> None:
         self.port = free_port()
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.crash.node", str(self._folder), str(self.port), self._url], cwd=ROOT)
+        self.process = subprocess.Popen(self.command(), cwd=ROOT)
         deadline = time.monotonic() + STARTS
         while not self._answers():
             assert self.process.poll() is None, "the node did not start"
             assert time.monotonic() < deadline, "the node did not answer"
             time.sleep(0.03)
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.crash.node", str(self._folder), str(self.port), self._url]
 
     def _answers(self) -> bool:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection, contextlib.suppress(*GONE):
@@ -75,8 +78,9 @@ class Load:
     tokens: list[Token] = field(default_factory=list)
     refusals: int = 0
     cut: int = 0
-    """Connections that were closed instead of an answer."""
+    """Connections that were closed instead of an answer, or that nobody accepted."""
     late: list[str] = field(default_factory=list)
+    """What clients have to complain of."""
     wanted: bool = True
     _threads: list[threading.Thread] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -101,6 +105,9 @@ class Load:
                 except GONE:
                     self.cut += 1
                     time.sleep(0.02)  # the node is down: it is asked again soon
+                except Exception as error:
+                    self.late.append(f"client {number} got what is no answer: {error!r}")
+                    raise
 
     def _ask(self, connection: http.client.HTTPConnection, nonce: int) -> None:
         body = tsp.encode_request(tsu.DIGEST, nonce=nonce, cert_req=False)
@@ -122,7 +129,7 @@ class Load:
         before, refused = len(self.tokens), self.refusals
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self.tokens) >= before + more and self.refusals >= refused + refusals, seconds)
-        assert enough, f"{len(self.tokens) - before} tokens and {self.refusals - refused} refusals in {seconds:g} s"
+        assert enough, f"{len(self.tokens) - before} tokens and {self.refusals - refused} refusals in {seconds:g} s; {self.late}"
 
     def end(self) -> None:
         self.wanted = False
@@ -210,7 +217,7 @@ def kills(folder: Path, engine: str, count: int, *, nodes: int, clients: int, te
                     load.until(1)  # the others go on
                 victim.start()
                 if number % 10 == 0:
-                    tell(f"{number} kills, {len(load.tokens)} tokens held, {load.cut} connections cut, {load.refusals} refusals")
+                    tell(f"{number} kills, {len(load.tokens)} tokens held, {load.cut} connections cut or not accepted, {load.refusals} refusals")
             load.until(1)
         finally:
             load.wanted = False

@@ -40,6 +40,8 @@ from trust.log.tables import NEXT, TURN
 
 PATIENCE = 20.0
 """Seconds that somebody else's turn is waited for when its holder lives."""
+BUSY = 10.0
+"""Seconds more, after which its own clients are refused."""
 LOOK = 0.05
 """Seconds of waiting after which it is asked whether the holder lives, and again after as many."""
 PAUSE = 0.001
@@ -217,6 +219,8 @@ class Turns:
             if not before:
                 return
             now = time.monotonic()
+            if now - begun >= PATIENCE + BUSY:
+                raise Unavailable("serials before these are not decided")  # whatever the reason: nobody waits for ever
             if now >= look:
                 look = now + LOOK
                 self.sweep(connection, before, stalled=now - begun >= PATIENCE)
