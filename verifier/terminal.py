@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from trust.edge.progress import Progress
-from verifier.report.json import dumps
+from verifier.report.json import dumps, pieces
 from verifier.report.locale import from_environment
 from verifier.report.plain import printable
 from verifier.report.text import WIDTH, Style
@@ -57,7 +57,12 @@ class Output:
     def write_json(self, value: Mapping[str, Any], *, indent: int | None = None) -> None:
         """As UTF-8, or in ASCII where the terminal has another encoding: JSON knows its own escapes and no others."""
         utf8 = self._path is not None or (self.stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
-        self.write(dumps(value, indent=indent, only_ascii=not utf8) + "\n")
+        if indent is None:
+            self.write(dumps(value, only_ascii=not utf8) + "\n")
+            return
+        for piece in pieces(value, indent=indent, only_ascii=not utf8):
+            self.write(piece)
+        self.write("\n")
 
     def write(self, text: str) -> None:
         """At once, so that whoever reads the other end of a pipe gets each answer when it is there."""

@@ -16,7 +16,7 @@ from tests.verdicts import NOW, everything, office, signature, signature_verdict
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Claims, Document, Form, Scope, StampKind, Uncovered
 from verifier.report import json as report_json
-from verifier.report.json import dumps, error_report, report
+from verifier.report.json import dumps, error_report, pieces, report
 from verifier.report.parties import party
 from verifier.verdict import Conclusion, Indication, SubIndication
 
@@ -171,3 +171,12 @@ def test_the_same_verdict_gives_the_same_bytes() -> None:
     made = everything()["failed"]
     assert dumps(report(made, anchors=2)) == dumps(report(replace(made), anchors=2))
     assert report(made)["validation_time"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+def test_a_large_report_is_written_in_pieces_and_reads_the_same() -> None:
+    uncovered = tuple(Uncovered(f"角印\u202e{n}", "why") for n in range(3000))
+    value = report(verdict(Conclusion.FAILED, signature_verdict(), uncovered=uncovered))
+    for only_ascii in (False, True):
+        parts = list(pieces(value, indent=2, only_ascii=only_ascii))
+        assert len(parts) > 2
+        assert "".join(parts) == dumps(value, indent=2, only_ascii=only_ascii)
