@@ -10,7 +10,7 @@ from sqlalchemy import Engine, inspect
 
 from eseal.store import LARGEST_ANSWER, LONGEST_DAYS, ApiKeys, Repeats, _KeyRow, _RepeatRow
 from trust.edge.engine import bring_up, connect, sqlite_url
-from trust.errors import Conflict, NotFound, Unacceptable, Unauthorised
+from trust.errors import Conflict, NotFound, TooMany, Unacceptable, Unauthorised
 
 NOW = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
 NUMBER, OTHER = "1234567890123", "9876543210987"
@@ -197,3 +197,21 @@ def test_an_answer_that_is_too_large_is_not_kept(engine: Engine, clock: Clock) -
     large = bytes(LARGEST_ANSWER + 1)
     assert repeats.keep(bytes(32), bytes(32), large) == large
     assert repeats.find(bytes(32), bytes(32)) is None
+
+
+def test_each_key_that_is_recognised_is_admitted_or_not(engine: Engine, clock: Clock) -> None:
+    seen: list[str] = []
+
+    def admit(key: str) -> None:
+        seen.append(key)
+        if len(seen) > 1:
+            raise TooMany("enough")
+
+    keys = ApiKeys(engine, clock, admit)
+    text, key = keys.create(NUMBER)
+    with pytest.raises(Unauthorised):
+        keys.recognise(text[:-1] + ("a" if text[-1] != "a" else "b"))
+    assert keys.recognise(text).id == key.id
+    with pytest.raises(TooMany):
+        keys.recognise(text)
+    assert seen == [key.id, key.id]

@@ -328,6 +328,19 @@ def test_an_end_of_the_service_answers_all_who_wait() -> None:
     asyncio.run(crowd())
 
 
+def test_who_waits_for_company_waits_no_longer_and_the_next_one_is_taken() -> None:
+    async def crowd() -> None:
+        made = Aggregator(STAMP, seconds=3600)
+        for text in "ab":
+            waiting = asyncio.create_task(made.add(Digest("sha256", sha(text))))
+            await asyncio.sleep(0)
+            made.hurry()
+            assert proves(await waiting, text)
+        made.hurry()  # nobody waits
+
+    asyncio.run(crowd())
+
+
 def test_a_defect_is_told_to_all_who_wait_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     broken = True
 
