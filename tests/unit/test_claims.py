@@ -99,8 +99,8 @@ def test_a_policy_may_have_a_uri(form: Format) -> None:
 @pytest.mark.parametrize(
     ("form", "said", "message"),
     [
-        ("cose", {"role": "r"}, "cose has no place for a role; it has mime_type"),
-        ("cose", {"content_timestamp": "true"}, "cose has no place for a content_timestamp"),
+        ("cose", {"role": "r"}, "cose has no place for a role; it has content_timestamp and mime_type"),
+        ("cose", {"location": "l"}, "cose has no place for a location"),
         ("cose", {"policy": "1.2.3", "policy_hash": "sha256:" + "00" * 32}, "cose has no place for a policy"),
         ("pades", {"mime_type": "text/csv"}, "pades has no place for a mime_type"),
         ("asic-e-cades", {"description": "d"}, "asic-e-cades has no place for a description"),
