@@ -421,6 +421,20 @@ def test_a_killed_server_is_started_again() -> None:
         assert fresh.run(f"{HERE}:echo", 2) == (2,)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_what_ends_the_service_does_not_end_work_in_flight(number: signal.Signals) -> None:
+    """A supervisor signals all processes of the service at once."""
+    with Sandbox([HERE]) as fresh:
+        fresh.start()
+        server = fresh._process
+        assert server is not None
+        ignored = next(line for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
+        assert int(ignored.split()[1], 16) >> (number - 1) & 1
+        server.send_signal(number)
+        assert fresh.run(f"{HERE}:echo", 1) == (1,)
+        assert fresh._process is server and server.poll() is None
+
+
 def test_the_children_die_with_the_sandbox() -> None:
     fresh = Sandbox([HERE])
     fresh.start()

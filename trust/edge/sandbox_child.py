@@ -76,7 +76,8 @@ def main(control_fd: int, memory_bytes: int, seconds: float, answer_bytes: int, 
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     os.set_blocking(woken, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, and it will hang up
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # an end is the parent's business, which first answers what is in flight, and then hangs up
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker)
     running: dict[int, tuple[int, int]] = {}  # job -> pid, pipe
