@@ -7,6 +7,7 @@ limit (413: it is not read, so nothing can be said of what it asks; the limit is
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import time
@@ -97,19 +98,15 @@ class Endpoint:
             self._require_query(scope["headers"])
         except KakuinError:
             return None
-        unit = self._stamping[scope["path"]]
+        return functools.partial(self._take, scope, self._stamping[scope["path"]])
 
-        def take(body: bytes, answer: Answer) -> bool:
-            begun = time.perf_counter()
+    def _take(self, scope: Scope, unit: str | None, body: bytes, answer: Answer) -> bool:
+        self._authority.stamp_then(body, unit, functools.partial(self._taken, scope, unit, time.perf_counter(), answer))
+        return True
 
-            def answered(der: bytes) -> None:
-                more = self._watch.answered(scope, unit, der, time.perf_counter() - begun)
-                answer(_REPLY_FIELDS + b"".join(b"%b: %b\r\n" % field for field in more) if more else _REPLY_FIELDS, der)
-
-            self._authority.stamp_then(body, unit, answered)
-            return True
-
-        return take
+    def _taken(self, scope: Scope, unit: str | None, begun: float, answer: Answer, der: bytes) -> None:
+        more = self._watch.answered(scope, unit, der, time.perf_counter() - begun)
+        answer(_REPLY_FIELDS + b"".join(b"%b: %b\r\n" % field for field in more) if more else _REPLY_FIELDS, der)
 
     async def _stamp(self, scope: Scope, receive: Receive, send: Send, unit: str | None) -> None:
         incoming = _Incoming(receive)

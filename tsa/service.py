@@ -250,16 +250,14 @@ class Authority:
         home = self._loop
         if home is None or home.loop is not loop:
             self._loop = home = _Loop(loop)
-        mine = home
-
-        def done(response: Response | None, error: KakuinError | None) -> None:
-            mine.settle(answer, self._refusals.answer(error or _UNDECIDED) if response is None else response.der)
-
         try:
             asked = issue.read(request)
-            self._submit(asked, self._desk(asked, name), done, home=mine)
+            self._submit(asked, self._desk(asked, name), functools.partial(self._answer, home, answer), home=home)
         except KakuinError as error:
             answer(self._refusals.answer(error))
+
+    def _answer(self, home: _Loop, answer: Callable[[bytes], None], response: Response | None, error: KakuinError | None) -> None:
+        home.settle(answer, self._refusals.answer(error or _UNDECIDED) if response is None else response.der)
 
     def stamper(self) -> Stamper:
         """For sealing in this process: Digest -> token, under the default policy, with the unit's certificates."""
@@ -301,21 +299,32 @@ class Authority:
             tried, desk = (*tried, desk), other
         issue.judge(asked, desk.unit.policy)
         issuer = desk.issuer
-
-        def settle(_index: int, response: Response, error: KakuinError | None) -> None:
-            if error is None:
-                if desk.fault is not None and desk.issuer is issuer and desk.tries(time.monotonic()):
-                    self._recovered(desk)
-                done(response, None)
-            elif isinstance(error, UnitFailed):
-                self._failed(asked, desk, issuer, error, done, tried)
-            else:
-                done(None, error)
-
+        settle = functools.partial(self._settled, asked, desk, issuer, done, tried)  # a function made here would cost ten times as much
         if home is None:
             self._journal.issue(issuer, asked, settle)
         else:
             home.ask(self._journal, Asked(issuer, asked, settle))
+
+    def _settled(
+        self,
+        asked: Request,
+        desk: Desk,
+        issuer: Issuer,
+        done: Done,
+        tried: tuple[Desk, ...],
+        _index: int,
+        response: Response | None,
+        error: KakuinError | None,
+    ) -> None:
+        """In the writer's thread, when it is decided."""
+        if error is None:
+            if desk.fault is not None and desk.issuer is issuer and desk.tries(time.monotonic()):
+                self._recovered(desk)
+            done(response, None)
+        elif isinstance(error, UnitFailed):
+            self._failed(asked, desk, issuer, error, done, tried)
+        else:
+            done(None, error)
 
     def _stand_in(self, desk: Desk, tried: tuple[Desk, ...]) -> Desk | None:
         other = None if desk.fallback is None else self._desks[desk.fallback]

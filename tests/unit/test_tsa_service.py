@@ -111,20 +111,15 @@ def test_two_units_have_each_their_own_sequence(journal: Journal) -> None:
 
 
 def test_the_event_loop_goes_on_while_the_disk_is_slow(authority: Authority, tmp_path: Path) -> None:
-    async def ask() -> tuple[int, bytes]:
-        beats = 0
+    async def ask() -> bytes:
         with Held(tmp_path):
             answer = asyncio.ensure_future(authority.stamp_soon(REQUEST))
-            end = time.monotonic() + 0.2
-            while time.monotonic() < end:
+            for _ in range(100):  # a loop that waits for the disk never gets there
                 await asyncio.sleep(0.001)
-                beats += 1
             assert not answer.done(), "answered while it could not be recorded"
-        return beats, await answer
+        return await answer
 
-    beats, response = asyncio.run(ask())
-    assert beats > 50
-    assert tsu.token(response).serial == 1
+    assert tsu.token(asyncio.run(ask())).serial == 1
 
 
 def test_without_a_record_there_is_no_token(engine: Engine, tmp_path: Path) -> None:

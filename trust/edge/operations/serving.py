@@ -18,6 +18,7 @@ from typing import Any, cast
 import uvicorn
 
 from trust.edge.operations.guarded_http import GuardedHttp, Hall, guarded
+from trust.edge.strict_http import collect_seldom
 
 TICK = 0.05
 """Seconds between two looks at who is left."""
@@ -72,6 +73,7 @@ class Server(uvicorn.Server):
         """Requests that were being answered when the deadline came, or a second signal."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        collect_seldom()
         await super().startup(sockets)
         self._started()
 
