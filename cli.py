@@ -620,7 +620,7 @@ def _serve_together(instance: Path, passphrase_file: Path | None, listener: sock
 
         return _coded(serve)
 
-    code = Workers(workers, work, ready=said, tell=functools.partial(click.echo, err=True)).run()
+    code = Workers(workers, work, ready=said, tell=functools.partial(click.echo, err=True), ends=listener.close).run()
     if code:
         raise SystemExit(code)
 

@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.office import Office, run
+from tests.surface.test_workers import Service
 from trust.codecs import tsp
 from trust.model import Digest
 
@@ -119,6 +120,23 @@ def test_readiness_goes_first_and_a_second_signal_does_not_wait(fresh: Office, m
     fresh.process.send_signal(signal.SIGTERM)
     assert ends(fresh) == 0
     assert issued(fresh) == 1
+
+
+@pytest.mark.timeout(180)
+def test_workers_are_counted_together_and_end_in_order(tmp_path: Path) -> None:
+    office = Office.create(tmp_path / "instance")
+    service = Service(office)
+    try:
+        asked = 12
+        for nonce in range(1, asked + 1):
+            assert service.stamp(nonce)  # each on a connection of its own: any worker may have it
+        for _ in range(4):
+            assert told(office)["kakuin_tsa_requests_total", "any", "granted"] == asked
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+        assert issued(office) == asked
+    finally:
+        service.end()
 
 
 @contextmanager

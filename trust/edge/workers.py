@@ -47,8 +47,9 @@ class _Place:
 class Workers:
     """The parent's side. Before `run` no thread may have been started in this process."""
 
-    def __init__(self, count: int, work: Work, *, ready: Callable[[], None], tell: Tell) -> None:
-        """`ready`: called once, when all of them serve. `tell`: for the operator, one line."""
+    def __init__(self, count: int, work: Work, *, ready: Callable[[], None], tell: Tell, ends: Callable[[], object] = lambda: None) -> None:
+        """`ready`: called once, when all of them serve. `tell`: for the operator, one line. `ends`: called once, when the end begins."""
+        self._ends = ends
         self._work = work
         self._ready = ready
         self._tell = tell
@@ -91,6 +92,8 @@ class Workers:
 
     def _end(self, how: signal.Signals) -> None:
         self._ending += 1
+        if self._ending == 1:
+            self._ends()
         for place in self._places:
             if place.process:
                 with contextlib.suppress(ProcessLookupError):
