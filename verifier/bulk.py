@@ -90,7 +90,7 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 def question(job: Job, verifier: Verifier) -> Question:
     """What a job asks. Errors name the file or the key."""
     return verifier.question(
-        sources.document(_path(job.file)),
+        _document(_path(job.file)),
         [d for item in job.detached for d in _detached(item)],
         anchors=sources.certificates(map(_path, job.trust)) if job.trust is not None else None,
         at=sources.moment(job.time, verifier.clock) if job.time is not None else None,
@@ -100,6 +100,22 @@ def question(job: Job, verifier: Verifier) -> Question:
         ocsps=sources.ocsps(map(_path, job.ocsps)),
         records=[sources.document(_path(r)) for r in job.evidence_records],
     )
+
+
+SMALL = 1 << 20
+"""Bytes of a file that is opened once, and then read from memory: recognising and reading it takes four looks."""
+
+
+def _document(path: Path) -> Document:
+    """As `sources.document`, with the same errors."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(SMALL + 1)
+    except (OSError, ValueError):
+        return sources.document(path)
+    if not data or len(data) > SMALL:
+        return sources.document(path)
+    return Document.of(data, path.name)
 
 
 def _path(text: str) -> Path:

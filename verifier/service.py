@@ -206,12 +206,12 @@ class Verifier:
         """For audits: judges RFC 3161 tokens (or responses) one at a time, all at the time of this call, each with the document that it should stamp.
         Without one the imprint is taken for what it says, and everything else is judged. Malformed for what is no token.
         """
+        from verifier.formats import tst
+
         about = self.question(_NOTHING, anchors=anchors, at=at, policy=policy, certificates=certificates, crls=crls, ocsps=ocsps)
         context = _surroundings(about).context
 
         def verdict(data: bytes, document: Document | None) -> Verdict:
-            from verifier.formats import tst
-
             token = tst.token_of(data, about.certificates)
             evidence = tst.beside(token, (document or Document(None, None, None, (token.imprint,)),))
             return conclude(evidence, validate(evidence, context), context)

@@ -270,3 +270,16 @@ def test_a_policy_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\nlenient = true\n')
     with pytest.raises(KakuinError, match=r"bad\.toml: .*lenient"):
         sources.policy(str(tmp_path / "bad.toml"))
+
+
+def test_a_small_file_is_opened_once_and_a_large_one_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "SMALL", 100)
+    for name, size in (("small", 100), ("large", 101)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    asked = {name: bulk.question(bulk.Job(str(tmp_path / name)), Verifier(lambda: NOW)).document for name in ("small", "large")}
+    for name in asked:
+        (tmp_path / name).unlink()
+    assert (asked["small"].name, asked["small"].size, asked["small"].read(200)) == ("small", 100, b"x" * 100)
+    assert asked["large"].size == 101
+    with pytest.raises(FileNotFoundError):
+        asked["large"].read(200)
