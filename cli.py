@@ -478,6 +478,7 @@ class House:
             watch=self.watch,
             tally=self.tally,
             schema=schema(),
+            alive=lambda: self.instance.journal.alive,
         )
 
     def _web(self) -> Any:

@@ -137,6 +137,14 @@ def test_what_the_journal_says(engine: Engine) -> None:
     assert (found.committed, found.uncovered_at, found.checkpoint_size) == (last.at, first.at, None)
 
 
+def test_a_journal_without_a_writer_is_told(engine: Engine) -> None:
+    journal = Journal(engine, tsu.clock)
+    assert journal.alive
+    journal.close()
+    found = journal_seen(engine, journal, 0)
+    assert not journal.alive and found.fault and "start the service again" in found.fault
+
+
 def test_a_fault_is_told_until_a_transaction_succeeds_again(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Without a request that finds out: while it is not ready, nobody may send one."""
     with Journal(engine, tsu.clock) as journal:

@@ -193,6 +193,11 @@ class Journal:
             self._queue.put(requests)
 
     @property
+    def alive(self) -> bool:
+        """Its writer lives: without one nothing is ever recorded again."""
+        return self._writer.is_alive()
+
+    @property
     def waiting(self) -> int:
         """Requests that no transaction has taken up yet."""
         return self._put - self._taken

@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
             connection.last_answer()
         await self._until(min(LINGER, self._ending.deadline), lambda: not self._connections)
         await self._until(self._ending.deadline, self._nobody_is_left)
-        self.unanswered = len(self.server_state.tasks)
+        self.unanswered = max(len(self.server_state.tasks), sum(not each.idle for each in self._connections))
         if self.unanswered:
             _LOG.error("the service ended before %d requests were answered", self.unanswered)
             for task in tuple(self.server_state.tasks):

@@ -34,6 +34,8 @@ def _recorded(journal: Journal, number: int) -> datetime | None:
 def journal_seen(engine: Engine, journal: Journal, quorum: int) -> JournalSeen:
     """What the database says: three rows. After a transaction that failed another one is tried, which writes nothing and flushes."""
     try:
+        if not journal.alive:
+            return JournalSeen(reachable=True, queue=journal.waiting, fault="nobody writes the journal any more: start the service again")
         if journal.fault is not None:
             journal.alongside(lambda _: None)
         newest = Stored(engine, quorum).checkpoint()
