@@ -98,7 +98,7 @@ def seal(
     """
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, Reading
 
     file, document, *more = files[0], *_documents(files)
     asked["format"] = asked.pop("format_") or (FOR_SEVERAL if more or file.is_dir() else None)
@@ -119,7 +119,8 @@ def seal(
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
         with Progress() as progress:
-            progress.tell(f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else ""))
+            doing = f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else "")
+            document, *more = Reading((document, *more), progress, doing).documents
             made = house.sealer.seal(document, _spec(document, asked, attached), number, more)
         facts = {
             "format": str(made.spec.format),
@@ -165,8 +166,12 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
     """Write the sealed document; what was done goes to standard error when the document itself goes to standard output."""
     import json
 
+    from trust.edge.progress import Progress
+
     target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
-    options.written(chunks, target, replace=output is not None)
+    with Progress() as progress:
+        progress.tell(f"writing {target}")
+        options.written(chunks, target, replace=output is not None)
     facts = {"output": str(target), **facts}
     for warning in facts.get("warnings", ()):
         click.echo(f"warning: {warning}", err=True)

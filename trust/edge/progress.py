@@ -1,12 +1,18 @@
 """A sign of life while something takes long."""
 
 import contextlib
+import io
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from trust.model import Document
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 PATIENCE = 1.0
 """Seconds that a person waits before wondering whether anything happens."""
@@ -67,6 +73,68 @@ class Progress:
                 self._stream.write(ERASE + _cut(self._text))
                 self._stream.flush()
                 self._shown, wait = True, REFRESH
+
+
+class Reading:
+    """Documents whose reading is told: how much of them all has been read, and in which round (a seal reads for digest, checksum and check)."""
+
+    def __init__(self, documents: Sequence[Document], progress: Progress, doing: str) -> None:
+        self._size = max(1, sum(d.size or 0 for d in documents))
+        self._progress = progress
+        self._doing = doing
+        self._read = 0
+        self.documents = tuple(self._heard(d) for d in documents) if progress.seen else tuple(documents)
+        """The same documents; the very same where nobody looks."""
+        progress.tell(doing)
+
+    def _heard(self, document: Document) -> Document:
+        def opened() -> BinaryIO:
+            return io.BufferedReader(_Heard(document.open(), self), Document.CHUNK)
+
+        return Document(document.name, document.size, opened, document.known, document.media_type)
+
+    def heard(self, count: int) -> None:
+        self._read += count
+        rounds, read = divmod(self._read, self._size)
+        again = f", round {rounds + 1}" if rounds else ""
+        self._progress.tell(f"{self._doing}: {100 * read // self._size} % of {_megabytes(self._size)} read{again}")
+
+
+class _Heard(io.RawIOBase):
+    """A stream that says what is read of it. Another process is handed the file behind it, and reads unheard."""
+
+    def __init__(self, stream: BinaryIO, reading: Reading) -> None:
+        super().__init__()
+        self._stream = stream
+        self._reading = reading
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        room = memoryview(buffer).cast("B")
+        data = self._stream.read(len(room))
+        room[: len(data)] = data
+        self._reading.heard(len(data))
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _cut(text: str) -> str:

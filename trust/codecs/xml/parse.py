@@ -105,7 +105,8 @@ def parse(data: bytes) -> Tree:
     try:
         root = etree.fromstring(data, parser)
     except (etree.LxmlError, ValueError, LookupError) as error:
-        raise Malformed("not a well-formed xml document") from error
+        over = any(entry.message.startswith("Excessive depth") for entry in parser.error_log)
+        raise Malformed("xml document is nested too deeply" if over else "not a well-formed xml document") from error
     # lxml looks at the last entry alone: a warning after it hides an error of namespaces (one attribute twice under two prefixes).
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.error_log):
         raise Malformed("not a namespace-well-formed xml document")
