@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from eseal import demonstration
 from tests.office import Office, run
 from tests.surface.test_workers import Service
 from trust.codecs import tsp
@@ -120,6 +121,53 @@ def test_readiness_goes_first_and_a_second_signal_does_not_wait(fresh: Office, m
     fresh.process.send_signal(signal.SIGTERM)
     assert ends(fresh) == 0
     assert issued(fresh) == 1
+
+
+def test_a_seal_that_was_begun_is_made(fresh: Office, tmp_path: Path) -> None:
+    fresh.start()
+    pdf, key = demonstration.pdf(), fresh.api_key()
+    head = (
+        "POST /v1/seals?level=B-LTA HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {key}",
+        "Content-Type: application/pdf",
+        f"Content-Length: {len(pdf)}",
+        "Expect: 100-continue",
+    )
+    with socket.create_connection(("127.0.0.1", fresh.port), 60) as client:
+        client.sendall("\r\n".join((*head, "", "")).encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 100")
+        assert fresh.process is not None
+        fresh.process.send_signal(signal.SIGTERM)
+        while "the service ends" not in fresh.log.read_text():
+            pass
+        client.sendall(pdf)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        sealed = tmp_path / "sealed.pdf"
+        sealed.write_bytes(answer.read())
+    assert answer.status == 200 and answer.getheader("connection") == "close"
+    assert ends(fresh) == 0
+    assert run("verify", sealed, "--trust", fresh.root).stdout.decode().lstrip().startswith("VALID")
+
+
+def test_over_the_limit_no_serial_number_is_used(fresh: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one connection, as clients that ask much do it."""
+    monkeypatch.setenv("KAKUIN_LIMITS_UNLIMITED", "192.0.2.1")
+    monkeypatch.setenv("KAKUIN_LIMITS_TSA", "1/h burst 3")
+    fresh.start()
+    connection = http.client.HTTPConnection("127.0.0.1", fresh.port, timeout=60)
+    said = []
+    for _ in range(6):
+        connection.request("POST", "/tsa", REQUEST, QUERY)
+        answer = connection.getresponse()
+        said.append((answer.status, tsp.decode_response(answer.read()), answer.getheader("retry-after")))
+    connection.close()
+    assert [(status, reply.granted) for status, reply, _ in said] == [(200, True)] * 3 + [(200, False)] * 3
+    assert {reply.reason for _, reply, _ in said[3:]} == {"systemFailure: too many requests: try again later"}
+    assert all(wait is None for *_, wait in said[:3]) and all(int(wait or 0) > 3000 for *_, wait in said[3:])
+    assert issued(fresh) == 3
+    assert told(fresh)["kakuin_http_limited_total", "tsa"] == 3.0
 
 
 @pytest.mark.timeout(180)
