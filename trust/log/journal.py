@@ -32,7 +32,6 @@ from trust.log.page import (
     ENTRIES,
     LOCK,
     MAX_BODY,
-    NEXT_SERIAL,
     Alongside,
     Issuer,
     Made,
@@ -328,14 +327,12 @@ class Journal:
         """The transaction that records; None, and nothing done, while it is somebody else's turn. Leaving the block commits, as in `_record`."""
         with connection.begin() as transaction:
             page = self._page(connection, batch)
-            if mine and not turns.is_next(connection, mine):
+            stopped = turns.come(connection, mine)
+            if stopped is None:
                 transaction.rollback()
                 return None
-            if not all(turn.remove(connection) for turn in mine):
-                raise Unavailable("serials that were taken were declared void by another process")
             page.put(plain)
             ends = {turn.unit: turn.first for turn in mine}
-            stopped = {unit for unit in ends if (connection.execute(NEXT_SERIAL, {"unit": unit}).scalar() or 0) < 1}
             for each in made:
                 if each.issuer.unit in stopped:  # meanwhile
                     refused_now = each.issuer.make(-1, [request.matter for request in each.requests])

@@ -104,7 +104,8 @@ _ADVANCE = update(NEXT).where(NEXT.c.name == bindparam("unit")).values(value=bin
 _ADVANCE_ENTRIES = update(NEXT).where(NEXT.c.name == ENTRIES).values(value=bindparam("next"), at=bindparam("now"))
 _COLUMNS = {"number": "bigint", "kind": "text", "at": "bigint", "body": "bytea", "leaf": "bytea", "unit": "text", "serial": "bigint"}
 _INSERT_ARRAYS = text(
-    f"insert into {ENTRY.name} ({', '.join(_COLUMNS)}) "  # noqa: S608  # names of this module
+    f"with advanced as (update {NEXT.name} set value = :next, at = :now where name = '') "  # noqa: S608
+    f"insert into {ENTRY.name} ({', '.join(_COLUMNS)}) "  # names of this module
     f"select * from unnest({', '.join(f'cast(:{name} as {kind}[])' for name, kind in _COLUMNS.items())})"
 )
 """PostgreSQL: one statement for a transaction's entries, whatever their number."""
@@ -186,11 +187,13 @@ class Page:
         """The rows, and the number that follows them."""
         if not self._rows:
             return
+        numbers = {"next": self._head + len(self._rows), "now": self._at}
         if connection.dialect.name == "postgresql":
-            connection.execute(_INSERT_ARRAYS, {name: list(values) for name, values in zip(_COLUMNS, zip(*self._rows, strict=True), strict=True)})
+            arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*self._rows, strict=True), strict=True)}
+            connection.execute(_INSERT_ARRAYS, arrays | numbers)
         else:
             connection.exec_driver_sql(_INSERT_ROWS, self._rows)
-        connection.execute(_ADVANCE_ENTRIES, {"next": self._head + len(self._rows), "now": self._at})
+            connection.execute(_ADVANCE_ENTRIES, numbers)
 
     def _add(self, request: Request | None, kind: str, made: Made, number: tuple[str, int] | None = None) -> None:
         index = self._head + len(self._rows)

@@ -60,6 +60,18 @@ _TAKE = text(
     "returning value, at, set_config('synchronous_commit', 'off', true)"
 )
 _TIMED = update(NEXT).where(NEXT.c.name == bindparam("unit")).values(at=bindparam("now"))
+_TAKE_ONE = text(
+    f"with taken as (update {NEXT.name} set value = value + :count, at = :now "  # noqa: S608
+    "where name = :unit and value > 0 and coalesce(at, 0) <= :now returning value, set_config('synchronous_commit', 'off', true)) "
+    f"insert into {TURN.name} (unit, first, last, holder) select :unit, value - :count, value - 1, :holder from taken returning first"
+)
+"""In one round trip, where nothing is in the way."""
+_CHECK = text(
+    f"with removed as (delete from {TURN.name} where unit = :u and first = :f and last = :l and holder = :h returning 1) "  # noqa: S608
+    f"select (select count(*) from {TURN.name} where unit = :u and first < :f), (select count(*) from removed), "
+    f"(select value from {NEXT.name} where name = :u)"
+)
+"""How many turns come before, whether this one was there, and the unit's next serial (below 1 where it was taken out of service)."""
 _FOUND = text(f"insert into {NEXT.name} (name, value) values (:unit, {FIRST_SERIAL}) on conflict do nothing")  # noqa: S608
 _VALUE = select(NEXT.c.value).where(NEXT.c.name == bindparam("unit"))
 _THIS = (TURN.c.unit == bindparam("u"), TURN.c.first == bindparam("f"), TURN.c.last == bindparam("l"), TURN.c.holder == bindparam("h"))
@@ -79,12 +91,12 @@ class Turn:
     holder: int
 
     @property
-    def _row(self) -> dict[str, str | int]:
+    def row(self) -> dict[str, str | int]:
         return {"u": self.unit, "f": self.first, "l": self.last, "h": self.holder}
 
     def remove(self, connection: Connection) -> bool:
         """Whether it was still there."""
-        return connection.execute(_REMOVE, self._row).rowcount == 1
+        return connection.execute(_REMOVE, self.row).rowcount == 1
 
     def give_back(self, connection: Connection, unused: int) -> bool:
         """Serials from `unused` on go to whoever comes next; False where somebody took later ones already."""
@@ -117,6 +129,18 @@ def _not_before(before: int, clock: Callable[[], datetime]) -> datetime:
         time.sleep(lag)
         now = clock()
     return now
+
+
+@contextlib.contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Statements that are transactions of their own: without the round trips of a beginning and an end."""
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with connection.begin():
+            yield
+    finally:
+        if not connection.invalidated:
+            connection.execution_options(isolation_level="READ COMMITTED")
 
 
 class Turns:
@@ -177,6 +201,14 @@ class Turns:
         """
         taken: dict[str, Turn | int] = {}
         at: dict[str, datetime] = {}
+        if len(wanted) == 1:
+            [(unit, count)] = wanted.items()
+            now = clocks[unit]()
+            row = {"unit": unit, "count": count, "now": microseconds(now), "holder": self._holder}
+            with _alone(connection):
+                found = connection.execute(_TAKE_ONE, row).scalar()
+            if found is not None:
+                return {unit: Turn(unit, int(found), int(found) + count - 1, self._holder)}, {unit: now}
         with connection.begin():
             for unit, count in sorted(wanted.items()):  # everybody locks in this order
                 end, before = self._advanced(connection, unit, count)
@@ -201,9 +233,20 @@ class Turns:
                 return int(stopped), 0  # otherwise another process has just made the row: it is there to be taken from now
         raise Unavailable("the journal's table of numbers changes under its reader")
 
-    def is_next(self, connection: Connection, turns: Sequence[Turn]) -> bool:
-        """Whether all serials before these are decided. Within the transaction that records, under the lock on entries."""
-        return not self._before(connection, turns)
+    @staticmethod
+    def come(connection: Connection, turns: Sequence[Turn]) -> frozenset[str] | None:
+        """It is the turn of all of these, and they are used up: the units of which were meanwhile taken out of service. None while serials before
+        them are not decided; Unavailable when one was declared void. Within the transaction that records, under the lock on entries."""
+        stopped = set()
+        for turn in turns:
+            before, there, value = connection.execute(_CHECK, turn.row).one()
+            if before:
+                return None
+            if not there:
+                raise Unavailable("serials that were taken were declared void by another process")
+            if value < FIRST_SERIAL:
+                stopped.add(turn.unit)
+        return frozenset(stopped)
 
     @staticmethod
     def _before(connection: Connection, turns: Sequence[Turn]) -> list[Turn]:
@@ -214,7 +257,7 @@ class Turns:
         begun = time.monotonic()
         look = begun + LOOK
         while True:
-            with connection.begin():
+            with _alone(connection):
                 before = self._before(connection, turns)
             if not before:
                 return
