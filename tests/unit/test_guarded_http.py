@@ -1,6 +1,7 @@
 """Connections: how many, how slowly a body may come and an answer be taken; and the last answer of a connection."""
 
 import asyncio
+import resource
 from typing import Any
 
 import pytest
@@ -141,6 +142,26 @@ def test_connections_are_limited_altogether_and_for_each_client() -> None:
         return [*refused, again.aborted]
 
     assert asyncio.run(many()) == [False, False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "asked", "given"),
+    [
+        (1024, 4096, [2256], 2000),
+        (1024, 1024, [1024], 768),
+        (100, 200, [200], 100),
+        (20_000, 20_000, [], 2000),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, [], 2000),
+        (1024, resource.RLIM_INFINITY, [2256], 2000),
+    ],
+    ids=["raised", "not-enough", "hardly-any", "enough", "any", "as-wanted"],
+)
+def test_there_are_files_for_the_connections(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, asked: list[int], given: int) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(guarded_http.resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(guarded_http.resource, "setrlimit", lambda _, both: limits.append(both[0]))
+    assert guarded_http.room(2000) == given
+    assert limits == asked
 
 
 def test_proxies_and_the_unlimited_have_as_many_as_they_like() -> None:

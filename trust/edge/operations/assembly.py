@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trust.edge.operations.clients import Clients
-from trust.edge.operations.guarded_http import Hall
+from trust.edge.operations.guarded_http import Hall, room
 from trust.edge.operations.health import CertificateSeen, ClockSeen, UnitSeen
 from trust.edge.operations.limits import Rate, rate
 from trust.edge.operations.metrics import BATCH, COMMIT_SECONDS, CONNECTIONS, CONNECTIONS_REFUSED, QUEUE
@@ -43,7 +43,7 @@ def hall_of(settings: "Settings", clients: Clients, tally: Tally) -> Hall:
         tally.set(CONNECTIONS, to=there)
         tally.set(CONNECTIONS_REFUSED, to=refused)
 
-    return Hall(clients, most=service.connections, each=service.connections_each, told=told)
+    return Hall(clients, most=room(service.connections), each=service.connections_each, told=told)
 
 
 def watched(journal: "Journal", tally: Tally) -> None:

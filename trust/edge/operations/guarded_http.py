@@ -3,6 +3,8 @@
 `trust.edge.strict_http` times the heads of requests. Here are the bodies and the answers, and the end of the service.
 """
 
+import logging
+import resource
 from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,6 +19,24 @@ SLOWEST = 100
 """Octets a second that a body comes with at least; an answer's are counted by whether any were taken at all."""
 ANSWER_LOOKS = 6
 """So many looks in a row an answer may stand still: a minute."""
+OTHER_FILES = 256
+"""Files of a process beside its connections: the database's, the documents' that are worked on."""
+
+_LOG = logging.getLogger("kakuin.serve")
+
+
+def room(wanted: int) -> int:
+    """So many connections, or as many as this process may have files for; where that is too few, it first asks for as many as it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < need:
+        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return wanted
+    fewer = max(soft - OTHER_FILES, soft // 2)
+    _LOG.warning("this process may have %d files: %d connections at most, and not %d (service.connections)", soft, fewer, wanted)
+    return fewer
 
 
 class Hall:
