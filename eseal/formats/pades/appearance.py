@@ -1,5 +1,6 @@
 """What a visible seal looks like: a figure, words, or both side by side, as one drawing."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -87,7 +88,15 @@ def usual_size(look: Look, facts: Facts) -> tuple[float, float]:
 
 def drawn(look: Look, facts: Facts, width: float, height: float) -> Drawing:
     """Unacceptable where there is no font, it lacks a letter, or the place is too small; Malformed for an image or font that cannot be read."""
-    face, name = _face(look), look.name or facts.name
+    with contextlib.ExitStack() as opened:
+        face = _face(look)
+        if face is not None:
+            opened.callback(face.close)
+        return _drawn(look, facts, face, width, height)
+
+
+def _drawn(look: Look, facts: Facts, face: Face | None, width: float, height: float) -> Drawing:
+    name = look.name or facts.name
     picture = pictures.picture(look.image) if look.image is not None else None
     whole, parts = Box(0, 0, width, height), []
     beside = look.figure is not None and look.words

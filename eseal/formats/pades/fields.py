@@ -40,11 +40,12 @@ def chosen(reader: PdfFileReader, spec: Spec, means: Means, digest: str) -> Targ
     """Unacceptable for a field that is not there or signed, for what its seed values rule out, and for certifying what is signed already."""
     pdf = spec.pdf
     if pdf.field is None:
-        target = Target(_new_name(reader, pdf.new_field), is_new=True, lock=_as_spec(pdf.lock))
+        name = _new_name(reader, pdf.new_field)
+        target = Target(name, is_new=True, lock=_locking(reader, pdf.lock, name))
         field: Any = None
     else:
         field = _empty(reader, pdf.field)
-        target = Target(pdf.field, is_new=False, widget=_widget(field), lock=_lock_of(field, pdf))
+        target = Target(pdf.field, is_new=False, widget=_widget(field), lock=_lock_of(reader, field, pdf))
     certify = pdf.certify.permission if pdf.certify is not None else None
     seeds = dictionary(field, "/SV")
     if seeds is not None:
@@ -102,15 +103,21 @@ def _is_signed(reader: PdfFileReader) -> bool:
     return dictionary(dictionary(reader.root, "/Perms"), "/DocMDP") is not None or any(signed for _, signed, _ in signature_fields(reader))
 
 
-def _as_spec(lock: Lock | None) -> FieldMDPSpec | None:
-    return None if lock is None else FieldMDPSpec(FieldMDPAction(f"/{lock.scope.value}"), None if lock.scope is Scope.ALL else list(lock.fields))
+def _locking(reader: PdfFileReader, lock: Lock | None, name: str) -> FieldMDPSpec | None:
+    """All are named, those of the document and the seal's own `name`: /All would forbid the document time-stamps that come after it, too."""
+    if lock is None:
+        return None
+    if lock.scope is not Scope.ALL:
+        return FieldMDPSpec(FieldMDPAction(f"/{lock.scope.value}"), list(lock.fields))
+    there = [str(entry(field, "/T")) for field in elements(dictionary(reader.root, "/AcroForm"), "/Fields") if entry(field, "/T") is not None]
+    return FieldMDPSpec(FieldMDPAction.INCLUDE, list(dict.fromkeys([*there, name])))
 
 
-def _lock_of(field: Any, pdf: PdfSeal) -> FieldMDPSpec | None:
+def _lock_of(reader: PdfFileReader, field: Any, pdf: PdfSeal) -> FieldMDPSpec | None:
     """ISO 32000-1 table 233: the field says what is locked when it is signed, and a seal cannot say otherwise."""
     stated = dictionary(field, "/Lock")
     if stated is None:
-        return _as_spec(pdf.lock)
+        return _locking(reader, pdf.lock, pdf.field or "")
     if pdf.lock is not None:
         raise Unacceptable("the signature field says itself what its seal locks")
     if entry(stated, "/Action") not in tuple(a.value for a in FieldMDPAction):

@@ -3,21 +3,20 @@ somebody gave nothing else gets into the document: no program, no table, no name
 
 import io
 import re
-import struct
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from fontTools.cu2qu import errors as _cu2qu
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.basePen import BasePen
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
-from fontTools.ttLib import TTCollection, TTFont, TTLibError
+from fontTools.ttLib import TTCollection, TTFont
 
-from trust.errors import Malformed, TooLarge, Unacceptable
+from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable
 from trust.model import Document
 
 EM = 1000
@@ -63,15 +62,20 @@ class Face:
 
     def __init__(self, file: Document) -> None:
         """Malformed for what is no font, Unacceptable for one whose maker forbids embedding."""
+        self._stream = file.open()
         try:
-            self._font = _opened(file)
+            self._font = _opened(self._stream)
             self._cmap: dict[int, str] = self._font.getBestCmap() or {}
             self._shapes: Any = self._font.getGlyphSet()
             self._scale = EM / self._font["head"].unitsPerEm
             line = self._font["hhea"]
             self.ascent, self.descent = round(line.ascent * self._scale), round(line.descent * self._scale)
             rights = self._font["OS/2"].fsType if "OS/2" in self._font else 0
-        except (TTLibError, KeyError, ValueError, TypeError, AttributeError, IndexError, struct.error, zlib.error, AssertionError) as error:
+        except (KakuinError, MemoryError):
+            self.close()
+            raise
+        except Exception as error:  # whatever a broken table raises
+            self.close()
             raise Malformed("the font cannot be read: a TrueType or OpenType font, or a collection of them, is expected") from error
         if rights & 0x000F == _RESTRICTED or rights & (_NO_SUBSET | _BITMAPS):
             raise Unacceptable("the font's maker does not allow to embed a part of it in documents (OS/2 fsType)")
@@ -80,9 +84,9 @@ class Face:
         self._glyphs: dict[tuple[str, str], Glyph] = {}
         self._strokes: list[tuple[Stroke, ...]] = []
 
-    def has(self, text: str) -> bool:
-        """Whether there is a glyph for every character."""
-        return all(ord(base) in self._cmap for base, _ in _clusters(text))
+    def close(self) -> None:
+        """Nothing is read any more; what was made of it stays."""
+        self._stream.close()
 
     def glyphs(self, text: str, *, upright: bool = False) -> tuple[Glyph, ...]:
         """Of a line, a glyph for a character; `upright` in the forms of vertical writing. Unacceptable where the font has none."""
@@ -134,7 +138,7 @@ class Face:
             shape = self._shapes[name]
             shape.draw(pen)
             return tuple(pen.strokes), max(0, min(10 * EM, round(shape.width * self._scale)))
-        except (TooLarge, MemoryError):
+        except (KakuinError, MemoryError):
             raise
         except Exception as error:
             raise Malformed("the font cannot be read: the outline of a glyph breaks its format") from error
@@ -158,14 +162,15 @@ class Face:
                 subtables = [s for n in sorted(numbers) for s in table.LookupList.Lookup[n].SubTable]
                 for sub in subtables:
                     self._upright.update(getattr(getattr(sub, "ExtSubTable", sub), "mapping", {}))
-            except (TTLibError, AttributeError, IndexError, KeyError, struct.error, AssertionError, ValueError) as error:
+            except MemoryError:
+                raise
+            except Exception as error:
                 raise Malformed("the font cannot be read: its table of substitutions breaks its format") from error
         return self._upright
 
 
-def _opened(file: Document) -> TTFont:
+def _opened(stream: BinaryIO) -> TTFont:
     """The font; of a collection the Japanese one where there is one (the same characters are drawn otherwise in Chinese and Korean)."""
-    stream = file.open()
     head = stream.read(4)
     stream.seek(0)
     if head in (b"wOFF", b"wOF2"):

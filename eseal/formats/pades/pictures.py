@@ -48,7 +48,9 @@ def picture(file: Document) -> Picture:
             plain = (whole or opened).convert("L" if grey else "RGB")
     except TooLarge:
         raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise TooLarge(f"the image unpacks to more than the {MOST_PIXELS} pixels that are drawn") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, zlib.error) as error:
         raise Malformed("the image cannot be read: a PNG or JPEG file is expected") from error
     opacity = zlib.compress(whole.getchannel("A").tobytes()) if whole is not None else None
     return Picture(plain.width, plain.height, 1 if grey else 3, zlib.compress(plain.tobytes()), opacity)
