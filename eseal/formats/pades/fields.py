@@ -13,7 +13,6 @@ from eseal.formats.pades.paper import MAX_FIELDS, content, dictionary, elements,
 from eseal.levels import Means
 from eseal.pdf_seal import Lock, PdfSeal, Scope
 from eseal.spec import Level, Spec
-from trust.codecs.asn1 import printable
 from trust.errors import Unacceptable
 
 MOST_NAMED = 10
@@ -80,7 +79,7 @@ def _new_name(reader: PdfFileReader, asked: str | None) -> str:
 def _empty(reader: PdfFileReader, name: str) -> Any:
     there = list(signature_fields(reader))
     empty = [n for n, signed, _ in there if not signed]
-    listed = ", ".join(printable(n, 40) for n in empty[:MOST_NAMED]) + (", …" if len(empty) > MOST_NAMED else "")
+    listed = ", ".join(_shown(n) for n in empty[:MOST_NAMED]) + (", …" if len(empty) > MOST_NAMED else "")
     offered = f"empty ones are: {listed}" if empty else "it has no empty signature field"
     for found, signed, field in there:
         if found == name:
@@ -88,6 +87,11 @@ def _empty(reader: PdfFileReader, name: str) -> Any:
                 raise Unacceptable(f"the signature field of that name is signed already; {offered}")
             return field
     raise Unacceptable(f"the PDF has no signature field of that name; {offered}")
+
+
+def _shown(name: str) -> str:
+    """A stranger's name in one line; Japanese ones are not escaped."""
+    return "".join(c if c.isprintable() else "?" for c in name[:40])
 
 
 def _widget(field: Any) -> Any:
