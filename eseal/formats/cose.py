@@ -8,7 +8,7 @@ from eseal.draft import Draft, Piece, Span
 from eseal.formats.halves import written
 from eseal.levels import NEEDS, Means, digest_for, signing_time, stamped
 from eseal.spec import Packaging, Spec
-from trust.algorithms import SIGNATURE_BY_COSE
+from trust.algorithms import SIGNATURE_BY_COSE, Algorithm
 from trust.codecs import cbor, cose
 from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Document, Token
@@ -17,7 +17,7 @@ from trust.ports import Key
 LARGEST = 48 << 20
 """Bytes of a payload: the key signs it whole, and a reader holds it whole."""
 
-_LABELS = {algorithm: label for label, algorithm in reversed(SIGNATURE_BY_COSE.items())}
+_LABELS = {algorithm: label for label, algorithm in reversed(SIGNATURE_BY_COSE.items())} | {Algorithm("ed448"): -8}
 """The first that has the algorithm: the elder names, which libraries know, before those of RFC 9864."""
 _CURVES = {-7: 256, -35: 384, -36: 521}
 """RFC 9053 section 2.1 lets any curve stand under ES256; readers that know RFC 9864 take it as P-256, so only that is written."""

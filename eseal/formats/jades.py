@@ -14,7 +14,7 @@ from eseal.formats.cms import ocsp_response
 from eseal.formats.halves import written
 from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
 from eseal.spec import Components, Mechanism, Packaging, Serialization, Spec
-from trust.algorithms import SIGNATURE_BY_JWA, hasher
+from trust.algorithms import SIGNATURE_BY_JWA, Algorithm, hasher
 from trust.codecs import jose
 from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Cert, Digest, Document, Token
@@ -24,8 +24,8 @@ LARGEST = 64 << 20
 """Bytes of a payload: the key signs it whole, and a reader holds it whole."""
 
 _JCS = "http://www.rfc-editor.org/rfc/rfc8785"
-_NAMES = {algorithm: name for name, algorithm in reversed(SIGNATURE_BY_JWA.items())}
-"""The first that has the algorithm: `EdDSA`, which every library knows, before the `Ed25519` of RFC 9864."""
+_NAMES = {algorithm: name for name, algorithm in reversed(SIGNATURE_BY_JWA.items())} | {Algorithm("ed448"): "EdDSA"}
+"""The first that has the algorithm: `EdDSA` (RFC 8037), which every library knows, before the `Ed25519` and `Ed448` of RFC 9864."""
 _POLICY_DIGESTS = MappingProxyType({**jades_named.DIGESTS, "sha3_256": "S3-256", "sha3_384": "S3-384", "sha3_512": "S3-512"})
 _COMMITMENTS = MappingProxyType(
     # EN 319 132-1 clause 5.2.3, which clause 5.2.3 refers to.

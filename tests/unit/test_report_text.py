@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import pki
 from tests.verdicts import everything, office, signature, signature_verdict, stamp_verdict, subject_of, verdict
 from trust.errors import Malformed
-from trust.model import Claims, Defect, Document, Reference, Scope, StampKind, Uncovered
+from trust.model import Claims, Defect, Digest, Document, Reference, Scope, StampKind, Uncovered
 from verifier.report import findings, texts
 from verifier.report.findings import FINDINGS, Words
 from verifier.report.json import COMMITMENTS, error_report, report
@@ -102,6 +102,17 @@ def test_what_each_signature_proves_is_said_in_words() -> None:
     assert "「承認すること」" in japanese
     plain = render(report(everything()["passed"], anchors=1), Style(width=300))
     assert "not that a person agreed to it" in " ".join(plain.split())
+
+
+def test_what_the_signer_says_is_told_as_his_own_words() -> None:
+    said = Claims(place="東京", reason="invoice", roles=("会計管理者",), policy="1.2.392.200000.1", policy_digest=Digest("sha256", bytes(32)))
+    made = report(verdict(Conclusion.PASSED, signature_verdict(signature=signature(claims=said))), anchors=1)
+    shown = " ".join(render(made, Style(width=300)).split())
+    assert "Says reason: invoice place: 東京 role: 会計管理者 signature policy: 1.2.392.200000.1 these are the signer's own words" in shown
+    assert "記載" in render(made, Style("ja")) and "立場：会計管理者" in render(made, Style("ja"))
+    assert made["signatures"][0]["claims"]["signature_policy_digest"] == {"algorithm": "sha256", "value": "00" * 32}
+    silent = report(verdict(Conclusion.PASSED, signature_verdict(signature=signature(claims=Claims(policy="implied")))), anchors=1)
+    assert "Says" not in render(silent)
 
 
 def test_how_long_a_signature_without_a_stamp_can_be_confirmed_is_said() -> None:

@@ -133,6 +133,8 @@ def _signature(found: SignatureVerdict, verdict: Verdict, stamps: Mapping[Id, St
             "commitments": list(claims.commitments),
             "content_type": claims.content_type,
             "signature_policy": claims.policy,
+            "signature_policy_digest": _digest(claims.policy_digest) if claims.policy_digest else None,
+            "signature_policy_uri": claims.policy_uri,
         },
         "covers": _references(signature.references),
         "proves": _proves(found, verdict, stamps),

@@ -16,7 +16,7 @@ from verifier.report.told import SHOWN, Field, Part, Told, Voice, reason, told
 WIDTH = 100
 """Columns where the terminal tells none; no line is longer however wide it is, because long lines are hard to read."""
 NARROW = 40
-FIELDS = ("why", "todo", "not-covered", "who", "when", "covers", "proves", "notes", "chain", "checked")
+FIELDS = ("why", "todo", "not-covered", "who", "when", "covers", "says", "proves", "notes", "chain", "checked")
 
 
 class Paint(StrEnum):

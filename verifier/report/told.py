@@ -253,6 +253,7 @@ def _signature(signature: Json, title: str, voice: Voice) -> Part:
         ("who", [_who(signature["signer"], _passed(signature), "unknown-signer", voice)]),
         ("when", _when(signature, voice)),
         ("covers", _covers(signature["covers"], voice)),
+        ("says", _says(signature["claims"], voice)),
         ("why", _why(signature, voice)),
         ("proves", _proves(signature, voice)),
         ("chain", _chain(signature["chain"], voice)),
@@ -328,6 +329,15 @@ def _when(signature: Json, voice: Voice) -> list[str]:
     if signature["claimed_time"]:
         said.append(voice.say(PHRASES["claimed"], time=voice.time(signature["claimed_time"])))
     return said or [voice.say(PHRASES["no-time"])]
+
+
+def _says(claims: Json, voice: Voice) -> list[str]:
+    """Place, reason, roles and policy in the signer's own words; the commitments are under what is proved."""
+    policy = claims["signature_policy"]
+    told = [("said-reason", claims["reason"]), ("said-place", claims["place"]), *(("said-role", role) for role in claims["roles"])]
+    told.append(("said-policy", None if policy == "implied" else policy))
+    said = [voice.say(PHRASES[what], text=printable(text)) for what, text in told if text]
+    return [*_shown(said, voice), voice.say(PHRASES["said"])] if said else []
 
 
 def _covers(references: list[Json], voice: Voice) -> list[str]:
