@@ -21,6 +21,8 @@ ENDINGS = (".tsr", ".tst", ".tsp")
 """Files called so are tokens; one that cannot be read is a finding. Of the others those are tokens whose bytes say so."""
 MAX_LIST_LINE = 8_192
 _HEAD = 400
+_FIRST = 64 << 10
+"""Bytes that are read at once: nearly every token whole."""
 
 
 def peeked(entries: Iterable[Entry]) -> tuple[Entry | None, Iterator[Entry]]:
@@ -52,11 +54,12 @@ def token_in(path: Path) -> bytes | None:
     """The bytes of a file that is a token or a response, read once; None for another. Malformed where its name says that it is one."""
     named = path.suffix.lower() in ENDINGS
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_HEAD)
-            if not named and not (data and tst.claims(data)):
+        with path.open("rb", buffering=0) as stream:
+            data = stream.read(_FIRST) or b""
+            if not named and not (data and tst.claims(data[:_HEAD])):
                 return None
-            data += stream.read(MAX_TOKEN + 1 - len(data))
+            while len(data) >= _FIRST and len(data) <= MAX_TOKEN and (more := stream.read(MAX_TOKEN + 1 - len(data))):
+                data += more
     except OSError as error:
         raise NotFound(f"cannot read {shown(path)}: {(error.strerror or 'input/output error').lower()}") from error
     if len(data) > MAX_TOKEN:

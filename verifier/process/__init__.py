@@ -35,17 +35,17 @@ def validate(evidence: Evidence, context: Context) -> Verdicts:
     utc(context.time)
     case = Case(evidence, context)
     progress = Progress(Proofs(context.time))
+    if len(evidence.stamps) == 1 and not evidence.signatures and not evidence.records:
+        # A time-stamp by itself, as in bulk: what it proves, nothing here needs.
+        return Verdicts((), (validate_stamp(case, 0, progress),), ())
     # Evidence records may stand around one another: the newest first, so that its proofs are there for the older ones.
     times = {s.token.id: s.token.gen_time for s in evidence.stamps}
     order = sorted(evidence.records, key=lambda r: max((times.get(t, context.time) for t in r.tokens), default=context.time), reverse=True)
     records = {record.id: validate_record(case, record, progress) for record in order}
     places = range(len(evidence.stamps))
-    alone = len(places) == 1 and not evidence.signatures  # what it proves, nothing here needs
     for place in newest_first(evidence.stamps, [p for p in places if p not in progress.stamps]):
         validate_stamp(case, place, progress)
-        if (
-            not alone and evidence.stamps[place].kind is not StampKind.EVIDENCE_RECORD
-        ):  # a token of a record proves what its record proves, or nothing
+        if evidence.stamps[place].kind is not StampKind.EVIDENCE_RECORD:  # a token of a record proves what its record proves, or nothing
             extract_proofs(case, place, progress)
     signatures = tuple(validate_signature(case, s, progress) for s in evidence.signatures)
     return Verdicts(signatures, tuple(progress.stamps[p] for p in places), tuple(records[r.id] for r in evidence.records))
