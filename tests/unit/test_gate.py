@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ def test_metrics_are_for_operators() -> None:
     assert found["kakuin_clock_bound_seconds",] == 0.004 and found["kakuin_clock_state", "good"] == 1.0
     assert found["kakuin_ready",] == 1.0 and found["kakuin_check", "tokens"] == 1.0
     assert found["kakuin_unit_failed", "tsu"] == 1.0 and found["kakuin_unit_failed", "b"] == 0.0
-    assert found["kakuin_certificate_expiry_timestamp_seconds", "root"] == WELL.certificates[0].ends.timestamp()
+    assert found["kakuin_certificate_expiry_timestamp_seconds", "root"] == datetime(2046, 1, 20, 9, tzinfo=UTC).timestamp()
     assert found["kakuin_http_requests_total", "operations", "403"] == 1.0
     assert found["kakuin_http_request_seconds_count", "seals"] == 2.0
 
@@ -294,6 +295,20 @@ def test_a_database_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
     first, second = anyio.run(asked)
     assert first.status == 503 and "has not answered" in first.json["checks"]["database"]["why"]
     assert second.status == 200
+
+
+def test_a_fault_of_ours_is_told_as_not_ready(caplog: pytest.LogCaptureFixture) -> None:
+    house = House()
+
+    def broken() -> JournalSeen:
+        raise RuntimeError("a fault of ours")
+
+    house.watch._journal = broken
+    for path in ("/health", "/health/ready", "/metrics"):
+        asked = house.asks(path, peer=OPERATOR)
+        assert (asked.status, asked.json) == (503, {"status": "fail"})
+    assert house.asks("/health/live").status == 200
+    assert {record.getMessage() for record in caplog.records} == {"how the service does cannot be told"}
 
 
 def test_other_answers_of_the_authority_bear_an_id_and_are_counted() -> None:

@@ -52,6 +52,7 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "second-failed": (lambda s: replace(s, units=(unit(), unit("b", fault="y"))), "warn", ""),
     "unit-ends": (lambda s: replace(s, units=(unit(days=29),)), "warn", ""),
     "certificate-ends": (lambda s: replace(s, certificates=(CertificateSeen("ocsp", NOW + timedelta(days=29)),)), "warn", ""),
+    "certificate-unreadable": (lambda s: replace(s, certificates=(CertificateSeen("ocsp", None),)), "warn", ""),
     "certificate-over": (lambda s: replace(s, certificates=(CertificateSeen("ocsp", NOW - timedelta(days=1)),)), "warn", ""),
 }
 

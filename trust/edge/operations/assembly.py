@@ -1,5 +1,6 @@
 """The parts of the operation as an instance's settings want them."""
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from trust.edge.operations.limits import Rate, rate
 from trust.edge.operations.metrics import BATCH, COMMIT_SECONDS, CONNECTIONS, CONNECTIONS_REFUSED, QUEUE
 from trust.edge.operations.tally import Tally
 from trust.edge.operations.watch import Watch, journal_seen
-from trust.errors import NotFound
+from trust.errors import KakuinError, NotFound
 
 if TYPE_CHECKING:
     from trust.edge.clock.keeper import Timekeeper
@@ -87,7 +88,9 @@ def _certificates_seen(instance: "Instance") -> tuple[CertificateSeen, ...]:
     """Those that lie in the folder, with their keys or without."""
     found = []
     for name in sorted(path.stem for path in (instance.folder / "certificates").glob("*.pem")):
-        ends: datetime = instance.certificate(name).not_after
+        ends: datetime | None = None
+        with contextlib.suppress(KakuinError):
+            ends = instance.certificate(name).not_after
         found.append(CertificateSeen(name, ends))
     return tuple(found)
 

@@ -220,6 +220,13 @@ class Gate:
             status, body = 405, _problem("method-not-allowed", "Method not allowed", 405, "this is read with GET")
             await self._told(send, status, PROBLEM, body, ((b"allow", b"GET, HEAD"),))
             return
+        try:
+            await self._told_of(path, scope, send, operator=operator)
+        except Exception:  # noqa: BLE001  # who watches is told in any case
+            _LOG.exception("how the service does cannot be told")
+            await self._told(send, 503, "application/json", _status("fail"))
+
+    async def _told_of(self, path: str, scope: Scope, send: Send, *, operator: bool) -> None:
         if path == LIVE:
             alive = self._alive()
             await self._told(send, 200 if alive else 503, "application/json", _status("pass" if alive else "fail"))

@@ -61,7 +61,8 @@ class UnitSeen:
 class CertificateSeen:
     name: str
     """Of its key: root, ca, tsu, ocsp, seal-…"""
-    ends: datetime
+    ends: datetime | None
+    """None where its file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,8 @@ def _tokens(seen: Seen, units: Mapping[str, Finding]) -> Finding:
 
 
 def _certificate(certificate: CertificateSeen, now: datetime) -> Finding:
+    if certificate.ends is None:
+        return Finding(Level.WARN, "its file cannot be read", {"ends": None, "days_left": None})
     left = days(certificate.ends, now)
     facts: dict[str, Fact] = {"ends": _text(certificate.ends), "days_left": left}
     if certificate.ends < now:

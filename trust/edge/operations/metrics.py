@@ -148,7 +148,8 @@ def found(health: Health) -> Iterator[Metric]:
             yield GaugeMetricFamily(name, text, float(value))
     ends = GaugeMetricFamily("kakuin_certificate_expiry_timestamp_seconds", "When a certificate ends.", labels=["name"])
     for certificate in seen.certificates:
-        ends.add_metric([certificate.name], certificate.ends.timestamp())
+        if certificate.ends is not None:
+            ends.add_metric([certificate.name], certificate.ends.timestamp())
     yield ends
     periods = GaugeMetricFamily("kakuin_unit_end_timestamp_seconds", "The last moment at which a unit may issue.", labels=["unit"])
     failed = GaugeMetricFamily("kakuin_unit_failed", "1 while a unit cannot issue.", labels=["unit"])
