@@ -82,7 +82,7 @@ def test_a_field_that_cannot_be_had_is_refused_and_the_others_are_told(name: str
 @pytest.mark.parametrize(("said", "permission"), [("no-changes", 1), ("forms", 2), ("comments", 3)])
 def test_a_certifying_seal_says_what_is_allowed(said: str, permission: int) -> None:
     made = sealed(form(), certify=said)
-    assert permission == transforms(made)["/DocMDP"].P
+    assert transforms(made)["/DocMDP"][0] == permission
     with pikepdf.open(io.BytesIO(made)) as paper:
         assert paper.Root.Perms.DocMDP.objgen == paper.Root.AcroForm.Fields[2].V.objgen
 
