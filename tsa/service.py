@@ -14,9 +14,9 @@ signing and commit takes number, token and record with it, and nobody has seen a
 
 import asyncio
 import functools
+import itertools
 import logging
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import serialization
 from trust import algorithms
 from trust.codecs import tsp
 from trust.codecs.tsp import Failure, Request
+from trust.edge.crew import processors
 from trust.errors import KakuinError, Unavailable
 from trust.log.journal import Journal
 from trust.log.page import FIRST_SERIAL, Made
@@ -45,8 +46,9 @@ STANDING_SECONDS = 1.0
 QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
 
-WAVE = 32
-"""Tokens of such a key for one look at the clock: two milliseconds of work. One where the policy says that times tell the order."""
+WAVE, SLOW_WAVE = 32, 4
+"""Tokens for one look at the clock, of such a key and, in each signing thread, of another: two or three milliseconds of work. One where the policy
+says that times tell the order."""
 
 
 class _Issuer:
@@ -54,16 +56,16 @@ class _Issuer:
 
     kind = "token"
 
-    def __init__(self, unit: Unit, clock: Clock, width: int, standing: Standing | None = None) -> None:
+    def __init__(self, unit: Unit, clock: Clock, threads: int, wave: int, standing: Standing | None = None) -> None:
+        """`threads` that sign, each `wave` tokens at a time. One: the journal's own."""
         self.unit = unit.name
         self._unit = unit
         self._clock = clock
-        self._width = width
+        self._wide = threads
+        self._width = 1 if unit.policy.ordering else threads * wave
         self._standing = standing
         self._asked_at = -math.inf
-        self._threads = ThreadPoolExecutor(width, thread_name_prefix="sign") if width > 1 else None
-        if width == 1 and not unit.policy.ordering:
-            self._width = WAVE
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sign") if threads > 1 else None
 
     def ready(self) -> datetime:
         """The time of the next tokens, where several processes take serials (trust.log.turns). Raises what stands against them."""
@@ -117,16 +119,13 @@ class _Issuer:
             return [error]
         if self._threads is None:
             return map(_made, issue.grant_all(requests, self._unit, now, first))
-        one = functools.partial(self._one, now)
-        serials = range(first, first + len(requests))
-        return self._threads.map(one, serials, requests)
+        each = -(-len(requests) // self._wide)
+        shares = range(0, len(requests), each)
+        grant = functools.partial(self._share, now, first, requests, each)
+        return map(_made, itertools.chain.from_iterable(self._threads.map(grant, shares)))
 
-    def _one(self, now: datetime, serial: int, request: Request) -> Made | KakuinError:
-        try:
-            response = issue.grant(request, self._unit, now, serial)
-        except KakuinError as error:
-            return error
-        return _made(response)
+    def _share(self, now: datetime, first: int, requests: Sequence[Request], each: int, at: int) -> list[Response | KakuinError]:
+        return issue.grant_all(requests[at : at + each], self._unit, now, first + at)
 
     def close(self) -> None:
         if self._threads is not None:
@@ -390,7 +389,7 @@ class Authority:
 
     def _issuer_of(self, unit: Unit, standing: Standing | None) -> _Issuer:
         quick = algorithms.key_strength(unit.public_key) in QUICK
-        return _Issuer(unit, self._clock, 1 if quick else os.cpu_count() or 1, standing)
+        return _Issuer(unit, self._clock, 1 if quick else processors(), WAVE if quick else SLOW_WAVE, standing)
 
     # What relying parties need.
 

@@ -144,7 +144,7 @@ def test_a_key_store_that_is_away_is_asked_twice_for_a_whole_batch(tmp_path: Pat
             raise Unavailable("the token is away")
 
     party = tsu.party("p256")
-    issuer = _Issuer(unit("u1", "p256", FIRST, Slow(party.certificate, party.chain, party.algorithm, party.private)), tsu.clock, 1)
+    issuer = _Issuer(unit("u1", "p256", FIRST, Slow(party.certificate, party.chain, party.algorithm, party.private)), tsu.clock, 1, 32)
     made = issuer.make(1, [tsp.decode_request(REQUEST)] * 256)
     assert len(made) == 256 and all(isinstance(outcome, UnitFailed) for outcome in made)
     assert len(calls) == 2
