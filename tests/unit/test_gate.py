@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -257,6 +258,17 @@ def test_metrics_are_for_operators() -> None:
     assert found["kakuin_certificate_expiry_timestamp_seconds", "root"] == datetime(2046, 1, 20, 9, tzinfo=UTC).timestamp()
     assert found["kakuin_http_requests_total", "operations", "403"] == 1.0
     assert found["kakuin_http_request_seconds_count", "seals"] == 2.0
+
+
+@pytest.mark.parametrize("page", ["operator.md", "operator.ja.md"])
+def test_every_metric_that_operators_read_of_is_told(page: str) -> None:
+    named = set(re.findall(r"\bkakuin_(?!sealed)[a-z_]+\*?", (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")))
+    told = House().asks("/metrics", peer=OPERATOR).body.decode()
+    there = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE)) | {
+        f"{name}_bucket" for name in re.findall(r"^# TYPE (\S+) histogram", told, re.MULTILINE)
+    }
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not any(each == name or (name.endswith("*") and each.startswith(name[:-1])) for each in there)] == []
 
 
 def test_open_metrics_is_spoken_where_it_is_asked_for() -> None:
