@@ -1,6 +1,7 @@
 """The matrix of what is sealed: every format, packaging, level and writing by every kind of key, our verdict beside EU DSS's.
 
 python -m bench.matrix                 everything; EU DSS where ../shared is
+python -m bench.matrix --all-keys      each way of writing by every kind of key too, not only each format and packaging
 python -m bench.matrix --only jades    what has that in its name
 python -m bench.matrix --write         into docs/interop.md
 """
@@ -84,7 +85,7 @@ def table(found: Sequence[Outcome]) -> str:
     lines = [f"| seal | level | {' | '.join(keys)} |", "|---" * (len(keys) + 2) + "|"]
     for shape, levels in by_row.items():
         for names, marks in _together(levels):
-            lines.append(f"| {shape} | {names} | {' | '.join(marks.get(key, '') for key in keys)} |")
+            lines.append(f"| {shape} | {names} | {' | '.join(marks.get(key, ' ') for key in keys)} |")
     reasons = [f"({letter}) {reason}" for reason, letter in notes.letters.items()]
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {reason}" for reason in reasons)
 
@@ -122,10 +123,11 @@ def summary(found: Sequence[Outcome]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="cells whose name has this in it")
+    parser.add_argument("--all-keys", action="store_true", help="each way of writing by every kind of key too")
     parser.add_argument("--write", action="store_true", help="into docs/interop.md")
     asked = parser.parse_args()
     begun = time.perf_counter()
-    found = outcomes([cell for cell in cells() if asked.only in cell.id])
+    found = outcomes([cell for cell in cells(all_keys=asked.all_keys) if asked.only in cell.id])
     text = f"{summary(found)}.\n\n{table(found)}\n\nWhat cannot be asked for:\n\n{absent()}\n"
     print(text)
     print(f"{time.perf_counter() - begun:.0f} s")

@@ -136,8 +136,9 @@ def there() -> tuple[list[tuple[Shape, Level]], dict[str, list[str]]]:
     return found, refused
 
 
-def cells() -> list[Cell]:
-    return [Cell(shape, level, key) for shape, level in there()[0] for key in KEYS]
+def cells(*, all_keys: bool = False) -> list[Cell]:
+    """Each format and packaging at each level by each kind of key; each other way of writing it by the usual one, or by all of them too."""
+    return [Cell(shape, level, key) for shape, level in there()[0] for key in KEYS if all_keys or not shape.choices or key == USUAL]
 
 
 # One cell.
@@ -166,6 +167,8 @@ def subjects(shape: Shape) -> tuple[Document, ...]:
         text = JSON if shape.format is Format.JADES else XML
         return (Document.of(text.encode(), "notice.xml"),)
     table = Document.of(csv(), "prices.csv", "text/csv")
+    if ("mechanism", "http-headers") in shape.choices:
+        return (table, Document.of(b"text/csv", "Content-Type"), Document.of(b"post /v1/prices", "(request-target)"))
     return (table, Document.of(XML.encode(), "notice.xml")) if shape.format.startswith("asic-e") else (table,)
 
 
@@ -224,7 +227,7 @@ class Stop:
     """Something that EU DSS 6.4 cannot judge."""
 
     what: str
-    """Format, or how the name of a kind of key begins."""
+    """Format, a choice, or how the name of a kind of key begins."""
     why: str
     """For people."""
     says: str
@@ -239,12 +242,20 @@ STOPS = (
         "*, intact, INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
     ),
     Stop("Ed448", "EU DSS finds level and signature right; its timetable has no Ed448", "*, intact, INDETERMINATE CRYPTO_CONSTRAINTS_FAILURE_NO_POE"),
+    Stop(
+        "http-headers",
+        "EU DSS finds the level right; fields of HTTP are given to it by a program, and its command here gives it files",
+        "*, not intact, INDETERMINATE SIGNED_DATA_NOT_FOUND",
+    ),
     Stop("ML-DSA", "EU DSS knows no ML-DSA", "0 signatures: IllegalArgumentException: Unsupported algorithm"),
 )
 
 
 def stop(cell: Cell) -> Stop | None:
-    return next((s for s in STOPS if cell.shape.format == s.what or cell.key.startswith(s.what)), None)
+    names = {str(cell.shape.format), *(str(value) for _, value in cell.shape.choices)}
+    known = [s for s in STOPS if s.what in names or cell.key.startswith(s.what)]
+    # A kind of key that it does not know ends its work before anything else.
+    return next((s for s in known if s.what == "ML-DSA"), known[0] if known else None)
 
 
 def harm_by_dss(cell: Cell, said: str) -> str:
