@@ -67,6 +67,7 @@ CONFINED = (
     "eseal.extend",
     *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
     *(f"eseal.formats.{raiser}" for raiser in ("cades_extend", "xades.extend", "jades_extend", "cose_extend", "asic_extend")),
+    *(f"eseal.formats.{adder}" for adder in ("cades_added", "xades.countersigned", "jades_added", "asic_added")),
 )
 """What the confined process imports before the first stranger's file."""
 
@@ -221,6 +222,7 @@ class House:
             clock=instance.clock,
             check=self._check,
             run=self.sandbox.run,
+            examine=self._examine,
             font=self._font,
         )
 

@@ -46,6 +46,7 @@ class Options:
     format: str | None = None
     level: str | None = None
     packaging: str | None = None
+    addition: str | None = None
     canonicalization: str | None = None
     components: str | None = None
     digest: str | None = None
@@ -83,6 +84,7 @@ class Options:
             format=self.format,
             level=self.level,
             packaging=self.packaging,
+            addition=self.addition,
             canonicalization=self.canonicalization,
             components=self.components,
             digest=self.digest,
@@ -165,7 +167,7 @@ def _seal(job: _Job, upload: Upload, query: Mapping[str, str]) -> Sealed:
         raise Malformed("the document is empty: 0 bytes arrived")
     if any(d.media_type == "application/pdf" and not is_pdf(head) for d, head in zip(documents, heads, strict=True)):
         raise UnsupportedMedia("the Content-Type is application/pdf and the document is no PDF")
-    if len(documents) > 1 and options.format is None:
+    if len(documents) > 1 and options.format is None and options.addition is None:
         options = replace(options, format=FOR_SEVERAL)
     spec = options.spec(heads[0], attached)
     if job.idempotency_key is None:

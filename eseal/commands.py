@@ -51,6 +51,12 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 )
 @click.option("--level", metavar="LEVEL", help="B-B, B-T, B-LT or B-LTA. Default: the highest that the format has.")
 @click.option("--packaging", metavar="PACKAGING", help="enveloped (PDF and XML), detached or attached.")
+@click.option(
+    "--addition",
+    metavar="NAME",
+    help="FILE is signed already, and gets one signature more: parallel (beside those there) or countersignature (over the one there). "
+    "Content that stands apart follows as further FILEs.",
+)
 @click.option("--canonicalization", metavar="NAME", help="Of XAdES: exclusive, 1.0 or 1.1. Default: exclusive.")
 @click.option("--components", metavar="NAME", help="Of JAdES: how unsigned components stand, base64url or clear. Default: base64url.")
 @click.option("--serialization", metavar="NAME", help="Of JAdES: flattened, general or compact (B-B only). Default: flattened.")
@@ -101,7 +107,7 @@ def seal(
     from trust.edge.progress import Progress, Reading
 
     file, document, *more = files[0], *_documents(files)
-    asked["format"] = asked.pop("format_") or (FOR_SEVERAL if more or file.is_dir() else None)
+    asked["format"] = asked.pop("format_") or (FOR_SEVERAL if (more or file.is_dir()) and not asked["addition"] else None)
     attached = files_of(asked)
     if password_file is not None:
         asked["password"] = secret_in(password_file, "password file").decode()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from eseal.draft import Draft
 from eseal.levels import Means
-from eseal.spec import Format, Spec
+from eseal.spec import Addition, Format, Spec
 from trust.algorithms import Algorithm
 from trust.model import Cert, Document
 from trust.ports import Key, Stamper, StatusSource
@@ -28,8 +28,26 @@ MODULES: Mapping[Format, str] = MappingProxyType(
 )
 """Each has seal(document, spec, means) -> Draft; those of spec.SEVERAL take more documents after that."""
 
+ADDING: Mapping[tuple[Addition, Format], str] = MappingProxyType(
+    {
+        (Addition.PARALLEL, Format.CADES): "eseal.formats.cades_added:parallel",
+        (Addition.PARALLEL, Format.JADES): "eseal.formats.jades_added:parallel",
+        (Addition.PARALLEL, Format.ASIC_E_CADES): "eseal.formats.asic_added:parallel",
+        (Addition.PARALLEL, Format.ASIC_E_XADES): "eseal.formats.asic_added:parallel",
+        (Addition.COUNTERSIGNATURE, Format.CADES): "eseal.formats.cades_added:countersigned",
+        (Addition.COUNTERSIGNATURE, Format.XADES): "eseal.formats.xades.countersigned:countersigned",
+        (Addition.COUNTERSIGNATURE, Format.JADES): "eseal.formats.jades_added:countersigned",
+    }
+)
+"""Each takes what seal() does; the further documents are content that stands apart."""
+
 PARSING = frozenset({Format.PADES, Format.XADES})
 """Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
+
+
+def parses(spec: Spec) -> bool:
+    """Whether the document is parsed: what is signed already always is."""
+    return spec.addition is not None or spec.format in PARSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +126,11 @@ def draft(
 
     Errors are the format's and the callables'.
     """
-    seal, means = importlib.import_module(MODULES[spec.format]).seal, Means(_Proxy(holder, sign), stamp, status, now)
+    means = Means(_Proxy(holder, sign), stamp, status, now)
+    if spec.addition is not None:
+        module, name = ADDING[spec.addition, spec.format].split(":")
+        added: Draft = getattr(importlib.import_module(module), name)(document, spec, means, more)
+        return added
+    seal = importlib.import_module(MODULES[spec.format]).seal
     made: Draft = seal(document, spec, means, more) if more else seal(document, spec, means)
     return made

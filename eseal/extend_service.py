@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from eseal.draft import Draft, assembled
 from eseal.extend import MEDIA_TYPE, RANK, Kind, Wanted
 from eseal.extend_material import Known, issued
+from eseal.kept import require_kept
 from eseal.service import Record, Runner, at_most, sha256_of, solid, sound_draft, stamping
 from eseal.spec import Level
 from trust.edge.spool import Spool
@@ -181,6 +182,7 @@ class _Report:
     """A JSON report, as far as it is needed here."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
+        self.told = told
         self.kind = str(told["format"])
         self.conclusion = str(told["conclusion"])
         self.reasons = "; ".join(str(r["text"]) for r in told["reasons"])
@@ -237,9 +239,6 @@ def _ended(signature: Mapping[str, Any], at: str) -> bool:
     return not signature["counter_signature"] and signer is not None and bool(signer["not_after"]) and signer["not_after"] < at
 
 
-_ORDER = {"TOTAL-FAILED": 0, "FAILED": 0, "INDETERMINATE": 1, "TOTAL-PASSED": 2, "PASSED": 2}
-
-
 NO_ROOT = "a trust anchor is no root: to whoever does not trust it the status of its own issuer is missing, and the level looks like B-T"
 
 
@@ -250,23 +249,7 @@ def _compared(before: _Report, after: _Report, wanted: Wanted, known: Known, dra
     A chain ends at a trust anchor (EN 319 102-1 clause 5.2.6.4), also at one that issued not itself: no status above it is needed, and a level told
     from the shape of the document alone cannot know that.
     """
-    found = {s["id"]: s for s in after.signatures}
-    for one in before.signatures:
-        now = found.get(one["id"])
-        if now is None or not now["intact"] or _ORDER[now["indication"]] < _ORDER[one["indication"]]:
-            _LOG.error("an extension would harm a signature: %s", after.reasons[:500])
-            raise Unacceptable(
-                "extended, a signature of the document would not be what it was, because another one covers what extending changes: "
-                f"nothing was given out ({after.reasons[:200]})"
-            )
-    stamps = {s["imprint"]["value"] + s["serial"]: s for s in after.stamps}
-    for one in before.stamps:
-        now = stamps.get(one["imprint"]["value"] + one["serial"])
-        if now is None or not now["intact"]:
-            raise Unacceptable("extended, a time-stamp of the document would not be intact any more: nothing was given out")
-    records = {r["id"]: r["intact"] for r in after.records}
-    if any(r["intact"] and not records.get(r["id"]) for r in before.records):
-        raise Unacceptable("an evidence record protects the document as it is, and extended it would not: renew the record instead")
+    require_kept(before.told, after.told, "extended", "extending")
     if len(after.signatures) != len(before.signatures) or not all(s["intact"] for s in after.stamps):
         _LOG.error("an extension did not pass the check: %s", after.reasons[:500])
         raise KakuinError("extended, the document did not pass our own verification, so it is not given out; nothing was recorded")

@@ -19,6 +19,8 @@ from eseal import suite as suites
 from eseal.dataset import joined
 from eseal.draft import Base64, Draft, Span, assembled
 from eseal.drafting import Holder, Signable
+from eseal.extend_material import Known
+from eseal.kept import require_kept
 from eseal.spec import OFFERED, SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
@@ -114,6 +116,8 @@ class Sealer:
     run: Runner
     font: Callable[[], Document | None] = lambda: None
     """Of visible seals, where the caller gives none."""
+    examine: Callable[[Document, Sequence[Document], Known], Mapping[str, Any]] | None = None
+    """Our own verifier's report on a document, as `eseal.extend_service.Examine` has it: for what is signed already."""
 
     def seal(self, document: Document, spec: Spec, organisation: str, more: Sequence[Document] = ()) -> Sealed:
         """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several.
@@ -123,7 +127,7 @@ class Sealer:
         that less will do is it lower, and then `Sealed.asked` and a warning tell.
         """
         documents = typed((document, *more), spec)
-        if more and spec.format not in SEVERAL:
+        if more and spec.addition is None and spec.format not in SEVERAL:
             raise Unacceptable(f"{spec.format} seals one document at a time, got {len(documents)}; several go into {' or '.join(sorted(SEVERAL))}")
         subject = joined(documents)
         if subject.size == 0:
@@ -133,8 +137,11 @@ class Sealer:
         key, cautions = suited(self.keys(organisation), spec)
         draft, spec = self._reached(documents, spec, key, now, signed)
         draft = replace(draft, warnings=(*draft.warnings, *cautions))
-        _sound(draft, subject, spec)
-        sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
+        if spec.addition is None:
+            _sound(draft, subject, spec)
+        else:
+            sound_draft(draft, documents[0])
+        sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents[:1] if spec.addition else documents), spec), media_type(spec)[0])
         self._checked(sealed, documents, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed), asked)
         return replace(made, index=self._recorded(made, documents, key))
@@ -170,24 +177,38 @@ class Sealer:
             "stamp": at_most(MOST_STAMPS, "time-stamps", noted(stamping(self.stamp, spec.level), away)),
             "status": at_most(MOST_QUESTIONS, "status questions", noted(_asking(self.status, spec.level), away)),
         }
-        run = self.run if spec.format in drafting.PARSING else here
+        run = self.run if drafting.parses(spec) else here
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
 
     def _checked(self, sealed: Document, documents: Sequence[Document], spec: Spec, draft: Draft) -> None:
         with Spool() as spool, Spool() as other:
             try:
-                finding = self.check(solid(sealed, spool), documents if spec.packaging is Packaging.DETACHED else (), draft.signature)
-                if finding.exposed and spec.packaging is Packaging.ENVELOPED:
+                apart = documents[1:] if spec.addition is not None else documents if spec.packaging is Packaging.DETACHED else ()
+                made = solid(sealed, spool)
+                finding = self.check(made, apart, draft.signature)
+                if spec.addition is not None:
+                    self._kept(documents[0], made, apart)
+                if finding.exposed and (spec.packaging is Packaging.ENVELOPED or spec.addition is not None):
                     # A document that others signed: what it showed before is theirs, what it shows since is ours.
-                    before = self.check(solid(documents[0], other), (), b"").exposed
+                    before = self.check(solid(documents[0], other), apart, b"").exposed
                     if fresh := [what for what in finding.exposed if what not in before]:
                         raise Unacceptable(f"the seal would show what earlier signatures of the document do not allow, so it is not made: {fresh[0]}")
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
-        if finding.passed and finding.level.endswith((f"-BASELINE-{spec.level.removeprefix('B-')}", f"COSE-{spec.level.removeprefix('B-')}")):
+        if finding.passed and finding.level.endswith(_shapes(spec)):
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
         raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
+
+    def _kept(self, before: Document, after: Document, apart: Sequence[Document]) -> None:
+        """What was signed before is, and was not broken: a seal beside a broken one is no sound document."""
+        if self.examine is None:
+            raise Unacceptable("this service adds no signature to what is signed already")
+        old = self.examine(before, apart, Known())
+        if old["conclusion"] == "failed":
+            reasons = "; ".join(str(r["text"]) for r in old["reasons"])
+            raise Unacceptable(f"no signature is added to what failed: {reasons[:300]}")
+        require_kept(old, self.examine(after, apart, Known()), "sealed", "sealing")
 
     def _recorded(self, made: Sealed, documents: Sequence[Document], key: Key) -> int:
         # Digests, never the document: what an entry reveals is decided on privacy.
@@ -206,6 +227,8 @@ class Sealer:
         }
         if len(documents) > 1:
             entry["documents"] = len(documents)
+        if made.spec.addition is not None:
+            entry["addition"] = made.spec.addition
         if made.asked not in (None, made.spec.level):
             entry["asked"] = made.asked
         return self.record("seal", json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
@@ -232,6 +255,12 @@ def typed(documents: tuple[Document, ...], spec: Spec) -> tuple[Document, ...]:
     one = copy.copy(documents[0])
     one.media_type = said
     return (one,)
+
+
+def _shapes(spec: Spec) -> tuple[str, ...]:
+    """What a verifier may call the seal's level: the one asked for. In a file of others validation data may be there already, and it is more."""
+    enough = LEVELS[LEVELS.index(spec.level) :] if spec.addition is not None else (spec.level,)
+    return tuple(f"{shape}{level.removeprefix('B-')}" for level in enough for shape in ("-BASELINE-", "COSE-"))
 
 
 def _what_to_do(spec: Spec) -> str:
@@ -278,6 +307,8 @@ def sealed_name(name: str | None, spec: Spec) -> str:
     """`contract.pdf` -> `contract.sealed.pdf`; `data.csv` -> `data.csv.p7s`."""
     ending = media_type(spec)[1]
     given = name or "document"
+    if spec.addition is not None:
+        return f"{PurePath(given).stem}.sealed{PurePath(given).suffix or ending}"
     return f"{PurePath(given).stem}.sealed{ending}" if spec.packaging is Packaging.ENVELOPED else given + ending
 
 

@@ -16,6 +16,7 @@ from trust.algorithms import DIGESTS
 from trust.errors import Unacceptable
 
 __all__ = [  # noqa: RUF022  # what is made here, then what eseal.claims has
+    "Addition",
     "Canonicalization",
     "Components",
     "Format",
@@ -119,6 +120,15 @@ class Components(StrEnum):
     """Each as a JSON object; archive time-stamps are over its canonical form (RFC 8785)."""
 
 
+class Addition(StrEnum):
+    """What becomes of a document that is a signature or a container already: it stays, and gets one signature more."""
+
+    PARALLEL = "parallel"
+    """Beside those that are there, over the same content. Content that stands apart is given as further documents."""
+    COUNTERSIGNATURE = "countersignature"
+    """Over the signature that is there: its value."""
+
+
 class Canonicalization(StrEnum):
     """The canonical form that an XML signature signs (XML Signature clause 6.5), without comments."""
 
@@ -189,6 +199,15 @@ _CLAIMS: Mapping[Format, frozenset[str]] = MappingProxyType(
 
 SEVERAL = frozenset({Format.ASIC_E_CADES, Format.ASIC_E_XADES, Format.JADES, Format.XADES})
 """Formats that seal several documents at once."""
+ADDED: Mapping[Addition, tuple[Format, ...]] = MappingProxyType(
+    {
+        Addition.PARALLEL: (Format.CADES, Format.JADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES),
+        Addition.COUNTERSIGNATURE: (Format.CADES, Format.XADES, Format.JADES),
+    }
+)
+"""Formats in which a signature is added to what is signed already. PDF and enveloped XAdES need no word for it: their documents are sealed again."""
+COUNTERSIGNED = (Level.B_B, Level.B_T)
+"""Levels of a countersignature when it is made."""
 IN_XML = frozenset({Format.XADES, Format.ASIC_S_XADES, Format.ASIC_E_XADES})
 """Formats whose signatures are XML."""
 FOR_SEVERAL = Format.ASIC_E_CADES
@@ -222,6 +241,8 @@ class Spec:
     """Of a JWS."""
     canonicalization: Canonicalization = Canonicalization.EXCLUSIVE
     """Of an XML signature."""
+    addition: Addition | None = None
+    """None: the document is sealed anew, whatever it is."""
 
     def __post_init__(self) -> None:
         levels = OFFERED.get((self.format, self.packaging))
@@ -279,6 +300,12 @@ class Spec:
             raise Unacceptable("components belong to jades as a JSON object")
         if self.canonicalization is not Canonicalization.EXCLUSIVE and self.format not in IN_XML:
             raise Unacceptable("a canonicalization belongs to xades, asic-s-xades and asic-e-xades")
+        if self.addition is not None and self.format not in ADDED[self.addition]:
+            raise Unacceptable(f"{self.addition} is offered in {_names([str(f) for f in ADDED[self.addition]])}, got {self.format}")
+        if self.addition is Addition.COUNTERSIGNATURE and self.canonicalization is not Canonicalization.EXCLUSIVE:
+            raise Unacceptable(f"a countersignature is under exclusive canonicalization, got {self.canonicalization}")
+        if self.addition is Addition.COUNTERSIGNATURE and self.level not in COUNTERSIGNED:
+            raise Unacceptable(f"a countersignature is at {_names(COUNTERSIGNED, 'or')}, got {self.level}: extend raises both")
 
 
 def formats() -> tuple[Format, ...]:
@@ -353,22 +380,28 @@ def choose(
     pdf: PdfSeal = PLAIN,
     components: str | None = None,
     canonicalization: str | None = None,
+    addition: str | None = None,
 ) -> Spec:
     """The Spec for a document from what a caller said, with the defaults for what was not said: the format that fits, its first
     packaging, its highest level. Unacceptable for a name that does not exist or a combination that is not offered."""
+    if format is None and addition is not None and head.startswith(b"PK"):
+        format = Format.ASIC_E_CADES  # noqa: A001  # the name that every door uses
     chosen = default_format(head) if format is None else _member(Format, format, "format")
     packed = _member(Packaging, packaging, "packaging") if packaging is not None else default_packaging(chosen, head)
     levels = OFFERED.get((chosen, packed), _ALL)
     written = Serialization.FLATTENED if serialization is None else _member(Serialization, serialization, "serialization")
     referred = Mechanism.URI_HASH if mechanism is None else _member(Mechanism, mechanism, "mechanism")
     highest = Level.B_B if written is Serialization.COMPACT else levels[-1]
+    if addition == Addition.COUNTERSIGNATURE:
+        highest = COUNTERSIGNED[-1]
     wanted = highest if level is None else _member(Level, level, "level")
     if digest is not None:
         digest = _digest_named(digest)
     lowest = None if degrade is None else _member(Level, degrade, "level")
     listed = Components.BASE64URL if components is None else _member(Components, components, "components")
     canonical = Canonicalization.EXCLUSIVE if canonicalization is None else _member(Canonicalization, canonicalization, "canonicalization")
-    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf, listed, canonical)
+    added = None if addition is None else _member(Addition, addition, "addition")
+    return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf, listed, canonical, added)
 
 
 def _digest_named(name: str) -> str:

@@ -37,16 +37,16 @@ MANIFEST, SIGNATURE = _META + "ASiCManifest001.xml", _META + "signature001.p7s"
 PACKAGE_MANIFEST, SIGNATURES = _META + "manifest.xml", _META + "signatures001.xml"
 SIMPLE_TIME_STAMP = _META + "timestamp.tst"
 ARCHIVE_MANIFEST, TIME_STAMP = _META + "ASiCArchiveManifest.xml", _META + "timestamp001.tst"
-_ANYTHING = "application/octet-stream"
+ANYTHING = "application/octet-stream"
 XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<asic:XAdESSignatures xmlns:asic="{_NAMESPACE}">'.encode()
 XML_TAIL = b"</asic:XAdESSignatures>"
-_SIGNATURE_TYPE, _TOKEN_TYPE, _MANIFEST_TYPE = "application/pkcs7-signature", "application/vnd.etsi.timestamp-token", "text/xml"
+SIGNATURE_TYPE, _TOKEN_TYPE, _MANIFEST_TYPE = "application/pkcs7-signature", "application/vnd.etsi.timestamp-token", "text/xml"
 _MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[!-~]{1,127}(?:; ?[!-~]{1,200})*")
 _SIMPLE, _EXTENDED = b"application/vnd.etsi.asic-s+zip", b"application/vnd.etsi.asic-e+zip"
 _MIMETYPE: Mapping[Format, bytes] = MappingProxyType(
     {Format.ASIC_S_CADES: _SIMPLE, Format.ASIC_S_XADES: _SIMPLE, Format.ASIC_E_CADES: _EXTENDED, Format.ASIC_E_XADES: _EXTENDED}
 )
-_MOST: Mapping[Format, int] = MappingProxyType(
+MOST: Mapping[Format, int] = MappingProxyType(
     # A reader of XAdES takes 20,000 references in a signature (verifier.formats.xades.structure), and one is to the signed properties.
     {Format.ASIC_S_CADES: 1, Format.ASIC_S_XADES: 1, Format.ASIC_E_CADES: MOST_DOCUMENTS, Format.ASIC_E_XADES: MOST_IN_XML}
 )
@@ -58,7 +58,7 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
     Unacceptable for names that a container cannot have, for more documents than it holds, and what cades.seal and xades.seal refuse; Unavailable
     as there.
     """
-    documents, most = (document, *more), _MOST[spec.format]
+    documents, most = (document, *more), MOST[spec.format]
     if len(documents) > most == 1:
         raise Unacceptable(f"ASiC-S holds one document, got {len(documents)}: several go into {spec.format.replace('-s-', '-e-')}")
     if len(documents) > most:
@@ -115,12 +115,12 @@ def _extended(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     an attribute of the signature would not hash the documents anew."""
     needs, digest = NEEDS[spec.level], files[0].digest.algorithm
     listed = [Listed(f.name, f.digest, f.document.media_type) for f in files]
-    made_manifest = manifest(SIGNATURE, _SIGNATURE_TYPE, listed)
+    made_manifest = manifest(SIGNATURE, SIGNATURE_TYPE, listed)
     made = cades.signed(Document.of(made_manifest), spec, means, replace(needs, archive=False), attached=False)
     meta = [(MANIFEST, made_manifest), (SIGNATURE, made.envelope.whole)]
     if not needs.archive:
         return meta, made.value, made.stamps
-    types = {MANIFEST: _MANIFEST_TYPE, SIGNATURE: _SIGNATURE_TYPE}
+    types = {MANIFEST: _MANIFEST_TYPE, SIGNATURE: SIGNATURE_TYPE}
     listed += [Listed(name, Digest.of(digest, data), types[name]) for name, data in meta]
     everything = manifest(TIME_STAMP, _TOKEN_TYPE, listed)
     token = stamped(means.stamp, Digest.of(digest, everything))
@@ -141,7 +141,7 @@ def _extended_xml(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
 
 def _signed_xml(name: str, files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     """Annex A.5: a ds:Signature in asic:XAdESSignatures."""
-    parts = [Part(quote(f.name), f.digest, f.document.chunks, f.media_type or _ANYTHING) for f in files]
+    parts = [Part(quote(f.name), f.digest, f.document.chunks, f.media_type or ANYTHING) for f in files]
     made = sign_xml(parts, spec, means, around=(XML_HEAD, XML_TAIL), c14n=CANONICAL[spec.canonicalization])
     data = b"".join((XML_HEAD, *(p for p in made.pieces if isinstance(p, bytes)), XML_TAIL))
     return [(name, data)], made.value, tuple(t.der for t in made.stamps)
@@ -149,7 +149,7 @@ def _signed_xml(name: str, files: Sequence[_File], spec: Spec, means: Means) -> 
 
 def package_manifest(mimetype: str, files: Sequence[_File]) -> bytes:
     """ISO/IEC 26300-3 clause 4, as EN 319 162-1 clause 4.4.3.1 has it: the container and each document with its media type."""
-    listed = "".join(_file_entry(f.name, f.media_type or _ANYTHING) for f in files)
+    listed = "".join(_file_entry(f.name, f.media_type or ANYTHING) for f in files)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<manifest:manifest xmlns:manifest="{_PACKAGE}" manifest:version="1.2">\n{_file_entry("/", mimetype)}{listed}</manifest:manifest>\n'

@@ -27,12 +27,12 @@ LARGEST = 64 << 20
 MOST_SIGNATURES = 100
 _META = "META-INF/"
 _LATEST = "ASiCArchiveManifest.xml"
-_CADES = re.compile(r"META-INF/[^/]*signature[^/]*\.p7s", re.IGNORECASE)
-_XADES = re.compile(r"META-INF/[^/]*signatures[^/]*\.xml", re.IGNORECASE)
-_MANIFEST = re.compile(r"META-INF/[^/]*ASiCManifest[^/]*\.xml", re.IGNORECASE)
-_ARCHIVE = re.compile(r"META-INF/[^/]*ASiCArchiveManifest[^/]*\.xml", re.IGNORECASE)
-_TOKEN = re.compile(r"META-INF/[^/]*timestamp[^/]*\.tst", re.IGNORECASE)
-_TYPES = ((_CADES, "application/pkcs7-signature"), (_TOKEN, "application/vnd.etsi.timestamp-token"), (_MANIFEST, "text/xml"), (_ARCHIVE, "text/xml"))
+CADES = re.compile(r"META-INF/[^/]*signature[^/]*\.p7s", re.IGNORECASE)
+XADES = re.compile(r"META-INF/[^/]*signatures[^/]*\.xml", re.IGNORECASE)
+MANIFEST = re.compile(r"META-INF/[^/]*ASiCManifest[^/]*\.xml", re.IGNORECASE)
+ARCHIVE = re.compile(r"META-INF/[^/]*ASiCArchiveManifest[^/]*\.xml", re.IGNORECASE)
+TOKEN = re.compile(r"META-INF/[^/]*timestamp[^/]*\.tst", re.IGNORECASE)
+_TYPES = ((CADES, "application/pkcs7-signature"), (TOKEN, "application/vnd.etsi.timestamp-token"), (MANIFEST, "text/xml"), (ARCHIVE, "text/xml"))
 
 
 def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:
@@ -42,19 +42,19 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
     token or status is not to be had.
     """
     found = opened(document)
-    box = _Box(found, (*found.documents.values(), *detached))
-    for name in box.names(_XADES):
+    box = Box(found, (*found.documents.values(), *detached))
+    for name in box.names(XADES):
         made, stamps = xades.extended_bytes(box.read(name), box.documents, wanted, tools)
         box.change(name, made, stamps)
-    if box.names(_CADES):
-        (_manifested if box.names(_MANIFEST) else _simple)(box, wanted, tools)
-    if not box.names(_CADES) and not box.names(_XADES):
+    if box.names(CADES):
+        (_manifested if box.names(MANIFEST) else _simple)(box, wanted, tools)
+    if not box.names(CADES) and not box.names(XADES):
         raise Unacceptable("there is no signature in the container that is extended")
     return Extended(rebuilt(document, found, box.changed, box.added, tools.now), tuple(box.stamps)).draft()
 
 
 @dataclass
-class _Box:
+class Box:
     """A container as it will be."""
 
     found: Container
@@ -98,44 +98,44 @@ class _Box:
         return made
 
 
-def _simple(box: _Box, wanted: Wanted, tools: Tools) -> None:
+def _simple(box: Box, wanted: Wanted, tools: Tools) -> None:
     """Clause 4.3.3.2: the signature is over the one file, and everything is inside it."""
     data = [box.found.documents[name] for name in box.data()]
-    for name in box.names(_CADES):
+    for name in box.names(CADES):
         made, stamps = cades_extend.extended_bytes(box.read(name), data[0] if len(data) == 1 else None, wanted, tools)
         box.change(name, made, stamps)
 
 
-def _manifested(box: _Box, wanted: Wanted, tools: Tools) -> None:
+def _manifested(box: Box, wanted: Wanted, tools: Tools) -> None:
     """Clause 4.4.3.2: signatures to B-LT at most; then an archive manifest. What an earlier archive manifest lists stays as it is."""
-    listed = {name for manifest in box.names(_ARCHIVE) for name in _references(box.read(manifest))}
+    listed = {name for manifest in box.names(ARCHIVE) for name in references(box.read(manifest))}
     inside = replace(wanted, level=Level.B_LT) if wanted.archive else wanted
-    for name in box.names(_CADES):
+    for name in box.names(CADES):
         if name not in listed:
             made, stamps = cades_extend.extended_bytes(box.read(name), None, inside, tools)
             box.change(name, made, stamps)
         elif not wanted.archive:
             raise Unacceptable("signatures of the container are archived already: they are renewed with B-LTA")
     if wanted.archive:
-        _archived(box, listed, tools)
+        archived(box, listed, tools)
 
 
-def _references(manifest: bytes) -> Iterator[str]:
+def references(manifest: bytes) -> Iterator[str]:
     """Names of the files that a manifest lists."""
     for node in parse(manifest).root.iter():
         if local(node) == "DataObjectReference" and (uri := node.get("URI")):
             yield unquote(str(uri)).removeprefix("/")
 
 
-def _archived(box: _Box, listed: set[str], tools: Tools) -> None:
+def archived(box: Box, listed: set[str], tools: Tools) -> None:
     """Annex A.7: the newest time-stamps get what their own validation needs; the last manifest its number; the new one is over everything."""
-    for name in box.names(_TOKEN):
+    for name in box.names(TOKEN):
         if name not in listed:
             held = cms.token(box.read(name), tools.material.certs())
             box.change(name, archive.completed(held.der, tools.material.of_token(held)))
     root = _renumbered(box)
     target = box.free("timestamp", ".tst")
-    names = [*box.data(), *(n for p in (_MANIFEST, _CADES, _ARCHIVE, _TOKEN) for n in box.names(p) if box.changed.get(n, b"") is not None)]
+    names = [*box.data(), *(n for p in (MANIFEST, CADES, ARCHIVE, TOKEN) for n in box.names(p) if box.changed.get(n, b"") is not None)]
     names += [name for name, _ in box.added]
     entries = [Listed(name, box.digest(name, "sha256"), _type(name)) for name in names]
     manifest = asic.manifest(target, "application/vnd.etsi.timestamp-token", entries, root=root)
@@ -145,9 +145,9 @@ def _archived(box: _Box, listed: set[str], tools: Tools) -> None:
     box.added += [(_META + _LATEST, manifest), (target, archive.completed(token.der, needed))]
 
 
-def _renumbered(box: _Box) -> str | None:
+def _renumbered(box: Box) -> str | None:
     """The last archive manifest under a name of its own: the newest one is ASiCArchiveManifest.xml."""
-    last = next((name for name in box.names(_ARCHIVE) if name.casefold() == (_META + _LATEST).casefold()), None)
+    last = next((name for name in box.names(ARCHIVE) if name.casefold() == (_META + _LATEST).casefold()), None)
     if last is None:
         return None
     data, name = box.read(last), box.free("ASiCArchiveManifest", ".xml")

@@ -43,14 +43,14 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
     signed = signed_data(data)
     content = None if signed.content is not None else detached[0] if len(detached) == 1 else None
     sheet = raised(signed, content, wanted, tools)
-    return Extended(_written(signed, sheet), tuple(sheet.stamps)).draft()
+    return Extended(written(signed, sheet), tuple(sheet.stamps)).draft()
 
 
 def extended_bytes(data: bytes, content: Document | None, wanted: Wanted, tools: Tools) -> tuple[bytes, list[Token]]:
     """The same for a signature that lies in a container: the file, and the tokens that are new in it."""
     signed = signed_data(data)
     sheet = raised(signed, content, wanted, tools)
-    return b"".join(p if isinstance(p, bytes) else data[p.start : p.stop] for p in _written(signed, sheet)), sheet.stamps
+    return b"".join(p if isinstance(p, bytes) else data[p.start : p.stop] for p in written(signed, sheet)), sheet.stamps
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Signer:
         yield from (value.raw for oid, values in self.attributes if oid in oids for value in values.children)
 
     def add(self, *made: bytes) -> None:
-        _insert(self.unsigned, made)
+        insert(self.unsigned, made)
 
 
 @dataclass
@@ -96,6 +96,8 @@ class Sheet:
     signers: list[Signer]
     stamps: list[Token] = field(default_factory=list)
     """Those that are new, in order of time."""
+    digests: list[bytes] = field(default_factory=list)
+    """Identifiers of digest algorithms that are new."""
 
 
 def raised(signed: SignedData, content: Document | None, wanted: Wanted, tools: Tools) -> Sheet:
@@ -103,7 +105,7 @@ def raised(signed: SignedData, content: Document | None, wanted: Wanted, tools: 
         raise Unacceptable("the CMS holds no signature")
     if signed.content is None and content is None and wanted.archive:
         raise Unacceptable("an archive time-stamp is over the signed content too: name it (detached)")
-    sheet = Sheet(_raw(signed.certificates), _raw(signed.revocations), [Signer.of(info) for info in signed.signers])
+    sheet = Sheet(raw(signed.certificates), raw(signed.revocations), [Signer.of(info) for info in signed.signers])
     tools.material.add(signed.certs, signed.crls, signed.ocsps)
     for info in _every(signed.signers):
         held = cades.values(info)
@@ -117,15 +119,15 @@ def raised(signed: SignedData, content: Document | None, wanted: Wanted, tools: 
         _hold(sheet, _needed(sheet, tools))
     if wanted.archive:
         for signer in sheet.signers:
-            _archive(sheet, signer, signed, content, tools)
+            archive_signer(sheet, signer, signed, content, tools)
     return sheet
 
 
-def _raw(node: Node | None) -> list[bytes]:
+def raw(node: Node | None) -> list[bytes]:
     return [] if node is None else [n.raw for n in node.children]
 
 
-def _insert(there: list[bytes], made: Iterable[bytes]) -> None:
+def insert(there: list[bytes], made: Iterable[bytes]) -> None:
     """Elements into a SET OF, each once: in DER's order where it has that order, else behind; what is there keeps its order, because older archive
     time-stamps hash it so."""
     new = [m for m in dict.fromkeys(made) if m not in there]
@@ -183,8 +185,8 @@ def _hold(sheet: Sheet, found: Status) -> None:
         if len(older) < len(sheet.signers):
             raise Unacceptable("signatures of the file have archive time-stamps of version 2 beside others that have none: extend them apart")
         return
-    _insert(sheet.certificates, [c.der for c in found.certs])
-    _insert(sheet.revocations, cms.revocations(_beyond(found, sheet.revocations)))
+    insert(sheet.certificates, [c.der for c in found.certs])
+    insert(sheet.revocations, cms.revocations(_beyond(found, sheet.revocations)))
 
 
 def _beyond(found: Status, there: Sequence[bytes]) -> Status:
@@ -211,7 +213,7 @@ def _complete_newest(signer: Signer, found: Status) -> None:
     signer.unsigned[at] = cms.attribute(oid, archive.completed(values[0].raw, found))
 
 
-def _archive(sheet: Sheet, signer: Signer, signed: SignedData, content: Document | None, tools: Tools) -> None:
+def archive_signer(sheet: Sheet, signer: Signer, signed: SignedData, content: Document | None, tools: Tools) -> None:
     """Clause 5.5: archive-time-stamp-v3, and what its own chain needs, as far as the file has not got it."""
     used = digest_of(signer.info.digest)
     kind = signed.encapsulated.children[0].raw
@@ -239,12 +241,15 @@ def _values(raw: bytes) -> Iterator[bytes]:
     yield from cades.indexed_octets(Attribute(kind.oid(), tuple(values.children), attribute), 3)
 
 
-def _written(signed: SignedData, sheet: Sheet) -> tuple[bytes | Span, ...]:
+def written(signed: SignedData, sheet: Sheet) -> tuple[bytes | Span, ...]:
     """RFC 5652 section 5.1, with the content where it stood."""
     encapsulated = signed.encapsulated
     size = encapsulated.stop - encapsulated.start
     held: bytes | Span = Span(encapsulated.start, encapsulated.stop) if size > WHOLE else encapsulated.raw
-    algorithms = next(n for n in signed.node.children if n.tag == SET).raw
+    listed = next(n for n in signed.node.children if n.tag == SET)
+    named = {n.children[0].raw for n in listed.children if n.children}
+    more = [d for d in dict.fromkeys(sheet.digests) if parse(d).children[0].raw not in named]
+    algorithms = tlv(SET, b"".join((*(n.raw for n in listed.children), *more))) if more else listed.raw
     version = cms.version(sheet.revocations, signed.version)
     after = (tlv(context(0), b"".join(sheet.certificates)) if sheet.certificates else b"") + (
         tlv(context(1), b"".join(sheet.revocations)) if sheet.revocations else b""

@@ -158,12 +158,13 @@ def signing_certificate(certificate: Cert, digest: str) -> bytes:
     return attribute(SIGNING_CERTIFICATE_V2, sequence(sequence(reference)))
 
 
-def signed_attributes(content: Digest, key: Key, claimed: Sequence[bytes] = (), at: datetime | None = None) -> bytes:
+def signed_attributes(content: Digest, key: Key, claimed: Sequence[bytes] = (), at: datetime | None = None, *, countersigning: bool = False) -> bytes:
     """What the key signs (RFC 5652 section 5.4): a DER SET OF with content-type, message-digest, signing-certificate-v2, algorithm protection
     (RFC 6211) and what is `claimed`. `at` is the signing-time, absent in PAdES (EN 319 142-1 clause 6.3: the PDF's /M says it)."""
     protection = sequence(digest_identifier(content.algorithm), _retagged(context(1), algorithm_identifier(key.algorithm)))
     attributes = [
-        attribute(CONTENT_TYPE, oid(DATA)),
+        # RFC 5652 section 11.4: a countersignature has none.
+        *(() if countersigning else (attribute(CONTENT_TYPE, oid(DATA)),)),
         attribute(MESSAGE_DIGEST, tlv(OCTET_STRING, content.value)),
         signing_certificate(key.certificate, content.algorithm),
         attribute(ALGORITHM_PROTECTION, protection),

@@ -35,15 +35,15 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
     Malformed for what is no JWS, Unacceptable for one without its content, Unavailable when token or status is not to be had.
     """
     data = document.read(LARGEST)
-    whole, entries, warnings = _opened(data)
-    sheets = [_Sheet(jws, entry) for jws, entry in entries]
+    whole, entries, warnings = opened(data)
+    sheets = [Sheet(jws, entry) for jws, entry in entries]
     stamps: list[Token] = []
     for sheet in sheets:
         stamps += _raised(sheet, wanted, tools, detached)
-    return Extended(_written(data, whole), tuple(stamps), warnings).draft()
+    return Extended(written(data, whole), tuple(stamps), warnings).draft()
 
 
-def _opened(data: bytes) -> tuple[dict[str, Any], list[tuple[Jws, dict[str, Any]]], tuple[str, ...]]:
+def opened(data: bytes) -> tuple[dict[str, Any], list[tuple[Jws, dict[str, Any]]], tuple[str, ...]]:
     """The object that will be written, and each signature with the member of it that holds its headers."""
     if data.lstrip(b" \t\r\n")[:1] != b"{":
         of = jose.serialization(data)
@@ -58,7 +58,7 @@ def _opened(data: bytes) -> tuple[dict[str, Any], list[tuple[Jws, dict[str, Any]
     return whole, list(zip(of.signatures, members, strict=True)), ()
 
 
-def _written(data: bytes, whole: Mapping[str, Any]) -> tuple[Piece, ...]:
+def written(data: bytes, whole: Mapping[str, Any]) -> tuple[Piece, ...]:
     """The payload by name where it stands in the document as it will in the result."""
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
     payload = whole.get("payload")
@@ -70,7 +70,7 @@ def _written(data: bytes, whole: Mapping[str, Any]) -> tuple[Piece, ...]:
 
 
 @dataclass
-class _Sheet:
+class Sheet:
     """A signature with its components so far."""
 
     jws: Jws
@@ -133,7 +133,7 @@ def _octets(held: object) -> bytes | None:
         return None
 
 
-def _raised(sheet: _Sheet, wanted: Wanted, tools: Tools, detached: Sequence[Document]) -> list[Token]:
+def _raised(sheet: Sheet, wanted: Wanted, tools: Tools, detached: Sequence[Document]) -> list[Token]:
     _collect(sheet, tools)
     stamps: list[Token] = []
     signature = sheet.jws.encoded_signature.encode("ascii")
@@ -161,7 +161,7 @@ def _container(made: Token) -> dict[str, Any]:
 # Validation data.
 
 
-def _collect(sheet: _Sheet, tools: Tools) -> None:
+def _collect(sheet: Sheet, tools: Tools) -> None:
     tools.material.add(_chain(sheet.jws))
     held = _held(sheet)
     tools.material.add(held.certs, held.crls, held.ocsps)
@@ -178,7 +178,7 @@ def _chain(jws: Jws) -> list[Cert]:
     return [cert(der) for entry in (listed if isinstance(listed, list) else ()) if (der := _octets({"val": entry})) is not None]
 
 
-def _held(sheet: _Sheet) -> Status:
+def _held(sheet: Sheet) -> Status:
     """Clauses 5.3.5 and 5.3.6.1: what the components hold."""
     certs: list[Cert] = []
     crls: list[Crl] = []
@@ -209,7 +209,7 @@ def _token(der: bytes, tools: Tools) -> Token | None:
         return None  # the verifier told of it before
 
 
-def _counters(sheet: _Sheet) -> Iterator[Jws]:
+def _counters(sheet: Sheet) -> Iterator[Jws]:
     """Clause 5.3.2."""
     for name, value in sheet.components():
         if name == "cSig":
@@ -238,7 +238,7 @@ def _signer(jws: Jws, tools: Tools) -> Cert:
     return found
 
 
-def _hold(sheet: _Sheet, tools: Tools) -> None:
+def _hold(sheet: Sheet, tools: Tools) -> None:
     """Clause 5.3.5: of signers in xVals and rVals, where these are not there yet; all else in tstVD (clause 5.3.6.1)."""
     there = _there(sheet, tools)
     own = _without(tools.material.of([_signer(jws, tools) for jws in (sheet.jws, *_counters(sheet))]), there)
@@ -254,7 +254,7 @@ def _hold(sheet: _Sheet, tools: Tools) -> None:
         sheet.add("tstVD", jades.values(rest))
 
 
-def _there(sheet: _Sheet, tools: Tools) -> Status:
+def _there(sheet: Sheet, tools: Tools) -> Status:
     """What its components and the tokens in them hold."""
     made = _held(sheet)
     for der in sheet.tokens(*_STAMPS):
@@ -275,7 +275,7 @@ def _without(some: Status, known: Status) -> Status:
 # Clause 5.3.6.3.
 
 
-def _imprint(sheet: _Sheet, detached: Sequence[Document]) -> Digest:
+def _imprint(sheet: Sheet, detached: Sequence[Document]) -> Digest:
     """Payload, header and value with dots, then every component so far."""
     used = sheet.digest()
     running = hasher(used)

@@ -26,7 +26,7 @@ from trust.model import Cert, Crl, Digest, Document, Ocsp, Token
 from trust.ports import Status
 
 _STAMPS = ("SignatureTimeStamp", "SigAndRefsTimeStamp", "RefsOnlyTimeStamp", "SigAndRefsTimeStampV2", "RefsOnlyTimeStampV2", "ArchiveTimeStamp")
-_METHOD = METHODS[EXCLUSIVE]
+METHOD = METHODS[EXCLUSIVE]
 _STEP = 1 << 14
 """Bytes that are compared at a time."""
 
@@ -39,12 +39,12 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
     """
     data = document.read(MAX_BYTES)
     made, stamps = extended_bytes(data, detached, wanted, tools)
-    return Extended(_pieces(data, made), tuple(stamps)).draft()
+    return Extended(pieces(data, made), tuple(stamps)).draft()
 
 
 def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, tools: Tools) -> tuple[bytes, list[Token]]:
     """The document extended, and the tokens that are new in it."""
-    sheet = _Sheet(data)
+    sheet = Sheet(data)
     for place in sheet.places:
         _collect(place, tools)
     stamps = _stamped(sheet, tools)
@@ -55,7 +55,7 @@ def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, to
     return sheet.data, stamps
 
 
-def _pieces(old: bytes, new: bytes) -> tuple[Piece, ...]:
+def pieces(old: bytes, new: bytes) -> tuple[Piece, ...]:
     """The document by name as far as the first insertion, where it is long."""
     before = 0
     while before < len(old) and old[before : before + _STEP] == new[before : before + _STEP]:
@@ -95,7 +95,7 @@ class _Place:
 
 
 @dataclass
-class _Sheet:
+class Sheet:
     """The document so far."""
 
     data: bytes
@@ -148,25 +148,25 @@ def _holder(place: _Place) -> tuple[Any, tuple[str, ...], bool]:
 
 def _wrapped(text: str, missing: Iterable[str]) -> str:
     for name in reversed(tuple(missing)):
-        text = _declared(element(f"xades:{name}", text))
+        text = declared(element(f"xades:{name}", text))
     return text
 
 
-def _declared(text: str) -> str:
+def declared(text: str) -> str:
     """A property with the declarations of its prefixes: what stands around it may have others."""
     return re.sub(r"^<([\w:]+)", rf'<\1 xmlns:xades="{XADES_132}" xmlns:ds="{DS}"', text, count=1)
 
 
-def _stamped(sheet: _Sheet, tools: Tools) -> list[Token]:
+def _stamped(sheet: Sheet, tools: Tools) -> list[Token]:
     """Clause 5.3: over ds:SignatureValue, where there is none yet."""
     texts, stamps = [], []
     for place in sheet.places:
         if place.has("SignatureTimeStamp"):
             texts.append("")
             continue
-        octets = Bench().canonical(NodeSet(place.tree, _needed(place, "SignatureValue")), _METHOD)
+        octets = Bench().canonical(NodeSet(place.tree, _needed(place, "SignatureValue")), METHOD)
         made = tools.stamped(Digest.of(place.digest(), octets))
-        texts.append(_declared(properties.signature_stamp(sheet.name(place, "stamp"), EXCLUSIVE, made)))
+        texts.append(declared(properties.signature_stamp(sheet.name(place, "stamp"), EXCLUSIVE, made)))
         stamps.append(made)
     sheet.insert(texts)
     return stamps
@@ -239,7 +239,7 @@ def _signer(signature: Any, tools: Tools) -> Cert | None:
     return next((c for c in held if not any(o.issuer == c.subject for o in held if o != c)), None)
 
 
-def _hold(sheet: _Sheet, tools: Tools) -> None:
+def _hold(sheet: Sheet, tools: Tools) -> None:
     """Clauses 5.4 and 5.5.1: of signers in CertificateValues and RevocationValues, where these do not stand there yet; of time-stamps, and what is
     missing otherwise, in TimeStampValidationData."""
     texts = []
@@ -250,7 +250,7 @@ def _hold(sheet: _Sheet, tools: Tools) -> None:
         direct = Status(() if place.has("RevocationValues") else own.crls, () if place.has("RevocationValues") else own.ocsps, own.certs)
         if place.has("CertificateValues"):
             direct = Status(direct.crls, direct.ocsps)
-        made += map(_declared, properties.validation_values(direct))
+        made += map(declared, properties.validation_values(direct))
         there = joined(there, direct)
         rest = _without(own, there)
         for prop, der in place.stamps():
@@ -258,7 +258,7 @@ def _hold(sheet: _Sheet, tools: Tools) -> None:
                 continue
             rest = joined(rest, _without(tools.material.of_token(found), there))
             if rest != Status():
-                made.append(_declared(properties.stamp_validation(prop.get("Id"), rest)))
+                made.append(declared(properties.stamp_validation(prop.get("Id"), rest)))
                 there, rest = joined(there, rest), Status()
         texts.append("".join(made))
     sheet.insert(texts)
@@ -284,16 +284,16 @@ def _without(some: Status, known: Status) -> Status:
     )
 
 
-def _archived(sheet: _Sheet, detached: Sequence[Document], tools: Tools) -> list[Token]:
+def _archived(sheet: Sheet, detached: Sequence[Document], tools: Tools) -> list[Token]:
     """Clause 5.5.2, and what the new time-stamp's own chain needs, as far as the document has not got it."""
     texts, stamps = [], []
     for place in sheet.places:
         made = tools.stamped(_imprint(place, detached))
         name = sheet.name(place, "archive")
-        text = _declared(properties.archive_stamp(name, EXCLUSIVE, made))
+        text = declared(properties.archive_stamp(name, EXCLUSIVE, made))
         rest = _without(tools.material.of_token(made), _there(place, tools))
         if rest.certs:
-            text += _declared(properties.stamp_validation(name, rest))
+            text += declared(properties.stamp_validation(name, rest))
         texts.append(text)
         stamps.append(made)
     sheet.insert(texts)
@@ -305,11 +305,11 @@ def _imprint(place: _Place, detached: Sequence[Document]) -> Digest:
     used, bench = place.digest(), Bench()
     running = hasher(used)
     for reference in _needed(place, "SignedInfo").iterfind(ds("Reference")):
-        for chunk in octets_of_reference(reference, place.tree, detached, _METHOD, bench):
+        for chunk in octets_of_reference(reference, place.tree, detached, METHOD, bench):
             running.update(chunk)
     parts = [_needed(place, "SignedInfo"), _needed(place, "SignatureValue"), place.signature.find(ds("KeyInfo")), *place.unsigned]
     parts += [o for o in place.signature.iterfind(ds("Object")) if o is not place.qualifying.getparent()]
     for part in parts:
         if part is not None:
-            running.update(bench.canonical(NodeSet(place.tree, part), _METHOD))
+            running.update(bench.canonical(NodeSet(place.tree, part), METHOD))
     return Digest(used, running.digest())

@@ -46,7 +46,7 @@ def signed_properties(
     return element(
         "xades:SignedProperties",
         element("xades:SignedSignatureProperties", *said),
-        element("xades:SignedDataObjectProperties", *data),
+        _unless_empty("xades:SignedDataObjectProperties", "".join(data)),
         Id=name,
     )
 

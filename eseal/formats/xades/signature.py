@@ -38,6 +38,7 @@ class Part:
     octets: Callable[[], Iterable[bytes]]
     """What the digest is of, again: an archive time-stamp covers it too."""
     mime: str
+    """Empty: it is no data object that has a format."""
     transforms: tuple[str, ...] = ()
     """Elements."""
     kind: str | None = None
@@ -154,7 +155,7 @@ def sign(
     key, digest = means.key, digest_for(means.key.algorithm, spec.digest)
     at = signing_time(spec.claims.signing_time, means)
     name = name_of(parts, means)
-    formats = [(f"{name}-r{i}", part.mime) for i, part in enumerate(parts)]
+    formats = [(f"{name}-r{i}", part.mime) for i, part in enumerate(parts) if part.mime]
     before = _stamped_before(parts, digest, means) if spec.claims.content_timestamp else None
     first = properties.content_stamp(f"{name}-content", c14n, before) if before else ""
     said = properties.signed_properties(f"{name}-properties", key.certificate, digest, at, spec.claims, formats, first)
