@@ -272,7 +272,7 @@ def _what_to_do(spec: Spec) -> str:
 
 def _lowered(asked: Level, reached: Level, why: str) -> str:
     said = f"sealed at {reached} and not at {asked}, as degrade allows: {why}".encode("ascii", "replace").decode()
-    line = "".join(c if c.isprintable() else "?" for c in said)
+    line = "".join(c if c.isprintable() else "?" for c in said).replace(";", ",")  # which parts one warning from the next in a header
     return line if len(line) <= LONGEST_WARNING else f"{line[: LONGEST_WARNING - 4]} ..."
 
 

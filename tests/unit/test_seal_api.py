@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,7 +18,9 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.requests import ClientDisconnect
 
-from eseal.api import router
+from eseal import openapi
+from eseal.api import Options, router
+from eseal.claims import NAMES
 from eseal.demonstration import csv, pdf
 from eseal.service import Finding, Sealer, here
 from eseal.store import ApiKeys, Repeats
@@ -67,6 +70,8 @@ class Desk:
     def _check(self, sealed: Document, _detached: Sequence[Document], _signature: bytes) -> Finding:
         made = sealed.read(1 << 30)
         cades = "CAdES-BASELINE-LTA" if ARCHIVE_TIME_STAMP in made or b"ASiCArchiveManifest" in made else "CAdES-BASELINE-T"
+        if self.away:
+            return Finding(True, "CAdES-BASELINE-B")
         return Finding(True, "PAdES-BASELINE-LTA" if made.startswith(b"%PDF-") else cades)
 
     def post(self, content: Any = PDF, query: str = "", key: str | None = "", **options: Any) -> httpx.Response:
@@ -274,6 +279,34 @@ def test_an_authority_that_is_away_is_no_weaker_seal(desk: Desk) -> None:
     assert problem(answer) == (503, "unavailable", f"{why}; {less}")
     assert answer.headers["retry-after"]
     assert desk.recorded == []
+
+
+def test_a_lower_level_only_where_it_was_asked_for_and_it_says_so(desk: Desk) -> None:
+    desk.away = True
+    headers = {"Idempotency-Key": "order-18", "Content-Type": "text/csv"}
+    answer = desk.post(CSV, "?level=B-LTA&degrade=B-B", headers=headers)
+    assert answer.status_code == 200, answer.text
+    told = {name: answer.headers.get(f"kakuin-{name}") for name in ("level", "level-asked", "warning")}
+    assert (told["level"], told["level-asked"]) == ("B-B", "B-LTA")
+    assert str(told["warning"]).startswith("sealed at B-B and not at B-LTA, as degrade allows: B-LTA needs a time-stamp")
+    [entry] = map(json.loads, desk.recorded)
+    assert (entry["level"], entry["asked"]) == ("B-B", "B-LTA")
+    desk.away = False
+    again = desk.post(CSV, "?level=B-LTA&degrade=B-B", headers=headers)
+    assert {name: again.headers.get(f"kakuin-{name}") for name in told} == told and again.content == answer.content
+    whole = desk.post(CSV, "?level=B-LTA&degrade=B-B", headers={"Content-Type": "text/csv"})
+    assert whole.headers["kakuin-level"] == "B-LTA" and "kakuin-level-asked" not in whole.headers
+
+
+def test_every_door_has_the_same_names() -> None:
+    """What the command line, the API and its description call a choice; files and where things are apart."""
+    from eseal.commands import seal
+
+    here_alone = {"files", "instance", "passphrase_file", "password_file", "server", "api_key_file", "output", "as_json", "image", "font"}
+    commanded = {(parameter.name or "").rstrip("_") for parameter in seal.params} - here_alone
+    options = {f.name for f in dataclasses.fields(Options)}
+    assert commanded | {"password"} == options == set(openapi._PROPERTIES)
+    assert set(NAMES) <= options
 
 
 def test_the_same_idempotency_key_gets_the_same_seal(desk: Desk) -> None:
