@@ -102,12 +102,16 @@ def sealed_and_verified(what: str, folder: Path, given: list[str], sealed: str, 
     return good
 
 
+def hole(path: Path, size: int) -> None:
+    """A file of so many bytes, nearly all of them zero and not on the disk."""
+    with path.open("wb") as made:
+        made.seek(size - 7)
+        made.write(b"the end")
+
+
 def file(folder: Path, asked: argparse.Namespace) -> bool:
     path = folder / "large.bin"
-    with path.open("wb") as made:
-        made.truncate(asked.gigabytes << 30)
-        made.seek((asked.gigabytes << 30) - 7)
-        made.write(b"the end")
+    hole(path, asked.gigabytes << 30)
     kinds = (
         ("cades detached", "large.p7s", ("--format", "cades", "--packaging", "detached"), True),
         ("asic-e-cades", "large.asice", ("--format", "asic-e-cades"), False),
