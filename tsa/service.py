@@ -14,7 +14,6 @@ signing and commit takes number, token and record with it, and nobody has seen a
 
 import asyncio
 import functools
-import itertools
 import logging
 import math
 import time
@@ -46,9 +45,8 @@ STANDING_SECONDS = 1.0
 QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
 
-WAVE, SLOW_WAVE = 32, 4
-"""Tokens for one look at the clock, of such a key and, in each signing thread, of another: two or three milliseconds of work. One where the policy
-says that times tell the order."""
+WAVE = 32
+"""Tokens of such a key for one look at the clock: two milliseconds of work. One where the policy says that times tell the order."""
 
 
 class _Issuer:
@@ -57,7 +55,7 @@ class _Issuer:
     kind = "token"
 
     def __init__(self, unit: Unit, clock: Clock, threads: int, wave: int, standing: Standing | None = None) -> None:
-        """`threads` that sign, each `wave` tokens at a time. One: the journal's own."""
+        """`threads` that sign, one being the journal's own; it makes a `wave` of tokens at a time."""
         self.unit = unit.name
         self._unit = unit
         self._clock = clock
@@ -80,18 +78,19 @@ class _Issuer:
             raise Refused(Failure.TIME_NOT_AVAILABLE, str(error)) from error
 
     def make(self, first: int, requests: Sequence[Request], at: datetime | None = None) -> list[Made | KakuinError]:
-        """Tokens whose times rise with their serials: the clock is read again for every `width` of them, which are signed at once; or all `at`."""
+        """Tokens whose times rise with their serials: the clock is read again for every wave, or all `at`. After a failure they are short."""
         if (stopped := self._stopped(first)) is not None:
             return [stopped] * len(requests)
         made: list[Made | KakuinError] = []
-        serial = first
+        serial, width = first, self._width
         while len(made) < len(requests):
             if (failed := _failed_again(made)) is not None:
                 # A key store that is away takes its time to say so, and this happens under the database's lock: it is not asked 256 times.
                 return made + [failed] * (len(requests) - len(made))
-            for outcome in self._wave(serial, requests[len(made) : len(made) + self._width], at):
+            for outcome in self._wave(serial, requests[len(made) : len(made) + width], at):
                 made.append(outcome)
                 if not isinstance(outcome, Made):
+                    width = self._wide
                     break  # those after it bear serials one too high: they are thrown away, unseen, and made again
                 serial += 1
         return made
@@ -119,13 +118,10 @@ class _Issuer:
             return [error]
         if self._threads is None:
             return map(_made, issue.grant_all(requests, self._unit, now, first))
-        each = -(-len(requests) // self._wide)
-        shares = range(0, len(requests), each)
-        grant = functools.partial(self._share, now, first, requests, each)
-        return map(_made, itertools.chain.from_iterable(self._threads.map(grant, shares)))
+        return map(_made, self._threads.map(functools.partial(self._one, now), range(first, first + len(requests)), requests))
 
-    def _share(self, now: datetime, first: int, requests: Sequence[Request], each: int, at: int) -> list[Response | KakuinError]:
-        return issue.grant_all(requests[at : at + each], self._unit, now, first + at)
+    def _one(self, now: datetime, serial: int, request: Request) -> Response | KakuinError:
+        return issue.grant_all((request,), self._unit, now, serial)[0]
 
     def close(self) -> None:
         if self._threads is not None:
@@ -389,7 +385,7 @@ class Authority:
 
     def _issuer_of(self, unit: Unit, standing: Standing | None) -> _Issuer:
         quick = algorithms.key_strength(unit.public_key) in QUICK
-        return _Issuer(unit, self._clock, 1 if quick else processors(), WAVE if quick else SLOW_WAVE, standing)
+        return _Issuer(unit, self._clock, 1 if quick else processors(), WAVE if quick else 1, standing)
 
     # What relying parties need.
 
