@@ -206,8 +206,18 @@ class House:
         return assembled(document, pieces, (document.name or "document") + ending, media_type)
 
     def _stamp(self, digest: "Digest") -> bytes:
-        """trust.ports.Stamper: without a time-stamp neither unit nor clock is asked."""
-        return self.authority.stamper()(digest)
+        """trust.ports.Stamper: without a time-stamp neither unit nor clock is asked. A unit or a clock that fails is an authority that is away,
+        and no fault of the document."""
+        from tsa.issue import Refused, UnitFailed
+        from tsa.refusals import OWN
+
+        try:
+            return self.authority.stamper()(digest)
+        except Refused as error:
+            if error.failure not in OWN:
+                raise
+            why = "no unit can issue now, and `kakuin tsa list` says why" if isinstance(error, UnitFailed) else error.why
+            raise Unavailable(why) from error
 
     @functools.cached_property
     def sealer(self) -> "Sealer":
