@@ -22,7 +22,7 @@ from tests.pki import SIGNED, Party
 from tests.sealing import blank_pdf, der_of, fields, imprint, lists, means, opened, store, whole
 from tests.shared import SHARED, needs_shared
 from trust.algorithms import Algorithm
-from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
+from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document, Ocsp
 from trust.ports import Status
 
@@ -225,6 +225,14 @@ def test_a_document_under_an_integrity_code_is_left_alone() -> None:
     writer.write(out)
     with pytest.raises(Unacceptable, match="ISO/TS 32004"):
         sealed(out.getvalue(), spec={"password": "owner"})
+
+
+def test_a_pdf_that_our_own_reader_would_not_read_is_refused_at_once() -> None:
+    def never() -> Any:
+        raise AssertionError("read")
+
+    with pytest.raises(TooLarge, match="at most 2,000,000,000 bytes is sealed, got 2,000,000,001"):
+        pades.seal(Document("a.pdf", 2_000_000_001, never), choose(PDF), means(PKI))
 
 
 def test_a_password_that_is_not_needed_is_a_mistake() -> None:

@@ -17,8 +17,11 @@ from eseal.formats.pades.sealing import Prepared, finished, prepared, sealed
 from eseal.formats.unchanged import require_unchanged
 from eseal.levels import Means
 from eseal.spec import Spec
-from trust.errors import Malformed
+from trust.errors import Malformed, TooLarge
 from trust.model import Document
+
+LARGEST = 2_000_000_000
+"""Bytes: below 2 GiB, which is as far as our own reader goes, with room for many updates."""
 
 __all__ = ["Prepared", "extend", "finish", "prepare", "seal"]
 
@@ -81,5 +84,7 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
 def _readable(document: Document) -> Iterator[None]:
     if document.size is None:
         raise Malformed("only digests of this document are known")
+    if document.size > LARGEST:
+        raise TooLarge(f"a PDF of at most {LARGEST:,} bytes is sealed, got {document.size:,}: our own verifier reads no larger one")
     with plainly():
         yield
