@@ -8,6 +8,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from trust.edge.operations import metrics
+from trust.edge.operations.clients import Clients
+from trust.edge.operations.gate import CLASSES, Gate, Over
+from trust.edge.operations.limits import rate
+from trust.edge.operations.tally import Tally
 from trust.edge.strict_http import MAX_KNOWN, Answer, StrictHttp, Take
 
 FIELDS = b"content-type: text/plain\r\n"
@@ -265,3 +270,49 @@ def test_an_idle_connection_is_closed_after_the_last_answer() -> None:
         assert connection.transport.closed
 
     told(story)
+
+
+class Behind:
+    """An application behind a gate, that takes everything."""
+
+    def direct(self, _scope: dict[str, Any]) -> Take | None:
+        return lambda _body, _answer: True
+
+
+def gated(client: str, limit: str, path: str = "/tsa") -> Take | None:
+    """What a gate makes of it."""
+    clients = Clients(proxies=["203.0.113.0/24"], operators=[], unlimited=["192.0.2.0/24"])
+    found = rate(limit)
+    whatever: Any = None
+    gate = Gate(
+        Behind(),  # type: ignore[arg-type]
+        clients=clients,
+        limits={} if found is None else {"tsa": found},
+        remembered=10,
+        stamping=lambda at: at == "/tsa",
+        over=Over(b"", b""),
+        watch=whatever,
+        tally=Tally(
+            metrics.catalogue(
+                routes=CLASSES, units=("tsu",), failures=(), formats=("pades",), kinds=("PDF",), levels=("B-T",), conclusions=("passed",)
+            )
+        ),
+        schema=b"",
+    )
+    return gate.direct({"path": path, "method": "POST", "client": (client, 1), "headers": []})
+
+
+@pytest.mark.parametrize(
+    ("client", "limit", "taken"),
+    [("198.51.100.1", "1/min burst 2", 2), ("192.0.2.1", "1/min burst 2", 5), ("198.51.100.1", "", 5)],
+    ids=["a client", "one without limits", "no limit"],
+)
+def test_the_gate_counts_what_goes_past_it(client: str, limit: str, taken: int) -> None:
+    take = gated(client, limit)
+    assert take is not None
+    assert [take(b"", lambda _fields, _body: None) for _ in range(5)] == [True] * taken + [False] * (5 - taken)
+
+
+def test_the_gate_asks_a_proxy_each_time_for_whom_it_speaks() -> None:
+    assert gated("203.0.113.7", "") is None
+    assert gated("198.51.100.1", "", "/tsa/certificates") is None
