@@ -11,7 +11,8 @@ _ORDER = {"TOTAL-FAILED": 0, "FAILED": 0, "INDETERMINATE": 1, "TOTAL-PASSED": 2,
 
 
 def require_kept(before: Mapping[str, Any], after: Mapping[str, Any], done: str, doing: str) -> None:
-    """Every signature, time-stamp and evidence record of `before` is in `after`, no worse. Unacceptable otherwise; `done` and `doing` are words for what was."""
+    """Every signature, time-stamp and evidence record of `before` is in `after`, no worse. Unacceptable otherwise; `done` and `doing` are words for
+    what was done in between."""
     reasons = "; ".join(str(r["text"]) for r in after["reasons"])
     found = {s["id"]: s for s in after["signatures"]}
     for one in before["signatures"]:

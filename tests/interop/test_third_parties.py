@@ -65,6 +65,50 @@ def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.
     return made
 
 
+ADDED = {
+    "cades": (("--packaging", "detached"), "parallel"),
+    "jades": (("--packaging", "attached"), "parallel"),
+    "asic-e-cades": ((), "parallel"),
+    "asic-e-xades": ((), "parallel"),
+    "cades-over": (("--packaging", "attached"), "countersignature"),
+    "jades-over": (("--packaging", "attached"), "countersignature"),
+    "xades-over": (("--packaging", "attached"), "countersignature"),
+}
+"""Format -> how it is sealed first, and what is added."""
+
+
+@needs_shared
+def test_eu_dss_passes_both_signatures_and_a_time_stamp_alone(office: Office, documents: dict[str, Path], tmp_path: Path) -> None:
+    here, csv = ("--instance", office.folder), documents["csv"]
+    jobs = []
+    for name, (options, addition) in ADDED.items():
+        first, second, kind = tmp_path / f"{name}.first", tmp_path / f"{name}.second", name.removesuffix("-over")
+        run("seal", csv, *here, "--format", kind, *options, "--level", "B-LTA", "-o", first)
+        apart = (csv,) if "detached" in options else ()
+        level = "B-LTA" if addition == "parallel" else "B-T"
+        run("seal", first, *apart, *here, "--format", kind, "--addition", addition, "--level", level, "-o", second)
+        jobs.append({"id": name, "file": str(second), "trust": [str(office.root)], "detached": [str(d) for d in apart]})
+    box = tmp_path / "stamped.asics"
+    run("stamp", csv, *here, "--format", "asic-s", "-o", box)
+    jobs.append({"id": "stamped", "file": str(box), "trust": [str(office.root)]})
+    for job in jobs:
+        job["crls"] = []
+        for issuer in ("root", "ca"):
+            crl = tmp_path / f"{issuer}.crl"
+            crl.write_bytes(urllib.request.urlopen(f"{office.url}/pki/{issuer}.crl").read())
+            job["crls"].append(str(crl))
+    asked = "".join(json.dumps(j) + "\n" for j in jobs)
+    done = subprocess.run([SHARED / "oracle" / "dss", "batch"], input=asked, capture_output=True, text=True, check=True)
+    answers = {a["id"]: a for a in map(json.loads, done.stdout.splitlines())}
+    stamped = answers.pop("stamped")
+    assert [(t["intact"], t["indication"]) for t in stamped["timestamps"]] == [(True, "PASSED")]
+    for name, answer in answers.items():
+        found = [(s["intact"], s["indication"]) for s in answer["signatures"]]
+        assert found == [(True, "TOTAL_PASSED")] * 2, name
+        levels = [s["level"].rpartition("-")[2] for s in answer["signatures"]]
+        assert levels[0] == "LTA" and (levels[1] == "LTA" or name.endswith("-over")), (name, levels)
+
+
 def test_openssl_accepts_the_authoritys_tokens(office: Office, documents: dict[str, Path], tmp_path: Path) -> None:
     openssl = program("openssl")
     query, reply, chain = tmp_path / "q.tsq", tmp_path / "r.tsr", tmp_path / "chain.pem"

@@ -69,7 +69,8 @@ def judged(data: bytes, place: Place, draft_value: bytes, level: str) -> tuple[b
     """By our verifier, `strict`, a moment after; below B-LT with the lists that a seal of that level does not carry."""
     detached = () if place[0] == "attached" else (DOCUMENT,)
     given = () if "LT" in level else lists(PKI)
-    return finding(Question(Document.of(data), SIGNED.replace(hour=12), load("strict"), (PKI.root.certificate,), detached, crls=given), draft_value)[:3]
+    question = Question(Document.of(data), SIGNED.replace(hour=12), load("strict"), (PKI.root.certificate,), detached, crls=given)
+    return finding(question, draft_value)[:3]
 
 
 @PLACES
