@@ -96,6 +96,8 @@ STORIES: dict[str, tuple[list[Line], dict[str, int], int]] = {
     "a clock that was not good": ([*HEAD, *tokens(1), clock(1, "stepped"), *tokens(2), clock(2), *tokens(3)], {"clock-not-good": 1}, 1),
     "one of two processes has a good clock": ([*HEAD, clock(0, "imprecise", "b"), *tokens(1)], {}, 0),
     "long after the goodbye": ([*HEAD, clock(0, reason="end"), stamp(1, 1), stamp(2, 3600)], {"clock-not-good": 1}, 1),
+    "a certificate that is none": ([*HEAD, Line("certificate", b"0", SIGNED), *tokens(1)], {"log-unreadable": 1}, 1),
+    "a state that no clock has": ([*HEAD[:2], clock(0, "=splendid"), *tokens(1)], {"clock-unknown": 1}, 1),
     "an event without sense": ([*HEAD, Line("event", b'{"event":"clock"}', SIGNED), *tokens(1)], {}, 0),
     "a unit that was retired": (
         [*HEAD, *tokens(1), event(1, event="unit-retired", unit=unit_name(), name="tsu"), *tokens(2)],
@@ -173,6 +175,22 @@ def test_a_period_follows_what_was_before(tmp_path: Path, capsys: pytest.Capture
     assert (found["tokens"], found["skipped"], codes(found)) == (2, 4, {"serial-gap": 1})
     found = audited(tmp_path, capsys, "--export", path, "--from", (SIGNED + 5 * SECOND).isoformat(), "--to", until)
     assert found["tokens"] == 1
+
+
+def test_a_time_before_all_times_is_no_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = export(tmp_path / "log.jsonl", numbered(SOUND))
+    path.write_text(path.read_text().replace("2025-03-01", "1925-03-01", 1))
+    assert cli.main(["audit", "--export", str(path)]) == 65
+    assert "line 1 is no entry" in capsys.readouterr().err
+
+
+def test_names_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file name may hold any octets; reports stay text."""
+    folder = folder_of(tmp_path / "tokens", {"a\udcff.tsr": b"0"})
+    table, lines = tmp_path / "o.csv", tmp_path / "o.jsonl"
+    found = audited(tmp_path, capsys, folder, "--csv", table, "--jsonl", lines, code=1)
+    assert codes(found) == {"unreadable": 1}
+    assert len(lines.read_text("utf-8").splitlines()) == 2 and "dcff" in table.read_text("utf-8-sig")
 
 
 def test_expected_stamps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

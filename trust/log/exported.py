@@ -10,7 +10,7 @@ from typing import BinaryIO
 from trust.edge.files import plainly
 from trust.errors import Malformed, NotFound
 from trust.log.journal import Entry
-from trust.log.page import MAX_BODY
+from trust.log.page import MAX_BODY, moment
 
 MAX_LINE = MAX_BODY * 2
 
@@ -40,7 +40,7 @@ def _entry(number: int, line: bytes) -> Entry:
     try:
         row = json.loads(line)
         at = datetime.fromisoformat(row["at"])
-        if at.tzinfo is None or not isinstance(row["kind"], str) or not row["kind"].isascii():
+        if at.tzinfo is None or not isinstance(row["kind"], str) or not row["kind"].isascii() or at < moment(0):
             raise ValueError
         body, leaf = base64.b64decode(row["body"], validate=True), bytes.fromhex(row["leaf"])
         return Entry(int(row["index"]), row["kind"], at, body, leaf, row["unit"], row["serial"])

@@ -1,7 +1,7 @@
 """One token after the other, held against anchors, its log and those before it. Pure: the source feeds it, and rows go where `emit` puts them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from verifier.audit.clock import DEVELOPMENT, GOOD, UNKNOWN, Clocks, event
 from verifier.audit.rows import Row
 from verifier.audit.serials import Serials
 from verifier.audit.units import Units
+from verifier.formats import tst
 from verifier.verdict import Conclusion, Verdict
 
 DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
@@ -76,11 +77,12 @@ class Auditor:
         *,
         log: bool,
         whole: bool = False,
+        certificates: Sequence[Cert] = (),
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> None:
         """`judging` makes a judge that knows these certificates besides; `expected` says what a list calls a digest; `whole`: the log is there from
-        its first entry."""
+        its first entry; `certificates`: candidates for signers, beside those of the log."""
         self.totals = Totals()
         self.serials = Serials(from_one=log and whole)
         self.units = Units()
@@ -89,6 +91,7 @@ class Auditor:
         self._whole = whole
         self._judging, self._emit, self._expected = judging, emit, expected
         self._judge = judging(())
+        self._certificates = tuple(certificates)
         self._since, self._until = since, until
 
     # A log
@@ -141,10 +144,10 @@ class Auditor:
             return
         row = Row()
         try:
-            verdict = self._judge(entry.body, None)
-        except KakuinError:
+            token = tst.token_of(entry.body, (*self._certificates, *self.units.certificates.values()))
+        except (KakuinError, RecursionError):
             return
-        token = self._fill(row, verdict)
+        _fill(row, token)
         self.serials.take(row.unit, token.serial, microseconds(token.gen_time))
 
     def _clock(self, row: Row, at: int) -> tuple[str, ...]:
@@ -193,10 +196,12 @@ class Auditor:
         """The verdict, in the row; None where there is no token to judge."""
         try:
             verdict = self._judge(data, document)
-        except KakuinError as error:
+        except (KakuinError, RecursionError) as error:
             row.verdict, row.why, row.findings = "unreadable", str(error), ("unreadable",)
             return None
-        token = self._fill(row, verdict)
+        token = verdict.evidence.stamps[0].token
+        _fill(row, token)
+        row.verdict = verdict.conclusion.value
         found = verdict.stamps[0]
         if verdict.conclusion is not Conclusion.PASSED:
             row.sub_indication = str(found.sub_indication or "")
@@ -211,18 +216,6 @@ class Auditor:
         row.expected = listed or ""
         self.totals.unlisted += listed is None
         return verdict
-
-    def _fill(self, row: Row, verdict: Verdict) -> Token:
-        token = verdict.evidence.stamps[0].token
-        signer = token.signature.signer
-        row.verdict = verdict.conclusion.value
-        row.serial, row.time, row.accuracy_us, row.policy, row.nonce = token.serial, token.gen_time, token.accuracy_us, token.policy, token.nonce
-        row.digest, row.imprint = token.imprint.algorithm, token.imprint.value.hex()
-        if signer is not None:
-            row.unit, row.certificate, row.authority = _named(signer)
-        else:
-            row.unit = "unknown"
-        return token
 
     def tell(self, row: Row) -> None:
         """A row that is complete: counted, and let go."""
@@ -261,6 +254,17 @@ class Auditor:
             self.totals.note("missing", name or digest)
             self.totals.unstamped += 1
             self._emit(Row("missing", ("missing",), expected=name, detail=digest))
+
+
+def _fill(row: Row, token: Token) -> None:
+    """What the token says."""
+    signer = token.signature.signer
+    row.serial, row.time, row.accuracy_us, row.policy, row.nonce = token.serial, token.gen_time, token.accuracy_us, token.policy, token.nonce
+    row.digest, row.imprint = token.imprint.algorithm, token.imprint.value.hex()
+    if signer is not None:
+        row.unit, row.certificate, row.authority = _named(signer)
+    else:
+        row.unit = "unknown"
 
 
 def _named(signer: Cert) -> tuple[str, str, str]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trust.timekeeping import State
+
 GOOD = "good"
 UNKNOWN = "unknown"
 DEVELOPMENT = "development"
@@ -36,6 +38,9 @@ class Said:
 NOTHING = Said(UNKNOWN, -1, 0, None)
 
 
+_STATES = frozenset(State)
+
+
 class Clocks:
     """Takes the log's clock events in their order."""
 
@@ -46,7 +51,14 @@ class Clocks:
     def take(self, index: int, at: int, body: Mapping[str, Any]) -> None:
         """An event of the clock; one that says less than such events say counts as a clock that is not good."""
         bound = body.get("bound_us")
-        said = Said(str(body.get("state", UNKNOWN))[:40], index, at, bound if isinstance(bound, int) else None, body.get("reason") == "end")
+        state = body.get("state")
+        said = Said(
+            state if isinstance(state, str) and state in _STATES else UNKNOWN,
+            index,
+            at,
+            bound if isinstance(bound, int) else None,
+            body.get("reason") == "end",
+        )
         node = str(body.get("node", ""))[:80]
         self._nodes.pop(node, None)
         while len(self._nodes) >= MOST_NODES:

@@ -238,7 +238,14 @@ class _Work:
         from verifier.audit.auditor import Auditor
 
         return Auditor(
-            self._judging, self._report.take, self._expected.called, log=log, whole=whole, since=self._period.since, until=self._period.until
+            self._judging,
+            self._report.take,
+            self._expected.called,
+            log=log,
+            whole=whole,
+            certificates=self._about.certificates,
+            since=self._period.since,
+            until=self._period.until,
         )
 
     def _judging(self, certificates: "Iterable[Cert]") -> "Judge":

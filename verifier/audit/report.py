@@ -43,7 +43,7 @@ class Report:
     def finish(self, summary: Json, text: str) -> list[Document]:
         """The table and the lines where they shall be, the summary at the head of the lines; and what is to be sealed."""
         self._close()
-        head = (json.dumps({"summary": summary}, ensure_ascii=False) + "\n").encode()
+        head = (json.dumps({"summary": summary}, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         if self._lines is not None:
             written(_joined(head, self._path("rows.jsonl")), self._lines, replace=True)
         if self._csv is None:
@@ -53,7 +53,7 @@ class Report:
         table = self._path(TOKENS)
         return [
             Document.of(text.encode(), SUMMARY_TEXT),
-            Document.of((json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode(), SUMMARY_JSON),
+            Document.of((json.dumps(summary, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace"), SUMMARY_JSON),
             Document(TOKENS, table.stat().st_size, lambda: table.open("rb")),
         ]
 

@@ -20,6 +20,10 @@ VOID = "serials-void"
 """Numbers that were taken and never borne: `trust.log.turns` records it in the place where the tokens would stand."""
 
 
+_ODD = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, ValueError, TypeError, KakuinError)
+"""What the extensions of a stranger's certificate can raise: it is then nobody that counts here."""
+
+
 class Units:
     """Takes the log's entries about units in their order."""
 
@@ -99,7 +103,7 @@ class Units:
 def _usage(signer: Cert) -> tuple[datetime | None, datetime | None]:
     try:
         usage = signer.x509.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError, KakuinError):
+    except _ODD:
         return None, None
     return _aware(usage.not_before), _aware(usage.not_after)
 
@@ -118,6 +122,6 @@ def _may_matter(found: Cert) -> bool:
                 return True
             if isinstance(value, x509.ExtendedKeyUsage) and ExtendedKeyUsageOID.TIME_STAMPING in value:
                 return True
-    except (x509.DuplicateExtension, ValueError, KakuinError):
+    except _ODD:
         return False
     return False
