@@ -31,8 +31,8 @@ from trust.suites import shipped
 T = TypeVar("T")
 _LOG = logging.getLogger("kakuin.eseal")
 
-MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 5, 8
-"""Calls that one seal may make: a signature once more for want of room, stamps likewise with the archive's, status of each chain."""
+MOST_SIGNATURES, MOST_STAMPS, MOST_QUESTIONS = 2, 6, 8
+"""Calls that one seal may make: a signature once more for want of room, likewise the stamps before, after and over it; status of each chain."""
 DATASET = "documents"
 """What a container of several documents is called: `documents.asice`."""
 LONGEST_WARNING = 200

@@ -13,7 +13,7 @@ from eseal.service import Finding, Sealed, Sealer, here
 from eseal.spec import Level, choose
 from tests import pki as office
 from tests.pki import SIGNED, Party
-from tests.sealing import CSV, lists
+from tests.sealing import CSV, blank_pdf, lists
 from trust.errors import Unacceptable, Unavailable
 from trust.model import Cert, Digest, Document
 from trust.ports import Status
@@ -164,3 +164,21 @@ def test_a_key_whose_days_are_counted_warns() -> None:
     assert place.seal(level="B-B").warnings == (
         "verifiers refuse RSA PKCS#1 v1.5 with 3072 bits from 2029-01-01 on (ETSI TS 119 312): give the organisation another key",
     )
+
+
+def test_large_tokens_before_and_after_the_signature_find_room_in_a_pdf() -> None:
+    """The two before the archive's are asked for twice: how long they are is known after the first time."""
+    large = office.unit(PKI.ca, key="ml-dsa-65")
+    asked: list[Digest] = []
+
+    class Large(Office):
+        def stamp(self, imprint: Digest) -> bytes:
+            asked.append(imprint)
+            return office.token(large, imprint)
+
+        def seal(self, **asked: Any) -> Sealed:
+            sealer = Sealer(lambda _: self.key, self.stamp, self.status, self.record, lambda: SIGNED, self.check, here)
+            return sealer.seal(Document.of(blank_pdf(), "a.pdf"), choose(b"%PDF-", **asked), "1234567890123")
+
+    made = Large().seal(level="B-LTA", claims=Claims(content_timestamp=True))
+    assert len(made.draft.stamps) == 3 and len(asked) == 5
