@@ -66,7 +66,7 @@ def form(**entries: Any) -> bytes:
         widget = {"Type": Name.Annot, "Subtype": Name.Widget, "F": 4}
         total = Dictionary(**widget, FT=Name.Tx, T="Total", V="100", DA="/Helv 12 Tf 0 g", Rect=Array([72, 600, 272, 620]), P=paper.pages[0].obj)
         given = {"Rect": Array([300, 100, 400, 200]), **{k: v(paper) if callable(v) else v for k, v in entries.items()}}
-        approval = Dictionary(**widget, FT=Name.Sig, T="Approval", P=paper.pages[1].obj, **given)
+        approval = Dictionary(**{**widget, "FT": Name.Sig, "T": "Approval", "P": paper.pages[1].obj, **given})
         fields = [paper.make_indirect(total), paper.make_indirect(approval)]
         paper.pages[0].obj.Annots, paper.pages[1].obj.Annots = Array(fields[:1]), Array(fields[1:])
         paper.Root.AcroForm = Dictionary(Fields=Array(fields))

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import struct
 import subprocess
 import zlib
@@ -240,12 +241,21 @@ def test_every_font_is_measured_in_thousandths(units: int) -> None:
     assert face.program().data[:4] == b"\x00\x01\x00\x00"
 
 
-def test_a_small_font_is_drawn_at_the_right_width(tmp_path: Path) -> None:
-    page = drawn(sealed(blank_pdf(), visible="text", font=small_font("Exampletim: 0123456789-UTC+T"), **AT), tmp_path)
-    ink = cut(page, RECT).convert("L").point(lambda v: 255 if v < 128 else 0).getbbox()
+def test_a_font_of_2048_units_is_drawn_at_the_right_width(tmp_path: Path) -> None:
+    made = sealed(blank_pdf(), visible="text", font=small_font("Exampletim: 0123456789-UTC+T"), **AT)
+    with pikepdf.open(io.BytesIO(made)) as paper:
+        operators = paper.pages[0].obj.Annots[0].AP.N.read_bytes().decode()
+    size = float(operators.split(" Tf")[0].split("/F ")[1])
+    (tmp_path / "in.pdf").write_bytes(made)
+    told = subprocess.run([program("pdftotext"), "-bbox", tmp_path / "in.pdf", "-"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r'xMin="([0-9.]+)" yMin="([0-9.]+)" xMax="([0-9.]+)" yMax="([0-9.]+)">Example<', told)
+    assert found is not None
+    left, _, right, bottom = map(float, found.groups())
+    assert right - left == pytest.approx(7 * 0.875 * size, abs=0.01), "what /W says"
+    line = cut(drawn(made, tmp_path), (left - 1, 792 - bottom, right + 1, 792 - bottom + size))
+    ink = line.convert("L").point(lambda v: 255 if v < 128 else 0).getbbox()
     assert ink is not None
-    line = sum(letters.EM * 7 // 8 for _ in "Example") / 1000
-    assert 0 < line < 100
+    assert (ink[2] - ink[0]) * 72 / DOTS == pytest.approx((6 * 0.875 + 0.75) * size, abs=1), "what is drawn"
 
 
 @pytest.mark.parametrize("text", ["abc", "AあB", "A\u0627", "A\u0e01\u0e33"], ids=["latin", "kana", "arabic", "thai"])
@@ -333,6 +343,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "outside the page": ({"visible": "qr", "rect": "500,20,700,120"}, "not on the page, which is 612 x 792 points"),
     "below the page": ({"visible": "qr", "rect": "100,-50,200,50"}, "not on the page"),
     "field without room": ({"field": "Approval", "visible": "qr"}, "no room for a visible seal"),
+    "hidden field": ({"field": "Approval", "visible": "qr", "flags": "2"}, "a hidden one"),
     "letters without a font": ({"visible": "seal", "font": None}, "needs a font"),
 }
 
@@ -340,9 +351,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_drawn_is_refused(name: str) -> None:
     said, why = REFUSED[name]
-    data = form(Rect=Array([0, 0, 0, 0])) if "field" in said else blank_pdf()
+    flags = {"F": int(said["flags"])} if "flags" in said else {"Rect": Array([0, 0, 0, 0])}
+    data = form(**flags) if "field" in said else blank_pdf()
     with pytest.raises(Unacceptable, match=why):
-        sealed(data, **said)
+        sealed(data, **{name: value for name, value in said.items() if name != "flags"})
 
 
 UNSOUND: dict[str, tuple[dict[str, str], str]] = {

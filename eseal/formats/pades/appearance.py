@@ -42,7 +42,7 @@ class Facts:
 
     name: str
     time: datetime
-    document: Digest
+    document: Digest | None = None
     location: str | None = None
     reason: str | None = None
     commitment: Commitment | None = None
@@ -125,7 +125,7 @@ def _face(look: Look) -> Face | None:
 
 
 def _coded(look: Look, facts: Facts) -> str:
-    digest = facts.document.value.hex()
+    digest = facts.document.value.hex() if facts.document is not None else ""
     return (look.qr or "sha256:{sha256}").replace("{sha256}", digest)
 
 

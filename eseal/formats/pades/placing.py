@@ -25,6 +25,9 @@ SLACK = 0.01
 _TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
 """What turns a drawing so that it stands upright on a page turned clockwise by so many degrees."""
 
+_UNSEEN = 1 << 1 | 1 << 5
+"""Hidden and NoView (table 165)."""
+
 Rectangle = tuple[float, float, float, float]
 
 
@@ -146,7 +149,9 @@ def _meet(one: Rectangle, other: Rectangle) -> bool:
 
 def field_box(widget: Any) -> Rectangle:
     """Of a field that is there, in user space. Unacceptable for one that has no area."""
-    box = _numbers(entry(widget, "/Rect"))
+    flags, box = entry(widget, "/F"), _numbers(entry(widget, "/Rect"))
+    if isinstance(flags, int) and flags & _UNSEEN:
+        raise Unacceptable("the signature field is a hidden one: it gets no visible seal")
     if box is None or not (SMALLEST <= box[2] - box[0] <= LARGEST and SMALLEST <= box[3] - box[1] <= LARGEST):
         raise Unacceptable("the signature field has no room for a visible seal")
     return box

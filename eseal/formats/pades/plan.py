@@ -16,9 +16,8 @@ from eseal.formats.pades.appearance import Drawing, Facts
 from eseal.formats.pades.fields import Target, chosen
 from eseal.formats.pades.paper import Writer, elements
 from eseal.levels import Means, signing_time
-from eseal.pdf_seal import Place
+from eseal.pdf_seal import Figure, Place
 from eseal.spec import Spec
-from trust.errors import Malformed
 from trust.model import Cert, Document
 
 
@@ -67,7 +66,7 @@ def planned(reader: PdfFileReader, document: Document, spec: Spec, means: Means,
     target, look = chosen(reader, spec, means, digest), spec.pdf.look
     if look is None:
         return Plan(target, digest)
-    facts = _facts(document, spec, means)
+    facts = _facts(document if look.figure is Figure.QR else None, spec, means)
     place = spec.pdf.place or Place()
     if target.is_new:
         sheet = placing.sheet_of(reader, place.page)
@@ -80,10 +79,9 @@ def planned(reader: PdfFileReader, document: Document, spec: Spec, means: Means,
     return Plan(target, digest, drawing, place.page, box, sheet.turned, drawing.alternative)
 
 
-def _facts(document: Document, spec: Spec, means: Means) -> Facts:
-    claims, given = spec.claims, document.digest("sha256")
-    if given is None:
-        raise Malformed("only digests of this document are known")
+def _facts(document: Document | None, spec: Spec, means: Means) -> Facts:
+    """With the digest of a document, where one is shown."""
+    claims, given = spec.claims, document.digest("sha256") if document is not None else None
     at = signing_time(claims.signing_time, means)
     return Facts(_organisation(means.key.certificate), at, given, claims.location, claims.reason, claims.commitment, claims.role)
 
