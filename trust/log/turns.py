@@ -44,8 +44,8 @@ BUSY = 10.0
 """Seconds more, after which its own clients are refused."""
 LOOK = 0.05
 """Seconds of waiting after which it is asked whether the holder lives, and again after as many."""
-PAUSE = 0.001
-"""Seconds between two looks whether it is one's turn."""
+PAUSE, LONGEST_PAUSE = 0.001, 0.008
+"""Seconds between two looks whether it is one's turn: doubled each time, up to the longest."""
 IDLE = 1.0
 """Seconds after which a session is tried before it is relied on: the server may have been started anew."""
 
@@ -255,7 +255,7 @@ class Turns:
     def wait(self, connection: Connection, turns: Sequence[Turn]) -> None:
         """Until it is the turn of all of these."""
         begun = time.monotonic()
-        look = begun + LOOK
+        look, pause = begun + LOOK, PAUSE
         while True:
             with _alone(connection):
                 before = self._before(connection, turns)
@@ -267,7 +267,8 @@ class Turns:
             if now >= look:
                 look = now + LOOK
                 self.sweep(connection, before, stalled=now - begun >= PATIENCE)
-            time.sleep(PAUSE)
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def sweep(self, connection: Connection, turns: Sequence[Turn] | None = None, *, stalled: bool = False) -> None:
         """Declare void those of these turns (or of all) whose holder is gone; or all of these, where it is `stalled`."""
