@@ -343,6 +343,17 @@ def test_a_list_is_kept_until_half_of_its_life(world: World) -> None:
     assert world.ca.crl("root").number == 1
 
 
+def test_a_list_from_before_a_certificate_is_followed_by_another(world: World) -> None:
+    """Until there is one, nobody can tell that the certificate was not revoked, and a seal below B-LT is not given out."""
+    first = world.ca.crl("ca")
+    world.now += timedelta(minutes=1)
+    seal = world.enrol("seal", "seal")
+    assert world.ca.crl("ca") == first
+    second = world.ca.crl("ca", after=seal.not_before)
+    assert second.number == first.number + 1 and second.this_update >= seal.not_before
+    assert world.ca.crl("ca", after=seal.not_before) == second == world.ca.crl("ca")
+
+
 def test_a_revocation_is_on_the_next_list_at_once(world: World) -> None:
     seal = world.enrol("seal", "seal")
     assert world.ca.crl("ca").number == 1
