@@ -198,7 +198,7 @@ def test_a_line_does_not_begin_with_a_full_stop() -> None:
 # Fonts.
 
 
-def small_font(text: str, units: int = 2048, fs_type: int = 0, nested: int = 0, tall: int = 0) -> Document:
+def small_font(text: str, units: int = 2048, fs_type: int = 0, nested: int = 0, tall: int = 0, hollow: bool = False) -> Document:
     """A TrueType font of 2048 units to the em, in which every letter is a box three quarters of an em wide."""
     names = [".notdef", *(f"u{ord(c):04X}" for c in dict.fromkeys(text))]
     made = FontBuilder(units, isTTF=True)
@@ -209,7 +209,7 @@ def small_font(text: str, units: int = 2048, fs_type: int = 0, nested: int = 0, 
     for move, point in (("moveTo", (0, 0)), ("lineTo", (side, 0)), ("lineTo", (side, side)), ("lineTo", (0, side))):
         getattr(pen, move)(point)
     pen.closePath()
-    box = pen.glyph()
+    box = TTGlyphPen(None).glyph() if hollow else pen.glyph()
     glyphs = dict.fromkeys(names, box)
     for n in range(nested):
         composite = TTGlyphPen(dict.fromkeys([*names, *(f"c{m}" for m in range(n))]))
@@ -276,9 +276,10 @@ def test_a_font_that_may_not_be_embedded_is_refused(fs_type: int) -> None:
     letters.Face(small_font("A", fs_type=8))
 
 
-def test_a_glyph_that_unfolds_without_end_is_refused() -> None:
-    with pytest.raises(TooLarge, match="strokes"):
-        letters.Face(small_font("A", nested=6)).glyphs("A")
+@pytest.mark.parametrize("hollow", [False, True], ids=["drawn", "empty"])
+def test_a_glyph_that_unfolds_without_end_is_refused(hollow: bool) -> None:
+    with pytest.raises(TooLarge, match="put together from over 500 others"):
+        letters.Face(small_font("A", nested=20, hollow=hollow)).glyphs("A")
 
 
 def test_a_glyph_that_would_cover_the_page_is_refused() -> None:

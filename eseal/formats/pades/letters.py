@@ -22,6 +22,8 @@ from trust.model import Document
 EM = 1000
 MOST_STROKES = 20_000
 """Of one glyph: the most intricate ideographs have some 500."""
+MOST_PARTS = 500
+"""Glyphs in a glyph. Each may have parts of its own: ten in ten in ten would have no end."""
 MOST_FACES = 64
 _RESTRICTED, _NO_SUBSET, _BITMAPS = 0x0002, 0x0100, 0x0200
 """OS/2 fsType: what the font's maker forbids (OpenType 1.9, OS/2)."""
@@ -201,6 +203,13 @@ class _Outline(BasePen):  # type: ignore[misc]  # fontTools is not typed
         super().__init__(shapes)
         self.strokes: list[Stroke] = []
         self._scale = scale
+        self._parts = 0
+
+    def addComponent(self, name: str, transformation: Any) -> None:  # noqa: N802
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise TooLarge(f"a glyph of the font is put together from over {MOST_PARTS} others")
+        super().addComponent(name, transformation)
 
     def _add(self, kind: str, *points: tuple[float, float]) -> None:
         if len(self.strokes) >= MOST_STROKES:
