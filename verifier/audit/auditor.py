@@ -4,18 +4,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from trust.errors import KakuinError
-from trust.log.examine import Finding
-from trust.log.journal import Entry
-from trust.log.page import microseconds
 from trust.model import Cert, Digest, Document, Id, Token, identify
 from verifier.audit.clock import DEVELOPMENT, GOOD, UNKNOWN, Clocks, event
 from verifier.audit.rows import Row
-from verifier.audit.serials import Serials
+from verifier.audit.serials import Serials, microseconds
 from verifier.audit.units import Units
 from verifier.formats import tst
 from verifier.verdict import Conclusion, Verdict
+
+if TYPE_CHECKING:  # the log's modules bring a database along, which an audit of files does not wait for
+    from trust.log.examine import Finding
+    from trust.log.journal import Entry
 
 DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
 """Policy of tokens whose time nobody vouches for (trust.edge.settings; a test holds both equal)."""
@@ -96,7 +98,7 @@ class Auditor:
 
     # A log
 
-    def token(self, entry: Entry) -> Iterator[Finding]:
+    def token(self, entry: "Entry") -> "Iterator[Finding]":
         """An entry that holds a token: its row. What is wrong with it stands there; nothing is left for the log's own findings."""
         if not self._within(entry.at):
             self._outside(entry)
@@ -120,7 +122,7 @@ class Auditor:
         self.tell(row)
         yield from ()
 
-    def other(self, entry: Entry) -> None:
+    def other(self, entry: "Entry") -> None:
         """Any other entry: what it says of units and clocks."""
         if entry.kind == "certificate":
             if self.units.certificate(Cert(entry.body)):
@@ -137,7 +139,7 @@ class Auditor:
     def _within(self, at: datetime) -> bool:
         return (self._since is None or at >= self._since) and (self._until is None or at < self._until)
 
-    def _outside(self, entry: Entry) -> None:
+    def _outside(self, entry: "Entry") -> None:
         """Before the period its number is what the first of the period follows; after it nothing is looked at."""
         self.totals.skipped += 1
         if self._until is not None and entry.at >= self._until:
@@ -234,7 +236,7 @@ class Auditor:
                 totals.note(code, _where(row))
         self._emit(row)
 
-    def finding(self, finding: Finding) -> None:
+    def finding(self, finding: "Finding") -> None:
         """Of the log itself."""
         code = f"log-{finding.what}"
         where = f"entry {finding.index}: {finding.detail}" if finding.index is not None else finding.detail

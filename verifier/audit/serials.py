@@ -3,10 +3,19 @@
 import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 MOST_GAPS = 50_000
 """Gaps that are remembered, of all units together; more than that is no sequence."""
 MOST_UNITS = 10_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970 UTC, as the log counts."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)

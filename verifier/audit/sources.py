@@ -6,16 +6,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trust.codecs.cms import MAX_TOKEN
 from trust.edge.source import shown
 from trust.errors import KakuinError, Malformed, NotFound
-from trust.log.journal import Entry
 from trust.model import Document
 from verifier import bulk
 from verifier import sources as files_of
 from verifier.audit.rows import COLUMNS, Row
 from verifier.formats import tst
+
+if TYPE_CHECKING:
+    from trust.log.journal import Entry
 
 ENDINGS = (".tsr", ".tst", ".tsp")
 """Files called so are tokens; one that cannot be read is a finding. Of the others those are tokens whose bytes say so."""
@@ -25,7 +28,7 @@ _FIRST = 64 << 10
 """Bytes that are read at once: nearly every token whole."""
 
 
-def peeked(entries: Iterable[Entry]) -> tuple[Entry | None, Iterator[Entry]]:
+def peeked(entries: "Iterable[Entry]") -> "tuple[Entry | None, Iterator[Entry]]":
     """The first, and all of them."""
     stream = iter(entries)
     first = next(stream, None)
