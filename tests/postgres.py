@@ -107,11 +107,11 @@ class Cluster:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def database(self) -> str:
-        """The address of a new, empty database."""
+    def database(self, template: str = "template1") -> str:
+        """The address of a new database: empty, or like the one of that name, to which nobody is connected."""
         self._made += 1
         name = f"kakuin_{self._made}"
-        self.sql(f"create database {name}")
+        self.sql(f"create database {name} template {template}")
         return self.url(name)
 
     def url(self, name: str) -> str:
@@ -119,7 +119,7 @@ class Cluster:
 
     def remove(self) -> None:
         self.stop(how="immediate")  # nothing of it is wanted any more
-        shutil.rmtree(self.folder, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.folder], check=False)  # some ten thousand files: several times as fast as shutil
 
 
 @contextlib.contextmanager

@@ -18,6 +18,16 @@ def cluster() -> Iterator[postgres.Cluster]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def template(cluster: postgres.Cluster) -> str:
+    """Name of a database with all tables, of which each test gets a copy."""
+    url = cluster.database()
+    made = connect(url)
+    bring_up(made)
+    made.dispose()
+    return str(made.url.database)
+
+
 @dataclass
 class Database:
     """An empty installation's database, and as many engines on it as a test has processes."""
@@ -44,7 +54,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     if request.param == "sqlite":
         url = sqlite_url(tmp_path / "store.sqlite")
     else:
-        url = request.getfixturevalue("cluster").database()
+        url = request.getfixturevalue("cluster").database(request.getfixturevalue("template"))
     made = Database(request.param, url)
     with contextlib.closing(made):
         bring_up(made.engine())

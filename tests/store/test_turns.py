@@ -27,9 +27,9 @@ def ignored(_connection: object, _events: object) -> None:
 
 
 @pytest.fixture
-def database(cluster: postgres.Cluster) -> Iterator[Database]:
-    made = Database("postgresql", cluster.database())
-    bring_up(made.engine())
+def database(cluster: postgres.Cluster, template: str) -> Iterator[Database]:
+    made = Database("postgresql", cluster.database(template))
+    made.engine()
     yield made
     made.close()
 
