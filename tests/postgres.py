@@ -119,7 +119,7 @@ class Cluster:
 
     def remove(self) -> None:
         self.stop(how="immediate")  # nothing of it is wanted any more
-        subprocess.run(["rm", "-rf", self.folder], check=False)  # some ten thousand files: several times as fast as shutil
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
