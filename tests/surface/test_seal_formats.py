@@ -1,5 +1,6 @@
 """The formats that `kakuin seal` and `kakuin stamp` write, as an operator uses them: in confined processes, beside a served instance."""
 
+import base64
 import json
 import zipfile
 from pathlib import Path
@@ -67,12 +68,19 @@ def test_a_signature_is_added_to_what_is_signed(
     levels = [s["level"].rpartition("-")[2] for s in json.loads(told)["signatures"]]
     assert (code, levels, json.loads(said)["level"]) == (0, ["LTA", "LTA"], "B-LTA")
     # What is broken gets nothing added, and nothing is left behind.
-    first.write_bytes(second.read_bytes().replace(b"2025", b"2026").replace(b"MjAyNS", b"MjAyNi"))
-    if first.read_bytes() != second.read_bytes():
-        code, _, error = ended("seal", first, *content, *here, "--addition", "parallel", "-o", third)
-        assert code == 65
-        assert "no signature is added to what failed" in one_line(error)
-        assert not third.exists()
+    other = tmp_path / "other.csv"
+    other.write_bytes(documents["csv"].read_bytes() + b"x")
+    data = documents["csv"].read_bytes()
+    inside = (data, base64.urlsafe_b64encode(data).rstrip(b"="))
+    broken = second.read_bytes()
+    for text in inside:
+        broken = broken.replace(text, text[:1] + (b"x" if text[1:2] != b"x" else b"y") + text[2:])
+    assert beside or broken != second.read_bytes()
+    first.write_bytes(broken)
+    code, _, error = ended("seal", first, *((other,) if beside else ()), *here, "--addition", "parallel", "-o", third)
+    assert code == 65
+    assert "no signature is added to what failed" in one_line(error)
+    assert not third.exists()
 
 
 @pytest.mark.parametrize("format_", ["cades", "jades", "xades"])

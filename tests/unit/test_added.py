@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from lxml import etree
 
 from eseal import drafting
 from eseal.drafting import Holder
+from eseal.service import Finding, Sealer, here
 from eseal.spec import ADDED, Addition, Format, Level, choose
 from tests import pki as office
 from tests.pki import SIGNED, Party
@@ -214,6 +216,67 @@ def test_a_value_without_an_id_cannot_be_referred_to() -> None:
 def test_what_does_not_go_together_is_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(Unacceptable, match=message):
         choose(CSV, **options)  # type: ignore[arg-type]
+
+
+def report(conclusion: str = "passed", *, intact: bool = True, indication: str = "TOTAL-PASSED", stamp: bool = True) -> dict[str, Any]:
+    """As our verifier tells of a document with one signature and one time-stamp."""
+    stamps = [{"imprint": {"value": "ab"}, "serial": "1", "intact": stamp}]
+    signature = {"id": "s1", "intact": intact, "indication": indication}
+    return {"conclusion": conclusion, "reasons": [{"text": "because"}], "signatures": [signature], "timestamps": stamps, "evidence_records": []}
+
+
+@pytest.mark.parametrize(
+    ("reports", "message"),
+    [
+        ((report("failed"), report()), "no signature is added to what failed: because"),
+        ((report(), report(indication="INDETERMINATE")), "sealed, a signature of the document would not be what it was"),
+        ((report(), report(intact=False)), "sealed, a signature of the document would not be what it was"),
+        ((report(), {**report(), "signatures": []}), "sealed, a signature of the document would not be what it was"),
+        ((report(), report(stamp=False)), "a time-stamp of the document would not be intact any more"),
+        ((report(), {**report(), "timestamps": []}), "a time-stamp of the document would not be intact any more"),
+        (None, "this service adds no signature"),
+    ],
+    ids=["failed before", "worse", "not intact", "gone", "stamp broken", "stamp gone", "no verifier"],
+)
+def test_what_was_there_must_be_what_it_was(reports: tuple[dict[str, Any], ...] | None, message: str) -> None:
+    told, recorded = iter(reports or ()), []
+
+    def record(kind: str, body: bytes) -> int:
+        recorded.append(kind)
+        return 0
+
+    sealer = Sealer(
+        keys=lambda _: OTHER,
+        stamp=means(PKI).stamp,
+        status=means(PKI).status,
+        record=record,
+        clock=lambda: SIGNED,
+        check=lambda *_: Finding(True, "CAdES-BASELINE-B"),
+        run=here,
+        examine=(lambda *_: next(told)) if reports is not None else None,
+    )
+    before = sealed("cades-attached", "B-B")
+    with pytest.raises(Unacceptable, match=message):
+        sealer.seal(before, choose(b"\x30\x80", addition="parallel", level="B-B"), "1234567890123")
+    assert recorded == []
+
+
+def test_a_seal_that_was_added_is_recorded_as_such() -> None:
+    recorded: list[dict[str, Any]] = []
+
+    def record(kind: str, body: bytes) -> int:
+        assert kind == "seal"
+        recorded.append(json.loads(body))
+        return 7
+
+    given = means(PKI)
+    sealer = Sealer(lambda _: OTHER, given.stamp, given.status, record, lambda: SIGNED, lambda *_: Finding(True, "CAdES-BASELINE-LT"), here)
+    made = replace(sealer, examine=lambda *_: report()).seal(
+        Document.of(sealed("cades-detached", "B-B").read(1 << 20), "prices.csv.p7s"),
+        choose(b"\x30\x80", addition="countersignature", level="B-T"),
+        "1234567890123",
+    )
+    assert (made.index, made.document.name, recorded[0]["addition"]) == (7, "prices.csv.sealed.p7s", "countersignature")
 
 
 def test_defaults() -> None:
