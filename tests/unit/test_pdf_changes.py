@@ -1,6 +1,7 @@
 """verifier.formats.pdf.changes: what a later revision of a signed PDF may do. Each attack has a lawful twin."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -87,7 +88,7 @@ LAWFUL: dict[str, Callable[[], Paper]] = {
     "tags": lambda: SIGNED.rearranged({NEW: b"<< /Type /StructTreeRoot >>"}, catalogue=f"/StructTreeRoot {NEW} 0 R"),
     "font for filling": lambda: SIGNED.rearranged({NEW: SIGNED.bodies[FONT]}, form=f"/DR << /Font << /Helv 5 0 R /New {NEW} 0 R >> >> {SIZE}"),
     "same objects written again": lambda: SIGNED.saved({n: SIGNED.bodies[n] for n in (CONTENTS, PAGE, FONT)}),
-    "an entry's number written otherwise": lambda: ZOOMED.rearranged(page="/PZ 1"),
+    "an entry's number written otherwise": lambda: replace(ZOOMED, page="/PZ 1").signed(OTHER, "Sig2"),
     "numbers written otherwise": lambda: SIGNED.saved({PAGE: SIGNED.bodies[PAGE].replace(b"595 842", b"595.0 842.0004")}),
     "unreferenced object added": lambda: SIGNED.saved({NEW: drawn("900")}),
     "unreferenced object freed": lambda: PLAIN.saved({60: b"(rest)"}).signed(SEAL).saved({95: b"null"}, free=[60]),
@@ -226,7 +227,7 @@ HOSTILE: dict[str, Callable[[], Paper]] = {
     "filled in though all is locked": lambda: filled(PLAIN.signed(SEAL, lock="/Action /All"), "1000"),
     "filled in though not excepted": lambda: filled(PLAIN.signed(SEAL, lock="/Action /Exclude /Fields [(Other)]"), "1000"),
     "appearance of another value": lambda: filled(SIGNED, "1000", look("9000")),
-    "an entry's number": lambda: ZOOMED.rearranged(page="/PZ 1.5"),
+    "an entry's number": lambda: replace(ZOOMED, page="/PZ 1.5").signed(OTHER, "Sig2"),
     "appearance of another number": lambda: filled(SIGNED, "1000", look("1,000,000")),
     "appearance without value": lambda: SIGNED.saved({TEXT_LOOK: look("9000")}),
     "appearance by picture": lambda: filled(SIGNED, "1000", PICTURE),
