@@ -116,9 +116,8 @@ def main() -> None:
         rates = [rate for rate, _ in rows]
         medians[workers] = statistics.median(rates)
         spent = statistics.median(each for _, each in rows)
-        print(
-            f"{asked.engine}, {asked.key}, {workers} workers: {medians[workers]:,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f}), {spent:,.0f} us each"
-        )
+        spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
+        print(f"{asked.engine}, {asked.key}, {workers} workers: {medians[workers]:,.0f}/s ({spread}), {spent:,.0f} us each")
     print(f"two workers are {medians[2] / medians[1]:.2f} times one (wanted: 1.8)")
 
 

@@ -19,7 +19,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from trust.edge.engine import refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
     ENTRIES,
     LOCK,
@@ -302,7 +303,7 @@ class Journal:
 
     def _record_in_turn(self, turns: Turns, batch: list[Request]) -> list[Outcome]:
         """The same in two transactions: take serials; make what bears them, beside other processes that do; record when it is their turn."""
-        plain, asked = _split(batch)
+        plain, asked = split(batch)
         refusals: list[Outcome] = []
         for issuer, requests in tuple(asked):
             try:
@@ -311,9 +312,9 @@ class Journal:
                 refusals += [Outcome(request, -1, None, error) for request in requests]
                 asked.remove((issuer, requests))
         with turns.session() as connection:
-            taken, at = turns.take(connection, _counted(asked), _now(asked)) if asked else ({}, {})
+            taken, at = turns.take(connection, counted(asked), clocks(asked)) if asked else ({}, {})
             begun = time.monotonic()
-            made = _made(asked, taken, at)
+            made = made_of(asked, taken, at)
             if asked:
                 self._paced(time.monotonic() - begun, sum(len(requests) for _, requests in asked))
             mine = [turn for turn in taken.values() if isinstance(turn, Turn)]
@@ -322,7 +323,7 @@ class Journal:
         return refusals + page.outcomes
 
     def _recorded(
-        self, turns: Turns, connection: Connection, batch: list[Request], plain: list[Request], made: "list[_Making]", mine: list[Turn]
+        self, turns: Turns, connection: Connection, batch: list[Request], plain: list[Request], made: "list[Making]", mine: list[Turn]
     ) -> Page | None:
         """The transaction that records; None, and nothing done, while it is somebody else's turn. Leaving the block commits, as in `_record`."""
         with connection.begin() as transaction:
@@ -390,54 +391,6 @@ class Journal:
         with refused(self._engine), self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else entry_of(row)
-
-
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """What an issuer made of its requests, from the serial `first` on."""
-
-    issuer: Issuer
-    requests: list[Request]
-    first: int
-    outcomes: Sequence[Made | KakuinError]
-
-
-def _split(batch: list[Request]) -> tuple[list[Request], list[tuple[Issuer, list[Request]]]]:
-    """Plain entries, and requests by issuer."""
-    plain: list[Request] = []
-    asked: list[tuple[Issuer, list[Request]]] = []
-    for issuer, requests in grouped(batch):
-        if issuer is None:
-            plain += requests
-        else:
-            asked.append((issuer, requests))
-    return plain, asked
-
-
-def _counted(asked: Sequence[tuple[Issuer, list[Request]]]) -> dict[str, int]:
-    """How many serials of each unit; two issuers may work for one, while a unit is opened anew."""
-    wanted: dict[str, int] = {}
-    for issuer, requests in asked:
-        wanted[issuer.unit] = wanted.get(issuer.unit, 0) + len(requests)
-    return wanted
-
-
-def _now(asked: Sequence[tuple[Issuer, list[Request]]]) -> Mapping[str, Callable[[], datetime]]:
-    """The clock of each unit."""
-    return {issuer.unit: issuer.ready for issuer, _ in asked}
-
-
-def _made(asked: Sequence[tuple[Issuer, list[Request]]], taken: Mapping[str, Turn | int], at: Mapping[str, datetime]) -> list[_Making]:
-    """Have it made, under the serials that were taken and with their time."""
-    made: list[_Making] = []
-    following: dict[str, int] = {}
-    for issuer, requests in asked:
-        turn = taken[issuer.unit]
-        first = following.get(issuer.unit, turn.first if isinstance(turn, Turn) else turn)
-        outcomes = issuer.make(first, [request.matter for request in requests], at.get(issuer.unit))
-        made.append(_Making(issuer, requests, first, outcomes))
-        following[issuer.unit] = first + sum(isinstance(one, Made) for one in outcomes)
-    return made
 
 
 def _require_flushing(connection: Connection) -> None:
