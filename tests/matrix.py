@@ -254,8 +254,8 @@ STOPS = (
 def stop(cell: Cell) -> Stop | None:
     names = {str(cell.shape.format), *(str(value) for _, value in cell.shape.choices)}
     known = [s for s in STOPS if s.what in names or cell.key.startswith(s.what)]
-    # A kind of key that it does not know ends its work before anything else.
-    return next((s for s in known if s.what == "ML-DSA"), known[0] if known else None)
+    # What ends its work first is what it tells: a key that it cannot read, then content that it has not got, then its timetable.
+    return next((s for what in ("cose", "ML-DSA", "http-headers") for s in known if s.what == what), known[0] if known else None)
 
 
 def harm_by_dss(cell: Cell, said: str) -> str:
