@@ -26,7 +26,6 @@ KINDS: dict[str, Party] = {
     "pss": office.signer(PKI.ca, key="rsa3072").with_pss(),
 }
 NOTICE = b'<?xml version="1.0"?>\n<n:a xmlns:n="urn:n" xmlns="urn:d" xml:lang="ja" xml:base="http://a.jp/"><b Id="b"/>\r\n <!-- c --></n:a><?p?>\n'
-C14N = {"10": "http://www.w3.org/TR/2001/REC-xml-c14n-20010315", "11": "http://www.w3.org/2006/12/xml-c14n11", "exclusive": xades.EXCLUSIVE}
 
 
 @needs_shared
@@ -38,12 +37,12 @@ def test_eu_dss_passes_each_at_its_level(tmp_path: Path) -> None:
         path.write_bytes(crl.der)
     jobs: list[dict[str, Any]] = []
     expected = {}
-    for kind, c14n in (*((k, "exclusive") for k in KINDS), ("p256", "10"), ("p256", "11")):
+    for kind, c14n in (*((k, "exclusive") for k in KINDS), ("p256", "1.0"), ("p256", "1.1")):
         for packaging in Packaging:
             for level in Level:
                 name = f"{kind}.{c14n}.{packaging}.{level}"
                 file = tmp_path / f"{name}.xml"
-                file.write_bytes(_sealed(KINDS[kind], packaging, level, C14N[c14n]))
+                file.write_bytes(_sealed(KINDS[kind], packaging, level, c14n))
                 job: dict[str, Any] = {"id": name, "file": str(file), "trust": [str(tmp_path / "root.cer")]}
                 job["time"] = f"{SIGNED + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
                 if level in (Level.B_B, Level.B_T):
@@ -62,5 +61,5 @@ def test_eu_dss_passes_each_at_its_level(tmp_path: Path) -> None:
 def _sealed(party: Party, packaging: Packaging, level: Level, c14n: str) -> bytes:
     document = Document.of(NOTICE, "notice.xml") if packaging is Packaging.ENVELOPED else Document.of(CSV, "data.csv", "text/csv")
     claims = Claims(location="東京", commitment=Commitment.APPROVAL)
-    spec = choose(NOTICE, format="xades", level=level, packaging=packaging, claims=claims)
-    return whole(document, xades.seal(document, spec, means(PKI, party), c14n))
+    spec = choose(NOTICE, format="xades", level=level, packaging=packaging, canonicalization=c14n, claims=claims)
+    return whole(document, xades.seal(document, spec, means(PKI, party)))
