@@ -10,7 +10,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from lxml import etree
 
-from tests import asic_maker, pki
+from tests import asic_maker, jades_maker, pki
 from tests.envelopes import (
     CONTENT_TYPE,
     DATA,
@@ -28,7 +28,8 @@ from tests.envelopes import (
     signer_info,
     usual_attributes,
 )
-from tests.xades_maker import DS, SHA256, X132, Shape, b64, digest, enveloped
+from tests.jades_maker import b64url, dumps, flattened
+from tests.xades_maker import DS, SHA256, X132, Shape, b64, digest, enveloped, unsigned_properties
 from trust.algorithms import DIGESTS, OID_BY_SIGNATURE
 from trust.codecs.asn1 import context, tlv
 from trust.errors import KakuinError
@@ -170,6 +171,42 @@ def committed(inside: str) -> str:
 )
 def test_a_commitment_is_to_all_or_to_some(inside: str, lawful: bool) -> None:
     assert passes(enveloped(world().signer, Shape(data_properties=committed(inside)))) is lawful
+
+
+# The policy that stands beside
+
+X141 = "http://uri.etsi.org/01903/v1.4.1#"
+RULES = b"what this seal is for"
+
+
+def under_policy(text: bytes) -> bytes:
+    named = (
+        "<xades:SignaturePolicyIdentifier><xades:SignaturePolicyId><xades:SigPolicyId><xades:Identifier>urn:oid:1.2.3.4</xades:Identifier>"
+        f'</xades:SigPolicyId><xades:SigPolicyHash><ds:DigestMethod Algorithm="{SHA256}"/><ds:DigestValue>{digest(RULES)}</ds:DigestValue>'
+        "</xades:SigPolicyHash></xades:SignaturePolicyId></xades:SignaturePolicyIdentifier>"
+    )
+    store = f'<y:SignaturePolicyStore xmlns:y="{X141}"><y:SignaturePolicyDocument>{b64(text)}</y:SignaturePolicyDocument></y:SignaturePolicyStore>'
+    return enveloped(world().signer, Shape(properties=named, late=lambda made: unsigned_properties(made).append(etree.fromstring(store))))
+
+
+def under_policy_in_json(text: bytes) -> bytes:
+    signer = world().signer
+    said = {"id": "urn:oid:1.2.3.4", "digAlg": "S256", "digVal": b64url(Digest.of("sha256", RULES).value)}
+    head = jades_maker.header(signer, sigPId=said)
+    return dumps(flattened(signer, b"{}", head, header={"etsiU": [{"sigPSt": {"sigPolDoc": b64(text)}}]}))
+
+
+@pytest.mark.parametrize("made", [under_policy, under_policy_in_json], ids=["XAdES", "JAdES"])
+def test_a_policy_beside_is_the_one_that_was_signed(made: Callable[[bytes], bytes]) -> None:
+    assert passes(made(RULES))
+    assert not passes(made(b"what it is not for"))
+
+
+@pytest.mark.parametrize(
+    ("elements", "lawful"), [([{"xVals": []}], True), ([], False), ([{"xVals": [], "rVals": {}}], False)], ids=["one", "none", "two"]
+)
+def test_each_element_of_etsi_u_has_one_member(elements: list[Any], lawful: bool) -> None:
+    assert passes(dumps(flattened(world().signer, b"{}", header={"etsiU": elements}))) is lawful
 
 
 # The list of files beside XAdES

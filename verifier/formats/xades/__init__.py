@@ -18,6 +18,7 @@ from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
 from verifier.formats.xades.properties import claims as said
+from verifier.formats.xades.properties import policy_defects
 from verifier.formats.xades.records import sealing
 from verifier.formats.xades.references import Reach, Resolve, Resolved, Work, by_content, companions, resolve_all
 from verifier.formats.xades.schema import strays
@@ -135,6 +136,7 @@ def _complete(reading: _Reading, reach: Reach) -> None:
     shape = Shape(one, references, signer, reference, key_certs, reading.stamps, found, carried)
     odd = (
         *_strays(one),
+        *(policy_defects(one) if bound else ()),
         *_key_defects(one, signer),
         *_properties_defects(one, references, bound=bound),
         *(d for f in found for d in f.defects),
