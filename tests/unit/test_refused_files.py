@@ -233,6 +233,23 @@ def test_the_list_of_files_contradicts_nothing(change: Callable[[bytes], bytes],
     assert passes(asic_maker.zipped(changed)) is lawful
 
 
+@pytest.mark.parametrize(
+    ("change", "lawful"),
+    [
+        (lambda listed: listed.replace(b"</asic:ASiCManifest>", b"\n</asic:ASiCManifest>"), True),
+        (lambda listed: listed.replace(b"</asic:ASiCManifest>", b"and so</asic:ASiCManifest>"), False),
+        (lambda listed: listed.replace(b"</asic:ASiCManifest>", b"<asic:Note/></asic:ASiCManifest>"), False),
+        (lambda listed: listed.replace(b"<asic:SigReference ", b'<asic:SigReference Note="x" '), False),
+    ],
+    ids=["space", "text", "element", "attribute"],
+)
+def test_a_manifest_is_of_its_schema(change: Callable[[bytes], bytes], lawful: bool) -> None:
+    made = asic_maker.extended_cades(world().signer)
+    listed = change(made["META-INF/ASiCManifest001.xml"])
+    signed = asic_maker.cms(world().signer, listed)
+    assert passes(asic_maker.zipped({**made, "META-INF/ASiCManifest001.xml": listed, "META-INF/signature001.p7s": signed})) is lawful
+
+
 # CMS: what the envelope says
 
 
