@@ -108,7 +108,7 @@ def envelope(
     held = b"".join(c.der for c in certs)
     status = b"".join(c.der for c in crls) + b"".join(tlv(context(1), oid("1.3.6.1.5.5.7.48.1.1") + o.der) for o in ocsps)
     signed = seq(
-        integer(1),
+        integer(1 if content_type == DATA else 3),
         tlv(SET, algorithm(digest)),
         seq(oid(content_type), inside),
         tlv(context(0), held) if held else b"",

@@ -182,7 +182,7 @@ def test_one_algorithm_in_a_chain() -> None:
     from trust.codecs.asn1 import parse
 
     chain = parse(record).children[2].children[0]
-    made = seq(integer(1), seq(algorithm("sha256")), seq(seq(b"".join(c.raw for c in chain.children), stronger)))
+    made = seq(integer(1), seq(algorithm("sha256"), algorithm("sha512")), seq(seq(b"".join(c.raw for c in chain.children), stronger)))
     assert not read(made, ONE).stamps[1].intact
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades, stencil
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
-from trust.codecs.cms_rules import contradicted, misnamed, misplaced
+from trust.codecs.cms_rules import contradicted, misnamed, misplaced, unbound, undeclared, unsound
 from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
 from trust.errors import Malformed, Unacceptable
@@ -140,7 +140,7 @@ def general_token(der: bytes, certs: tuple[Cert, ...] = ()) -> Token:
         claims=Claims(time=said.gen_time),
         defects=defects + said.defects,
     )
-    if odd := misnamed(body, made.signer):
+    if odd := (*undeclared(signed, info), *unsound(body), *unbound(made.signer_reference), *misnamed(body, made.signer)):
         made = replace(made, defects=made.defects + odd)
     return Token(
         der,
@@ -193,8 +193,6 @@ def _tst_info(body: bytes) -> _TstInfo:
         oid, critical, _ = _extension(extension)
         if critical:
             defects.append(Defect("RFC 3161 section 2.4.2", f"critical extension {oid} is unknown"))
-    if gen_time.content[:-1].endswith(b"0") and b"." in gen_time.content:
-        defects.append(Defect("RFC 3161 section 2.4.2", "fraction of the time has trailing zeros", fatal=False))
     return _TstInfo(
         gen_time.time(),
         None if accuracy is None else _accuracy(accuracy.raw, accuracy.rules, accuracy.depth),

@@ -8,10 +8,10 @@ import functools
 from cryptography import x509
 
 from trust.codecs import asn1
-from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, Node, Rules, context
+from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, Node, Rules, context
 from trust.codecs.cades import COUNTER_SIGNATURE, MIME_TYPE, SIGNATURE_POLICY, SIGNATURE_TIME_STAMP, SIGNER_ATTRIBUTES_V2
 from trust.codecs.ess import SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2, certificate_identity, same_name, signing_certificates
-from trust.codecs.signed_data import ALGORITHM_PROTECTION, CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME, SignerInfo
+from trust.codecs.signed_data import ALGORITHM_PROTECTION, CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNING_TIME, SignedData, SignerInfo
 from trust.errors import Malformed
 from trust.model import Cert, Defect, SignerReference
 
@@ -73,6 +73,64 @@ def _parameters(info: SignerInfo) -> list[Node]:
     at = next(n for n, child in enumerate(info.node.children) if child.tag in (OCTET_STRING, OCTET_STRING | 0x20))
     kind, *parameters = info.node.children[at - 1].children
     return [] if kind.oid() in asn1.PLAIN_ECDSA else parameters
+
+
+def undeclared(signed: SignedData, info: SignerInfo) -> tuple[Defect, ...]:
+    """RFC 5652 section 5.1: what the envelope says before its content, from which programs decide what to hash and how to read on."""
+    found = []
+    if info.digest not in signed.digests:
+        found.append(_refused("RFC 5652 section 5.1", "the digest of the signer is not among those of the message"))
+    # deviates: 3 where 1 or 5 is due is let through, because several authorities and makers write it.
+    if signed.version not in (3, *_other_versions(signed)):
+        found.append(_refused("RFC 5652 section 5.1", "the version of the message is not that of its content"))
+    if any(not _is_time_of_cms(value) for attribute in info.signed_of(SIGNING_TIME) for value in attribute.values):
+        found.append(_refused("RFC 5652 section 11.3", "the signing time is not in the form of its century"))
+    return tuple(found)
+
+
+def _other_versions(signed: SignedData) -> tuple[int, ...]:
+    kinds = {der[:1] for der in signed.attribute_certs}
+    listed = () if signed.revocations is None else signed.revocations.children
+    if b"\xa3" in kinds or any(child.tag != SEQUENCE for child in listed):
+        return (4, 5)
+    if b"\xa2" in kinds:
+        return (4,)
+    return () if signed.content_type != DATA else (1,)
+
+
+def _is_time_of_cms(value: Node) -> bool:
+    """Until 2049 UTCTime, then GeneralizedTime; with seconds, in UTC, without fractions."""
+    if value.tag == asn1.UTC_TIME:
+        return len(value.content) == len(b"YYMMDDhhmmssZ")
+    return value.tag == asn1.GENERALIZED_TIME and len(value.content) == len(b"YYYYMMDDhhmmssZ") and value.content[:4] >= b"2050"
+
+
+def unsound(tst_info: bytes) -> tuple[Defect, ...]:
+    """RFC 3161 section 2.4.2: what TSTInfo asks of its values beside their types."""
+    found: list[Defect] = []
+    clause = "RFC 3161 section 2.4.2"
+    _, _, imprint, serial, time, *rest = asn1.parse(tst_info).children
+    if len(serial.content) > MAX_SERIAL:
+        found.append(_refused(clause, "the serial number of the token has more than 160 bits"))
+    if b"." in time.content and time.content[-2:-1] == b"0":
+        found.append(_refused(clause, "fraction of the time has trailing zeros"))
+    # deviates: zero seconds are let through, because several authorities write them.
+    if any(part.tag != INTEGER and part.content == b"\0" for field in rest if field.tag == SEQUENCE for part in field.children):
+        found.append(_refused(clause, "a part of the accuracy is not 1 to 999"))
+    if any(field.tag == context(1) and not field.children for field in rest):
+        found.append(_refused("RFC 5280 section 4.1", "the token has a list of extensions without one"))
+    if any(parameters.tag != asn1.NULL for parameters in imprint.children[0].children[1:]):
+        found.append(_refused("RFC 5754 section 2", "the digest of the token has parameters"))
+    return tuple(found)
+
+
+MAX_SERIAL = 21
+"""Bytes of a serial number of 160 bits, its sign before it."""
+
+
+def unbound(reference: SignerReference) -> tuple[Defect, ...]:
+    """RFC 3161 section 2.4.2, RFC 5816 section 2.2.1: a token names its unit's certificate in its signed attributes."""
+    return () if reference.count else (_refused("RFC 5816 section 2.2.1", "the token does not say which certificate signed it"),)
 
 
 def misnamed(tst_info: bytes, unit: Cert | None) -> tuple[Defect, ...]:

@@ -7,7 +7,7 @@ and the first of a new chain covers the data and all chains before.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trust.algorithms import hasher
+from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
 from trust.codecs.cades import ValidationData
@@ -152,7 +152,9 @@ def _first_of(form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: 
 
 
 def _carries(imprint: Digest, tree: Sequence[Sequence[bytes]], digest: _Hash) -> bool:
-    return imprint.algorithm == digest.algorithm and imprint.value == _root(tree, digest)
+    sizes = {len(value) for group in tree for value in group}
+    # What has another length is no hash value of the tree's algorithm: two of them could be told apart in several ways.
+    return imprint.algorithm == digest.algorithm and sizes == {DIGESTS[digest.algorithm].size} and imprint.value == _root(tree, digest)
 
 
 def _leaf(form: str, value: bytes | None, before: bytes | None, digest: _Hash) -> tuple[bytes, ...]:
@@ -185,8 +187,9 @@ def evidence_record(der: bytes) -> EvidenceRecord:
     fields = asn1.parse(der, Rules.BER).fields()
     if (version := fields.take(INTEGER).small()) != 1:
         raise Malformed(f"evidence record: version 1 expected, got {version}")
-    for node in fields.take(SEQUENCE).children:
-        asn1.algorithm_identifier(node)
+    named = [asn1.algorithm_identifier(node)[0] for node in fields.take(SEQUENCE).children]
+    if not named or len(set(named)) < len(named):
+        raise Malformed("evidence record: digest algorithms, each once, expected")
     infos = fields.maybe(context(0))
     if fields.maybe(context(1)) is not None:
         raise Malformed("evidence record over encrypted data (RFC 4998 section 6) is not read")
@@ -200,6 +203,9 @@ def evidence_record(der: bytes) -> EvidenceRecord:
         within_caps(chains)
     if not chains:
         raise Malformed("evidence record without an archive time-stamp")
+    used = {DIGESTS[stamp.algorithm].oid for chain in chains for stamp in chain.stamps if stamp.algorithm is not None}
+    if not used <= set(named):
+        raise Malformed("evidence record: an archive time-stamp uses a digest that the record does not name")
     return EvidenceRecord(RFC4998, tuple(chains), ValidationData() if infos is None else _crypto_infos(infos))
 
 
@@ -213,14 +219,16 @@ def within_caps(chains: Sequence[Chain]) -> None:
 def _archive_time_stamp(node: Node) -> ArchiveTimeStamp:
     fields = node.fields()
     named = fields.maybe(context(0))
-    fields.maybe(context(1))
+    attributes = fields.maybe(context(1))
     reduced = fields.maybe(context(2))
     token = fields.take(SEQUENCE)
     fields.done()
     algorithm = None if named is None else _implicit_digest(named)
     groups = [] if reduced is None else [group.expect(SEQUENCE).children for group in reduced.children]
     tree = [tuple(leaf.expect(OCTET_STRING).octets() for leaf in group) for group in groups]
-    if reduced is not None and (not tree or not tree[0] or sum(map(len, tree)) > MAX_HASHES):
+    if attributes is not None and not attributes.children:
+        raise Malformed("evidence record: attributes of an archive time-stamp are one or more, got none")
+    if reduced is not None and (not tree or not all(tree) or sum(map(len, tree)) > MAX_HASHES):
         raise Malformed(f"evidence record: a reduced hash tree has 1 to {MAX_HASHES} values")
     return ArchiveTimeStamp(algorithm, named is None or algorithm is not None, tuple(tree), token.raw, token.raw)
 
@@ -233,6 +241,8 @@ def _implicit_digest(node: Node) -> str | None:
 def _crypto_infos(node: Node) -> ValidationData:
     """Attributes of any type whose values are certificates, lists or OCSP answers: the types are not registered, the values tell."""
     found = ValidationData()
+    if not node.children or any(attribute.tag != SEQUENCE for attribute in node.children):
+        raise Malformed("evidence record: cryptographic information is one attribute or more")
     for attribute in node.children:
         try:
             values = attribute.fields().rest()[1].expect(SET).children

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1
+from trust.codecs.cms_rules import MAX_SERIAL
 from trust.errors import Malformed
 from trust.model import Cert, Claims, Crl, Digest, Form, Ocsp, Reference, Signature, Token, identify
 
@@ -217,6 +218,8 @@ def _info(
     at = _after(info, at, 0x30, imprint_end)
     value_at, _ = _within(info, at, 0x04, imprint_end)
     serial_at, serial_end = _integer(info, imprint_end, end)
+    if serial_end - serial_at > MAX_SERIAL:
+        raise _OtherShape
     time_at, time_end = _open(info, serial_end, 0x18, end)
     at = time_end
     if at < end and info[at] == 0x30:

@@ -8,9 +8,25 @@ from trust.codecs.cades import ValidationData
 from trust.codecs.hashtree import MAX_HASHES, RFC6283, ArchiveTimeStamp, Chain, EvidenceRecord, validation_value, within_caps
 from trust.codecs.xml import Method, NodeSet, Tree, canonicalize, method_of, parse
 from trust.codecs.xml.names import octets_of, split
+from trust.codecs.xml.shape import Shape, Shapes, misfit
 from trust.errors import Malformed
 
 NAMESPACE = "urn:ietf:params:xml:ns:ers"
+_VERSION = "1.0"
+_SHAPES: Shapes = {
+    (NAMESPACE, name): shape
+    for name, shape in {
+        "EvidenceRecord": Shape.of("(EncryptionInformation,)?(SupportingInformationList,)?ArchiveTimeStampSequence,", "Version"),
+        "ArchiveTimeStampSequence": Shape.of("(ArchiveTimeStampChain,)*"),
+        "ArchiveTimeStampChain": Shape.of("DigestMethod,CanonicalizationMethod,(ArchiveTimeStamp,)+", "Order"),
+        "ArchiveTimeStamp": Shape.of("(HashTree,)?TimeStamp,(Attributes,)?", "Order"),
+        "HashTree": Shape.of("(Sequence,)+"),
+        "Sequence": Shape.of("(DigestValue,)+", "Order"),
+        "TimeStamp": Shape.of("TimeStampToken,(CryptographicInformationList,)?"),
+        "CryptographicInformationList": Shape.of("(CryptographicInformation,)+"),
+    }.items()
+}
+"""The schema of RFC 6283 section 8, without what holds anything."""
 
 
 def claims(tree: Tree) -> bool:
@@ -26,6 +42,10 @@ def record_of(tree: Tree) -> EvidenceRecord:
     """The record that is the whole of a parsed document."""
     if not claims(tree):
         raise Malformed("XML evidence record: element EvidenceRecord expected")
+    if tree.root.get("Version") != _VERSION:
+        raise Malformed(f"XML evidence record: version {_VERSION} expected, got another")
+    if (why := next(filter(None, (misfit(e, _SHAPES) for e in tree.root.iter("*"))), None)) is not None:
+        raise Malformed(f"XML evidence record: {why}")
     if _children(tree.root, "EncryptionInformation"):
         raise Malformed("evidence record over encrypted data (RFC 6283 section 5) is not read")
     sequence = _one(tree.root, "ArchiveTimeStampSequence")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from trust.codecs import cades
 from trust.codecs.cades import ValidationData
 from trust.codecs.cms import content_reference, content_type_defects, signature
+from trust.codecs.cms_rules import undeclared
 from trust.codecs.ess import signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, SignedData, SignerInfo, signer_info
 from trust.errors import Malformed
@@ -31,6 +32,12 @@ class Signed:
     @property
     def stamps(self) -> tuple[Stamp, ...]:
         return tuple(p.stamp for p in self.placed)
+
+
+def unnamed(signature: Signature) -> tuple[Defect, ...]:
+    """EN 319 122-1 clause 5.2.2, for containers and dictionaries that hold CAdES and nothing less: plain CMS need not name its certificate."""
+    why = "a signature of this kind names the certificate that made it"
+    return () if signature.signer_reference.count else (Defect("EN 319 122-1 clause 5.2.2", why, fatal=False, refused=True),)
 
 
 def signers(
@@ -71,7 +78,9 @@ def _add(
         level="",
         content=_unattributed(info, content),
         references=(_reference(info, content, name, master),),
-        defects=stamp_defects + (content_type_defects(info, signed.content_type) if master is None else _counter_defects(info)),
+        defects=stamp_defects
+        + (undeclared(signed, info) if master is None else ())
+        + (content_type_defects(info, signed.content_type) if master is None else _counter_defects(info)),
         countersigns=None if master is None else master.signature.id,
     )
     here = Signed(place, made, placed, data, master)

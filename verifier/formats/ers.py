@@ -105,7 +105,7 @@ def proved(record: EvidenceRecord, identity: Id, subjects: Sequence[Subject], ce
     stamps = [stamp for chain in record.chains for stamp in chain.stamps]
     carried = (*record.data.certs, *certs)
     tokens = [cms.token(stamp.token, carried) for stamp in stamps]
-    judged = hashtree.judge(record, [token.imprint for token in tokens], [each.digest for each in subjects])
+    judged = _in_order(tokens, hashtree.judge(record, [token.imprint for token in tokens], [each.digest for each in subjects]))
     firsts = [j for j, place in zip(judged, _places(record), strict=True) if place == 0]
     held = [all(j.objects[at] for j in firsts if j.objects) and any(j.objects for j in firsts) for at in range(len(subjects))]
     references = tuple(_reference(record, each, inside=inside) for each, inside in zip(subjects, held, strict=True))
@@ -115,6 +115,14 @@ def proved(record: EvidenceRecord, identity: Id, subjects: Sequence[Subject], ce
     covers = frozenset[Id]().union(*(each.ids() for each in subjects)) if sound else frozenset[Id]()
     entry = Record(identity, record.form, sound, references or (Reference("data object", False, False),), tuple(t.id for t in tokens), covers)
     return Evidence("ERS", (), made, (entry,), frozenset(data.certs), frozenset(data.crls), frozenset(data.ocsps))
+
+
+def _in_order(tokens: Sequence[Token], judged: Sequence[Judged]) -> tuple[Judged, ...]:
+    """RFC 4998 section 5.1, RFC 6283 section 4.1.2: ascending by time; what is renewed before it was made was not."""
+    before = (tokens[0], *tokens)
+    return tuple(
+        j if earlier.gen_time <= token.gen_time else replace(j, linked=False) for j, token, earlier in zip(judged, tokens, before, strict=False)
+    )
 
 
 def _places(record: EvidenceRecord) -> Iterator[int]:

@@ -36,7 +36,7 @@ from trust.model import (
     Uncovered,
     identify,
 )
-from verifier.formats.cms_signers import Signed, signers
+from verifier.formats.cms_signers import Signed, signers, unnamed
 from verifier.formats.cms_stamps import document_digest, document_id
 from verifier.formats.pades_levels import Around, Later, pades_level
 from verifier.formats.pdf.changes import changes
@@ -220,6 +220,8 @@ def _cms(dictionary: SignatureDictionary, content: Document | None, reference: R
     over = Document.of(b"".join(signed.content_pieces())) if hashed and signed.content is not None else content
     found = signers(signed, lambda _: over, reference.name, form=Form.PADES, certs=certs)[0]
     signature = found.signature
+    if dictionary.sub_filter == "/ETSI.CAdES.detached":
+        signature = replace(signature, defects=signature.defects + unnamed(signature))
     own = signature.references[0]
     # Content inside a detached signature is what other verifiers would hash: whatever the bytes say, the signature is not over them alone.
     alone = hashed or signed.content is None

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from trust.codecs.xml import parse
 from trust.codecs.xml.names import DS, digest_name, octets_of, split
+from trust.codecs.xml.shape import Shape, Shapes, misfit
 from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Defect, Digest, Document, Reference, Scope
 from verifier.formats.asic.layout import Layout
@@ -75,7 +76,7 @@ def manifest(name: str, data: bytes) -> Manifest:
     if len(targets) != 1:
         raise Malformed(f"one element SigReference expected, got {len(targets)}")
     entries = tuple(_entry(child) for child in root.iterchildren(f"{{{namespace}}}DataObjectReference"))
-    return Manifest(name, targets[0].removeprefix("/"), entries, tuple(_critical(root)))
+    return Manifest(name, targets[0].removeprefix("/"), entries, (*_critical(root), *_strays(root)))
 
 
 def _entry(element: Any) -> Entry:
@@ -87,6 +88,20 @@ def _entry(element: Any) -> Entry:
     except Malformed:
         digest = None
     return Entry(uri, unquote(uri), digest)
+
+
+_MODELS = {
+    "ASiCManifest": Shape.of("SigReference,(DataObjectReference,)*(ASiCManifestExtensions,)?", "Id"),
+    "SigReference": Shape.of("(DataObjectReference,)*", "Id", "URI", "MimeType"),
+    "DataObjectReference": Shape.of("~,~,(DataObjectReferenceExtensions,)?", "Id", "URI", "MimeType", "Rootfile"),
+}
+_SHAPES: Shapes = {(namespace, name): shape for namespace in NAMESPACES for name, shape in _MODELS.items()}
+"""The schema of EN 319 162-1 annex A.4; files that are listed inside of SigReference are listed nowhere, and that is told elsewhere."""
+
+
+def _strays(root: Any) -> list[Defect]:
+    why = next(filter(None, (misfit(element, _SHAPES) for element in root.iter("*"))), None)
+    return [] if why is None else [Defect(_CLAUSE, why, fatal=False, refused=True)]
 
 
 def _critical(root: Any) -> list[Defect]:

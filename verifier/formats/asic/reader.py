@@ -7,6 +7,7 @@ from trust.codecs.container import claims as zip_claims
 from trust.model import Cert, Defect, Document, Evidence, Record, Reference, Scope, Uncovered
 from verifier.formats.asic import hashchain
 from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, SIMPLE, Layout, layout
+from verifier.formats.asic.listing import contradictions
 from verifier.formats.asic.manifest import Manifest, manifests
 from verifier.formats.asic.signed import SignatureFile, signature_files
 from verifier.formats.asic.stamped import Placed, inside, of_tokens, placed, recorded, token_files
@@ -44,7 +45,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
         frozenset(c for e in everything for c in e.certs),
         frozenset(c for e in everything for c in e.crls),
         frozenset(o for e in everything for o in e.ocsps),
-        (*parts.mistaken, *_uncovered(parts, lists, files, stamps, [r for e in records for r in e.records])),
+        (*parts.mistaken, *contradictions(parts), *_uncovered(parts, lists, files, stamps, [r for e in records for r in e.records])),
         (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records, *_damaged(box)),
         documents,
     )

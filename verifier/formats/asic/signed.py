@@ -10,7 +10,7 @@ from verifier.formats import cades, xades
 from verifier.formats.asic import hashchain
 from verifier.formats.asic.layout import SIMPLE, Layout
 from verifier.formats.asic.manifest import Manifest, linked, references
-from verifier.formats.cms_signers import Signed, matching, signers
+from verifier.formats.cms_signers import Signed, matching, signers, unnamed
 from verifier.formats.cms_stamps import document_id, matches
 from verifier.formats.contents import of_evidence
 
@@ -94,7 +94,7 @@ def _named(parts: Layout, one: Signed, lists: dict[int, Manifest], name: str, ap
     signature = replace(one.signature, field=name)
     if one.master is not None:
         return signature
-    signature = replace(signature, defects=(*signature.defects, *apart))
+    signature = replace(signature, defects=(*signature.defects, *unnamed(signature), *apart))
     content = one.place.content
     if content is None:
         return signature

@@ -12,6 +12,7 @@ from trust.codecs.signed_data import ocsp_response
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Crl, Defect, Digest, Ocsp
 from verifier.formats.jades.header import readable
+from verifier.formats.policy_text import exchanged
 
 MAX_COMPONENTS = 1000
 REFERENCES = ("xRefs", "rRefs", "axRefs", "arRefs")
@@ -59,13 +60,28 @@ def components(jws: Jws) -> tuple[tuple[Component, ...], tuple[Defect, ...]]:
         return (), (Defect(_CLAUSE, "etsiU is an array, got something else", fatal=False, refused=True),)
     if len(listed) > MAX_COMPONENTS:
         raise TooLarge(f"etsiU has more than {MAX_COMPONENTS} elements")
+    one_each = all(len(entry) == 1 for entry in listed if isinstance(entry, dict) and entry)
     found = tuple(component for entry in listed for component in _read(entry))
     defects = [Defect(_CLAUSE, f"element {number} of etsiU cannot be read", fatal=False) for number, c in enumerate(found, start=1) if not c.name]
+    if not one_each or ("etsiU" in jws.unprotected and not listed):
+        defects.append(Defect(_CLAUSE, "etsiU has one element or more, each with one member", fatal=False, refused=True))
     if len({c.encoded is None for c in found}) > 1:
         defects.append(Defect(_CLAUSE, "etsiU has elements of both forms", fatal=False, refused=True))
     if any(c.name and c.encoded is not None and jose.octets(c.encoded).fault for c in found):
         defects.append(Defect("RFC 7515 section 2", "an element of etsiU is sloppy base64url", fatal=False, refused=True))
     return found, tuple(defects)
+
+
+def policies(components: Iterable[Component], said: Digest | None) -> tuple[Defect, ...]:
+    """Clause 5.3.3: the text in sigPSt has the digest that was signed."""
+    texts = (c.value.get("sigPolDoc") for c in components if c.name == "sigPSt" and isinstance(c.value, dict))
+    found: list[Defect] = []
+    for text in texts:
+        try:
+            found += exchanged(said, jose.pki_octets(text), "ETSI TS 119 182-1 clause 5.3.3") if isinstance(text, str) else ()
+        except Malformed:
+            found.append(Defect("ETSI TS 119 182-1 clause 5.3.3", "the signature policy that stands beside is not base64", fatal=False, refused=True))
+    return tuple(found)
 
 
 def _read(entry: object) -> Iterable[Component]:

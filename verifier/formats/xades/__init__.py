@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from trust.codecs.xml import MAX_BYTES, Tree, looks_like_xml, parse
-from trust.codecs.xml.names import COUNTERSIGNED_TYPE, ds, split
+from trust.codecs.xml.names import COUNTERSIGNED_TYPE, XADES_111, ds, split
 from trust.errors import Malformed
 from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
 from verifier.formats.xades import stamps as time_stamps
@@ -18,9 +18,11 @@ from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
 from verifier.formats.xades.properties import claims as said
+from verifier.formats.xades.properties import policy_defects
 from verifier.formats.xades.records import sealing
 from verifier.formats.xades.references import Reach, Resolve, Resolved, Work, by_content, companions, resolve_all
-from verifier.formats.xades.signer import bare_key, key_info_certificates, signer_of
+from verifier.formats.xades.schema import strays
+from verifier.formats.xades.signer import bare_key, key_info_certificates, misnamed_key, signer_of
 from verifier.formats.xades.structure import MAX_SIGNATURES, SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
 
 MAX_COUNTERSIGNING: int = 5
@@ -132,7 +134,14 @@ def _complete(reading: _Reading, reach: Reach) -> None:
     reading.stamps = time_stamps.judged(place, found)
     reading.records, unreadable = sealing(one, references, reach.work, lambda at: time_stamps.everything_before(place, at, found))
     shape = Shape(one, references, signer, reference, key_certs, reading.stamps, found, carried)
-    odd = (*_key_defects(one, signer), *_properties_defects(one, references, bound=bound), *(d for f in found for d in f.defects), *unreadable)
+    odd = (
+        *_strays(one),
+        *(policy_defects(one) if bound else ()),
+        *_key_defects(one, signer),
+        *_properties_defects(one, references, bound=bound),
+        *(d for f in found for d in f.defects),
+        *unreadable,
+    )
     reading.signature = _signature(shape, said(one) if bound else Claims(), odd)
 
 
@@ -159,8 +168,15 @@ def _signature(shape: Shape, claimed: Claims, odd: tuple[Defect, ...]) -> Signat
     )
 
 
+def _strays(one: Frame) -> tuple[Defect, ...]:
+    """Of this signature alone: what stands in its counter-signatures is theirs, and DigiDoc 1.0 had an order of its own."""
+    return () if one.namespace == XADES_111 else tuple(strays(one.element))
+
+
 def _key_defects(one: Frame, signer: Cert | None) -> tuple[Defect, ...]:
     """XML Signature clause 4.5: everything in ds:KeyInfo is about the same key."""
+    if signer is not None and (why := misnamed_key(one, signer)) is not None:
+        return (Defect("XML Signature clause 4.5.4", why, fatal=False, refused=True),)
     bare = bare_key(one)
     if bare is None or signer is None or signer.public_key is None:
         return ()

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from trust.codecs import asn1
-from trust.codecs.xml.names import split, text_of
-from trust.model import Claims
+from trust.codecs.xml.names import octets_of, split, text_of
+from trust.errors import Malformed
+from trust.model import Claims, Defect
+from verifier.formats.policy_text import exchanged
 from verifier.formats.xades.signer import digest_of
 from verifier.formats.xades.structure import Frame
 
@@ -87,3 +89,16 @@ def _roles(frame: Frame) -> tuple[str, ...]:
 def _content_type(frame: Frame) -> str | None:
     types = [_text(_descend(f, "MimeType")) for f in frame.data_property("DataObjectFormat")[:MAX_ROLES]]
     return next((t for t in types if t), None)
+
+
+def policy_defects(frame: Frame) -> tuple[Defect, ...]:
+    """EN 319 132-1 clause 5.2.10: what a SignaturePolicyStore holds has the signed digest, where no transform stands between them."""
+    identifier = _descend(_first(frame.signed_property("SignaturePolicyIdentifier")), "SignaturePolicyId")
+    said = digest_of(_descend(identifier, "SigPolicyHash"))
+    texts = [_descend(store, "SignaturePolicyDocument") for store in frame.unsigned_property("SignaturePolicyStore")]
+    if said is None or _descend(identifier, "Transforms") is not None:
+        return ()
+    try:
+        return tuple(d for text in texts if text is not None for d in exchanged(said, octets_of(text), "EN 319 132-1 clause 5.2.10"))
+    except Malformed:
+        return (Defect("EN 319 132-1 clause 5.2.10", "the signature policy that stands beside is not base64", fatal=False, refused=True),)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -89,6 +90,52 @@ def _key(element: Any) -> PublicKeyTypes | None:
         case "DEREncodedKeyValue":
             return load_der_public_key(octets_of(element))
     return None
+
+
+def misnamed_key(frame: Frame, signer: Cert) -> str | None:
+    """XML Signature clause 4.5.4: what ds:X509Data says beside its certificates is of the certificate with the signer's key. None where it is so."""
+    if frame.key_info is None:
+        return None
+    said = [c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren("*")]
+    wrong = next((split(c.tag)[1] for c in said if (holds := _DESCRIPTIONS.get(c.tag)) is not None and not holds(c, signer)), None)
+    return None if wrong is None else f"{wrong} in ds:KeyInfo is of another certificate than the signer's"
+
+
+def _is_serial_of(element: Any, signer: Cert) -> bool:
+    serial, name = _child(element, "X509SerialNumber"), _child(element, "X509IssuerName")
+    said = None if serial is None else _serial(text_of(serial))
+    return _names(_Named(None, None, said, "" if name is None else text_of(name)), signer) is True
+
+
+def _is_key_identifier_of(element: Any, signer: Cert) -> bool:
+    try:
+        held = signer.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, Malformed, ValueError):
+        return True  # the certificate does not say
+    try:
+        return octets_of(element) == held
+    except Malformed:
+        return False
+
+
+def _is_digest_of(element: Any, signer: Cert) -> bool:
+    algorithm = digest_name(element)
+    try:
+        return algorithm is None or Digest.of(algorithm, signer.der).value == octets_of(element)
+    except (Malformed, Unacceptable):
+        return False
+
+
+def _is_subject_of(element: Any, signer: Cert) -> bool:
+    return _same_text(text_of(element), signer, subject=True)
+
+
+_DESCRIPTIONS: Final = {
+    ds("X509IssuerSerial"): _is_serial_of,
+    ds("X509SKI"): _is_key_identifier_of,
+    ds("X509SubjectName"): _is_subject_of,
+    f"{{{_DSIG11}}}X509Digest": _is_digest_of,
+}
 
 
 def signer_of(frame: Frame, candidates: Sequence[Cert], others: Sequence[Cert], *, properties_signed: bool) -> tuple[Cert | None, SignerReference]:
@@ -197,13 +244,13 @@ _PAIR: Final = re.compile(r"(?:^|[,+;])\s*(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|\d+(?
 _PLAIN: Final = re.compile(r"[^\w]+")
 
 
-def _same_text(text: str, candidate: Cert) -> bool:
-    """Whether the values of an RFC 4514 or RFC 2253 string are those of the issuer, whatever their order, names and escapes.
+def _same_text(text: str, candidate: Cert, *, subject: bool = False) -> bool:
+    """Whether the values of an RFC 4514 or RFC 2253 string are those of the issuer (or subject), whatever their order, names and escapes.
 
     deviates: names of attribute types are not compared, because makers spell them in a dozen ways; the digest is what binds.
     """
     try:
-        values = {_bare(str(a.value)) for a in candidate.x509.issuer}
+        values = {_bare(str(a.value)) for a in (candidate.x509.subject if subject else candidate.x509.issuer)}
     except (Malformed, ValueError, TypeError):
         return False
     parts = _PAIR.split(text)
