@@ -81,7 +81,9 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 )
 @click.option("--api-key-file", type=click.Path(path_type=Path, dir_okay=False), envvar="KAKUIN_API_KEY_FILE", help="File with the API key.")
 @click.option(
-    "--hash-only", is_flag=True, help="With --server: send digests and no document; the signature stands beside it (cades, xades or jades)."
+    "--hash-only",
+    is_flag=True,
+    help="With --server: send digests and no document: cades, xades or jades beside it, or a container that is made here.",
 )
 @options.output
 @options.as_json
@@ -111,7 +113,7 @@ def seal(
     from trust.edge.progress import Progress, Reading
 
     file, document, *more = files[0], *_documents(files)
-    asked["format"] = asked.pop("format_") or (FOR_SEVERAL if (more or file.is_dir()) and not asked["addition"] and not hash_only else None)
+    asked["format"] = asked.pop("format_") or (FOR_SEVERAL if (more or file.is_dir()) and not asked["addition"] else None)
     attached = files_of(asked)
     if password_file is not None:
         asked["password"] = secret_in(password_file, "password file").decode()
@@ -156,13 +158,18 @@ def seal(
 
 def _hashed_at(server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any]) -> "tuple[dict[str, Any], Iterator[bytes], str]":
     """Sealed there by digests that are made here."""
+    from eseal.hash_boxes import boxes, seal_box_at
     from eseal.hash_client import digested, digests_for, seal_hashes_at
+    from trust.edge.clock import now
     from trust.edge.progress import Progress, Reading
 
     names = digests_for(asked["digest"])
     with Progress() as progress:
         doing = f"hashing {documents[0].name or 'standard input'}" + (f" and {len(documents) - 1} more" if documents[1:] else "")
-        told = [digested(document, names) for document in Reading(documents, progress, doing).documents]
+        heard = Reading(documents, progress, doing).documents
+        if boxes(asked["format"]):
+            return seal_box_at(server, key, heard, asked, names, now())
+        told = [digested(document, names) for document in heard]
         progress.tell(f"sealing at {server}")
         return seal_hashes_at(server, key, told, asked)
 

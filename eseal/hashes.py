@@ -32,7 +32,10 @@ _WHY: Mapping[Format, str] = MappingProxyType(
     {
         Format.PADES: "the seal is in the PDF itself",
         Format.COSE: "its signature is over the message, not over a digest of it",
-        **dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES), "the container holds the documents"),
+        **dict.fromkeys(
+            (Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES),
+            "the container holds the documents, and `kakuin seal --hash-only` makes it where they are",
+        ),
     }
 )
 JOURNAL = "sha256"

@@ -50,6 +50,27 @@ def test_several_files_and_standard_input(office: Office, key: dict[str, str], d
     assert ended("verify", made, "--detached", documents["csv"], "--trust", office.root)[0] == 0
 
 
+@pytest.mark.parametrize("form", ["asic-s-cades", "asic-s-xades", "asic-e-cades", "asic-e-xades"])
+def test_a_container_is_made_here(form: str, office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    given = [documents["csv"]] + ([documents["pdf"]] if "-e-" in form else [])
+    code, _, error = ended("seal", *given, "--server", office.url, "--hash-only", "--format", form, "-o", made, env=key)
+    assert code == 0, error
+    assert ended("verify", made, "--trust", office.root)[0] == 0
+
+
+def test_a_folder_becomes_a_container(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    for file in documents.values():
+        (folder / file.name).write_bytes(file.read_bytes())
+    made = tmp_path / "made.asice"
+    code, told, error = ended("seal", folder, "--server", office.url, "--hash-only", "--json", "-o", made, env=key)
+    assert code == 0, error
+    assert json.loads(told)["format"] == "asic-e-cades"
+    assert ended("verify", made, "--trust", office.root)[0] == 0
+
+
 def test_each_refusal_is_one_clear_line(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
     there = ("--server", office.url, "--hash-only", "-o", tmp_path / "never")
     code, _, error = ended("seal", documents["csv"], "--hash-only", "--instance", office.folder)

@@ -1,7 +1,9 @@
 """Hash-only sealing: what digests are enough for, what is refused and why, and that nothing but names and digests is asked of the client."""
 
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +15,10 @@ import pytest
 
 from eseal import hash_api, hashes
 from eseal.claims import Claims
+from eseal.hash_boxes import HIGHEST, seal_box_at
 from eseal.hash_client import digested, digests_for, seal_hashes_at
 from eseal.service import Finding, Sealer, here
-from eseal.spec import OFFERED, Format, Level, Mechanism, Packaging, Spec
+from eseal.spec import OFFERED, SEVERAL, Format, Level, Mechanism, Packaging, Spec
 from eseal.store import ApiKeys, Repeats
 from tests import pki as office
 from tests.asgi import Web
@@ -307,3 +310,66 @@ def test_which_digests_the_client_makes() -> None:
         digests_for("md5")
     with pytest.raises(Malformed, match="the document is empty"):
         digested(Document.of(b"", "empty"), ("sha256",))
+
+
+PACKED = [(form, level) for form, highest in HIGHEST.items() for level in Level if list(Level).index(level) <= list(Level).index(highest)]
+
+
+def packed_at(
+    desk: Desk, documents: Sequence[Document], form: str, *, digest: str | None = None, **asked: str | None
+) -> tuple[dict[str, Any], bytes]:
+    said = {"format": form, "digest": digest, **asked}
+    facts, pieces, _ = seal_box_at("http://test", desk.key, documents, said, digests_for(digest), SIGNED, desk.transport)
+    return facts, b"".join(pieces)
+
+
+@pytest.mark.parametrize(("form", "level"), PACKED, ids=str)
+def test_a_container_is_made_where_the_documents_are(desk: Desk, form: Format, level: Level) -> None:
+    documents = [Document.of(CSV, "日別.csv")] + ([Document.of(b"<a/>", "more/b.xml")] if form in SEVERAL else [])
+    facts, box = packed_at(desk, documents, form, level=level, location="東京")
+    assert (facts["format"], facts["level"]) == (form, level)
+    found = checked(Document.of(box), [], b"")
+    assert (found.passed, found.level.rpartition("-")[2]) == (True, level.rpartition("-")[2])
+    with zipfile.ZipFile(io.BytesIO(box)) as opened:
+        assert opened.testzip() is None
+        assert opened.read("日別.csv") == CSV
+    # No byte of a document is sent; with a manifest not even a name.
+    [sent] = desk.asked
+    assert all(d.read(99) not in sent for d in documents)
+    assert (b"csv" in sent) is (form is not Format.ASIC_E_CADES)
+    assert not checked(Document.of(box.replace(CSV, CSV[::-1])), [], b"").passed
+
+
+def test_the_highest_level_of_a_container_is_its_default(desk: Desk) -> None:
+    for form, level in HIGHEST.items():
+        facts, box = packed_at(desk, [Document.of(CSV, "data.csv")], form.upper(), digest="sha3-256" if form is Format.ASIC_E_CADES else None)
+        assert (facts["level"], checked(Document.of(box), [], b"").passed) == (level, True)
+
+
+def test_a_media_type_is_said_of_the_document(desk: Desk) -> None:
+    _, box = packed_at(desk, [Document.of(CSV, "data.csv")], "asic-e-cades", level="B-B", mime_type="text/csv")
+    with zipfile.ZipFile(io.BytesIO(box)) as opened:
+        assert b'URI="data.csv" MimeType="text/csv"' in opened.read("META-INF/ASiCManifest001.xml")
+    assert b"mime_type" not in desk.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "asked", "why"),
+    [
+        ("asic-e-cades", {"level": "B-LTA"}, "made up to B-LT, got B-LTA"),
+        ("asic-s-xades", {"level": "B-LTA"}, "made up to B-LT, got B-LTA"),
+        ("asic-e-xades", {"canonicalization": "1.0"}, "under exclusive canonicalization, got 1.0"),
+        ("asic-e-cades", {"addition": "parallel"}, "sealed anew and under exclusive canonicalization, got parallel"),
+        ("asic-e-cades", {"packaging": "detached"}, "asic-e-cades is attached, got detached"),
+        ("asic-e-cades", {"description": "x"}, "has no place for a description"),
+    ],
+    ids=["lta-e", "lta-xades", "canonical", "parallel", "detached", "description"],
+)
+def test_a_container_refuses_before_anything_is_sent(desk: Desk, form: str, asked: dict[str, str], why: str) -> None:
+    with pytest.raises(Unacceptable, match=why):
+        packed_at(desk, [Document.of(CSV, "data.csv")], form, **asked)
+    with pytest.raises(Unacceptable, match="holds at most 1 documents, got 2"):
+        packed_at(desk, [Document.of(CSV, "a"), Document.of(CSV, "b")], "asic-s-cades")
+    with pytest.raises(Unacceptable, match="cannot stand in a container"):
+        packed_at(desk, [Document.of(CSV, "../a")], "asic-e-cades")
+    assert desk.asked == []
