@@ -12,8 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eseal import hash_api, hashes
+from eseal.api import json_pairs
 from eseal.claims import Claims
 from eseal.hash_boxes import HIGHEST, seal_box_at
 from eseal.hash_client import digested, digests_for, seal_hashes_at
@@ -266,6 +269,23 @@ def test_each_bad_request_has_its_problem(desk: Desk, case: str) -> None:
     answer = desk.post(content)
     assert (answer.status_code, answer.json()["detail"]) == (status, detail)
     assert desk.recorded == []
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "digests", "sha256", "sha3-512", "media_type", "x"]), inner),
+    max_leaves=12,
+)
+
+
+@given(_JSON, st.sampled_from(["documents", "one", "digests", "value"]))
+def test_whatever_is_said_of_documents_is_read_or_refused(value: Any, where: str) -> None:
+    whole = {"documents": value, "one": [value], "digests": [{**ONE, "digests": value}], "value": [{**ONE, "digests": {"sha256": value}}]}[where]
+    try:
+        found = hashes.documents_in(dict(json_pairs(json.dumps({"documents": whole})))["documents"])
+    except (Malformed, Unacceptable):
+        return
+    assert found and all(d.name and d.known and not d.readable for d in found)
 
 
 def test_a_slip_of_the_pen_and_a_stranger_are_refused(desk: Desk) -> None:
