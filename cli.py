@@ -497,6 +497,7 @@ class House:
         """All that goes through the framework."""
         from eseal.api import router as seals
         from eseal.extend_api import router as extensions
+        from eseal.hash_api import router as hashes
         from eseal.store import Repeats
         from trust.edge.operations.description import description as operations
         from trust.edge.web import application
@@ -515,6 +516,7 @@ class House:
             "Kakuin",
             (
                 seals(self.sealer, self.api_keys, repeats, limit),
+                hashes(self.sealer, self.api_keys, repeats),
                 extensions(self.extender, self.api_keys, repeats, self.known_in, limit),
                 verifications(self.verifier, self._counted_answer, etsi=self.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),

@@ -116,7 +116,7 @@ def router(sealer: Sealer, keys: ApiKeys, repeats: Repeats, limit_bytes: int, fo
     )
     async def seal(request: Request) -> StreamingResponse:
         key = await run_in_threadpool(recognised, keys, request.headers.get("authorization"))
-        options = _options(request.query_params.multi_items(), "query")
+        options = options_in(request.query_params.multi_items(), "query")
         upload = await receive(request.headers, request.stream(), limit_bytes, folder)
         try:
             job = _Job(sealer, repeats, key, request.headers.get("idempotency-key"))
@@ -144,7 +144,7 @@ def recognised(keys: ApiKeys, authorization: str | None) -> ApiKey:
     return keys.recognise(found[1])
 
 
-def _options(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
+def options_in(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
     """Unacceptable for one that does not exist: a slip of the pen must not make a seal weaker than was meant."""
     found: dict[str, str] = {}
     for name, value in pairs:
@@ -192,7 +192,7 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], 
                 raise Unacceptable(f"the form gives {received.field} twice")
         else:
             raise Unacceptable(f"a file of the form is called {DOCUMENT}, {OPTIONS} or, for a visible seal, {' or '.join(FILES)}")
-    for name, value in _options(form, "form").items():
+    for name, value in options_in(form, "form").items():
         if said.setdefault(name, value) != value:
             raise Unacceptable(f"query and form disagree about {name}")
     if not documents:
@@ -273,6 +273,13 @@ def document_headers(made: Document, sha256: bytes, otherwise: str) -> dict[str,
 
 
 def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
+    made = sealed.document
+    content = streamed(made, upload)
+    return StreamingResponse(content, media_type=made.media_type, headers=seal_headers(sealed), background=BackgroundTask(upload.close))
+
+
+def seal_headers(sealed: Sealed) -> dict[str, str]:
+    """What an answer says of the seal in it."""
     made, spec = sealed.document, sealed.spec
     headers = {
         **document_headers(made, sealed.sha256, "sealed"),
@@ -287,7 +294,7 @@ def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
         headers["Kakuin-Level-Asked"] = str(sealed.asked)
     if sealed.warnings:
         headers["Kakuin-Warning"] = "; ".join(sealed.warnings)
-    return StreamingResponse(streamed(made, upload), media_type=made.media_type, headers=headers, background=BackgroundTask(upload.close))
+    return headers
 
 
 def streamed(made: Document, upload: Upload) -> Iterator[bytes]:

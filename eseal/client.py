@@ -3,7 +3,7 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +22,8 @@ PATIENCE = httpx.Timeout(connect=10.0, read=300.0, write=300.0, pool=10.0)
 LARGEST_PROBLEM = 1 << 16
 SPOOL = 16 << 20
 """Bytes that are kept in memory; more goes to a temporary file."""
+Requesting = Callable[[httpx.Client, httpx.URL, contextlib.ExitStack], httpx.Request]
+"""A request to an address; what it opens is closed when it was answered."""
 
 
 def seal_at(
@@ -37,15 +39,22 @@ def seal_at(
 
     Unauthorised without a key; the server's problems (RFC 9457) become errors of the same kind; Unavailable when it does not answer.
     """
+    return exchanged(server, "/v1/seals", api_key, lambda client, url, opened: _request(client, url, document, asked, attached, opened), transport)
+
+
+def exchanged(
+    server: str, path: str, api_key: str, request_to: Requesting, transport: httpx.BaseTransport | None = None
+) -> tuple[dict[str, Any], Iterator[bytes], str]:
+    """What seal_at() gives, of the request that `request_to` makes."""
     if not api_key:
         raise Unauthorised("an API key is needed: --api-key-file FILE, or KAKUIN_API_KEY in the environment")
-    url = httpx.URL(server.rstrip("/") + "/v1/seals")
+    url = httpx.URL(server.rstrip("/") + path)
     if url.scheme not in ("http", "https") or not url.host:
         raise Unacceptable("a server is an http or https address")
     spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115  # closed when the last piece is given
     try:
         with contextlib.ExitStack() as opened, httpx.Client(timeout=PATIENCE, transport=transport, trust_env=False) as client:
-            request = _request(client, url, document, asked, attached, opened)
+            request = request_to(client, url, opened)
             request.headers["Authorization"] = f"Bearer {api_key}"
             request.headers["User-Agent"] = f"kakuin/{VERSION}"
             response = client.send(request, stream=True)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,6 +80,11 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
     "--server", metavar="URL", help="Seal there instead of on the local instance; the API key is taken from KAKUIN_API_KEY or --api-key-file."
 )
 @click.option("--api-key-file", type=click.Path(path_type=Path, dir_okay=False), envvar="KAKUIN_API_KEY_FILE", help="File with the API key.")
+@click.option(
+    "--hash-only",
+    is_flag=True,
+    help="With --server: send digests and no document: cades, xades or jades beside it, or a container that is made here.",
+)
 @options.output
 @options.as_json
 @click.pass_obj
@@ -91,6 +96,7 @@ def seal(
     passphrase_file: Path | None,
     server: str | None,
     api_key_file: Path | None,
+    hash_only: bool,
     output: Path | None,
     as_json: bool,
     password_file: Path | None,
@@ -111,12 +117,20 @@ def seal(
     attached = files_of(asked)
     if password_file is not None:
         asked["password"] = secret_in(password_file, "password file").decode()
+    if hash_only and server is None:
+        raise click.UsageError("--hash-only goes with --server: on the local instance nothing is sent")
     if server is not None:
+        key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
+        if hash_only:
+            if attached or password_file is not None:
+                raise Unacceptable("an image, a font and a password go into a PDF, which is not made from digests")
+            facts, chunks, name = _hashed_at(server, key, (document, *more), asked)
+            _release(file, output, name, chunks, facts, as_json)
+            return
         if more:
             raise Unacceptable(f"a server is sent one document at a time from here, got {1 + len(more)}")
         from eseal.client import seal_at
 
-        key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
         with Progress() as progress:
             progress.tell(f"sealing {document.name or 'standard input'} at {server}")
             facts, chunks, name = seal_at(server, key, document, asked, attached)
@@ -140,6 +154,24 @@ def seal(
         if made.degraded:
             facts["asked_level"] = str(made.asked)
         _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json)
+
+
+def _hashed_at(server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any]) -> "tuple[dict[str, Any], Iterator[bytes], str]":
+    """Sealed there by digests that are made here."""
+    from eseal.hash_boxes import boxes, seal_box_at
+    from eseal.hash_client import digested, digests_for, seal_hashes_at
+    from trust.edge.clock import now
+    from trust.edge.progress import Progress, Reading
+
+    names = digests_for(asked["digest"])
+    with Progress() as progress:
+        doing = f"hashing {documents[0].name or 'standard input'}" + (f" and {len(documents) - 1} more" if documents[1:] else "")
+        heard = Reading(documents, progress, doing).documents
+        if boxes(asked["format"]):
+            return seal_box_at(server, key, heard, asked, names, now())
+        told = [digested(document, names) for document in heard]
+        progress.tell(f"sealing at {server}")
+        return seal_hashes_at(server, key, told, asked)
 
 
 def _documents(files: "tuple[Path, ...]") -> "list[Document]":

@@ -140,7 +140,7 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
 }
 _PASSWORD = {"type": "string", "writeOnly": True, "description": "Of an encrypted PDF. Never in the query, which servers log."}
-_PROPERTIES = {name: {**schema, "description": text} for name, (schema, text, _) in _OPTIONS.items()} | {"password": _PASSWORD}
+PROPERTIES = {name: {**schema, "description": text} for name, (schema, text, _) in _OPTIONS.items()} | {"password": _PASSWORD}
 
 
 def parameter(name: str, where: str, schema: dict[str, Any], description: str, example: Any) -> dict[str, Any]:
@@ -177,8 +177,8 @@ OPERATION: dict[str, Any] = {
                         "document": {"type": "string", "contentMediaType": "application/octet-stream"},
                         "image": {"type": "string", "contentMediaType": "image/png", "description": "PNG or JPEG of a visible seal."},
                         "font": {"type": "string", "contentMediaType": "font/ttf", "description": "Of a visible seal. Default: the service's."},
-                        "options": {"type": "object", "properties": _PROPERTIES, "additionalProperties": False},
-                        **_PROPERTIES,
+                        "options": {"type": "object", "properties": PROPERTIES, "additionalProperties": False},
+                        **PROPERTIES,
                     },
                 },
                 "example": {"document": "(file)", "options": {"level": "B-LTA", "commitment": "approval", "location": "東京都千代田区"}},

@@ -16,10 +16,10 @@ from typing import Any, Protocol, TypeVar
 
 from eseal import drafting
 from eseal import suite as suites
-from eseal.dataset import joined
 from eseal.draft import Base64, Draft, Span, assembled
 from eseal.drafting import Holder, Signable
 from eseal.extend_material import Known
+from eseal.hashes import drafted_from, known_by_digest, require_known
 from eseal.kept import require_kept
 from eseal.spec import OFFERED, SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
@@ -129,12 +129,13 @@ class Sealer:
         documents = typed((document, *more), spec)
         if more and spec.addition is None and spec.format not in SEVERAL:
             raise Unacceptable(f"{spec.format} seals one document at a time, got {len(documents)}; several go into {' or '.join(sorted(SEVERAL))}")
-        subject = joined(documents)
+        subject = drafted_from(documents)
         if subject.size == 0:
             raise Malformed("the document is empty")
         spec = self._lettered(spec)
         asked, now, signed = spec.level, self.clock(), list[bytes]()
         key, cautions = suited(self.keys(organisation), spec)
+        require_known(documents, spec, key.algorithm)
         draft, spec = self._reached(documents, spec, key, now, signed)
         draft = replace(draft, warnings=(*draft.warnings, *cautions))
         if spec.addition is None:
@@ -227,6 +228,8 @@ class Sealer:
         }
         if len(documents) > 1:
             entry["documents"] = len(documents)
+        if known_by_digest(documents):
+            entry["hash_only"] = True  # `document` is then what the caller said
         if made.spec.addition is not None:
             entry["addition"] = made.spec.addition
         if made.asked not in (None, made.spec.level):

@@ -396,7 +396,7 @@ def choose(
         highest = COUNTERSIGNED[-1]
     wanted = highest if level is None else _member(Level, level, "level")
     if digest is not None:
-        digest = _digest_named(digest)
+        digest = digest_named(digest)
     lowest = None if degrade is None else _member(Level, degrade, "level")
     listed = Components.BASE64URL if components is None else _member(Components, components, "components")
     canonical = Canonicalization.EXCLUSIVE if canonicalization is None else _member(Canonicalization, canonicalization, "canonicalization")
@@ -404,7 +404,7 @@ def choose(
     return Spec(chosen, wanted, packed, digest, claims, password, written, referred, lowest, pdf, listed, canonical, added)
 
 
-def _digest_named(name: str) -> str:
+def digest_named(name: str) -> str:
     """hashlib's name of one of DIGEST_CHOICES, however it was spelled."""
     plain = {choice.replace("-", ""): choice.replace("-", "_") for choice in DIGEST_CHOICES}
     found = plain.get(name.lower().replace("-", "").replace("_", ""))

@@ -76,6 +76,23 @@ def stamped_box(document: Document, token: bytes, at: datetime) -> tuple[bytes |
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """A container to be, whose signature was made elsewhere."""
+
+    format: Format
+    documents: tuple[Document, ...]
+    meta: tuple[tuple[str, bytes], ...]
+    """Files of META-INF: signature, and the manifest that it is over."""
+
+
+def packed(box: Packed, at: datetime) -> tuple[bytes | Span, ...]:
+    """The container, with what lists its documents where its format has that. Unacceptable for a name that a container cannot have."""
+    files, mimetype = _files(box.documents, "sha256", flat=MOST[box.format] == 1), _MIMETYPE[box.format]
+    listed = [(PACKAGE_MANIFEST, package_manifest(mimetype.decode(), files))] if box.format is Format.ASIC_E_XADES else []
+    return _container(mimetype, files, [*listed, *box.meta], at)
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A document as an entry of the container."""
 

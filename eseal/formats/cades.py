@@ -42,7 +42,7 @@ def signed(document: Document, spec: Spec, means: Means, needs: Needs, *, attach
     key = means.key
     digest = digest_for(key.algorithm, spec.digest)
     content = document.digest(digest)
-    if content is None or document.size is None:
+    if content is None or (attached and document.size is None):
         raise Malformed("only digests of this document are known")
     at = signing_time(spec.claims.signing_time, means)
     claims, before = claimed(spec.claims, document.media_type), None

@@ -82,7 +82,7 @@ class _Content:
     spec: Spec
 
     def __post_init__(self) -> None:
-        if not all(d.readable and d.size is not None for d in self.documents):
+        if not self.by_hash and not all(d.readable and d.size is not None for d in self.documents):
             raise Malformed("only digests of this document are known")
         if self.by_http:
             jades_named.require_fields(self.documents)

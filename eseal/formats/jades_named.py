@@ -29,11 +29,13 @@ def by_uri(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def by_uri_hash(documents: Sequence[Document], digest: str) -> dict[str, Any]:
-    """Clause 5.2.8.3.3: each by its name and digest; the payload is empty."""
+    """Clause 5.2.8.3.3: each by its name and digest; the payload is empty. Malformed where the digest is not known."""
     if digest not in DIGESTS:
         raise Unacceptable(f"{digest} has no name in JAdES")
     found = [d.digest(digest) for d in documents]
     values = [jose.encoded(d.value) for d in found if d is not None]
+    if len(values) < len(found):
+        raise Malformed("only digests of this document are known, and not this one")
     return _typed({"mId": BY_URI_HASH, "pars": names(documents), "hashM": DIGESTS[digest], "hashV": values}, documents)
 
 

@@ -136,7 +136,9 @@ def test_the_digest_is_the_keys() -> None:
 def test_only_a_document_that_can_be_read_is_sealed() -> None:
     known = Document("x", None, None, (Digest.of("sha256", b"x"),))
     with pytest.raises(Malformed, match="only digests"):
-        cades.seal(known, choose(CSV), means(PKI))
+        cades.seal(known, choose(CSV, packaging="attached"), means(PKI))
+    with pytest.raises(Malformed, match="only digests"):
+        cades.seal(Document("x", None, None, (Digest.of("sha384", b"x"),)), choose(CSV), means(PKI))
 
 
 @pytest.mark.parametrize(

@@ -302,10 +302,11 @@ def test_every_door_has_the_same_names() -> None:
     """What the command line, the API and its description call a choice; files and where things are apart."""
     from eseal.commands import seal
 
-    here_alone = {"files", "instance", "passphrase_file", "password_file", "server", "api_key_file", "output", "as_json", "image", "font"}
+    here_alone = {"files", "instance", "passphrase_file", "password_file", "server", "api_key_file", "hash_only", "output", "as_json"}
+    here_alone |= {"image", "font"}
     commanded = {(parameter.name or "").rstrip("_") for parameter in seal.params} - here_alone
     options = {f.name for f in dataclasses.fields(Options)}
-    assert commanded | {"password"} == options == set(openapi._PROPERTIES)
+    assert commanded | {"password"} == options == set(openapi.PROPERTIES)
     assert set(NAMES) <= options
 
 

@@ -32,7 +32,7 @@ def seal(document: Document, spec: Spec, means: Means, more: Sequence[Document] 
     is no XML that this parser takes, Unacceptable when it leaves no place for a signature or has one that forbids another. Unacceptable for a key
     without an identifier in XML, Unavailable when the authority gives no token or status is not to be had.
     """
-    if any(d.size is None for d in (document, *more)):
+    if spec.packaging is not Packaging.DETACHED and any(d.size is None for d in (document, *more)):
         raise Malformed("only digests of this document are known")
     c14n = CANONICAL[spec.canonicalization]
     if spec.packaging is Packaging.DETACHED:

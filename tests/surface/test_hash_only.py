@@ -1,0 +1,84 @@
+"""Sealing without sending the document, as somebody does whose office is elsewhere."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.office import Office
+from tests.surface.test_command_line import ended, one_line
+
+pytestmark = pytest.mark.xdist_group("office")
+
+
+@pytest.fixture(scope="module")
+def key(office: Office) -> dict[str, str]:
+    return {"KAKUIN_API_KEY": office.api_key()}
+
+
+@pytest.mark.parametrize(("form", "level", "name"), [("cades", "B-LTA", ".p7s"), ("xades", "B-LT", ".xades.xml"), ("jades", "B-LT", ".jades.json")])
+def test_a_signature_comes_back_for_digests(
+    form: str, level: str, name: str, office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path
+) -> None:
+    there = ("--server", office.url, "--hash-only")
+    document = tmp_path / "dataset.csv"
+    document.write_bytes(documents["csv"].read_bytes())
+    code, told, error = ended("seal", document, *there, "--format", form, "--location", "東京", "--json", env=key)
+    assert code == 0, error
+    facts = json.loads(told)
+    made = tmp_path / f"dataset.csv{name}"
+    assert (facts["format"], facts["level"], facts["output"]) == (form, level, str(made))
+    assert ended("verify", made, "--detached", document, "--trust", office.root)[0] == 0
+    assert ended("verify", made, "--detached", documents["pdf"], "--trust", office.root)[0] == 1
+    if level != "B-LTA":
+        # What only the holder of the document can have stamped, he has.
+        raised = tmp_path / "raised"
+        assert ended("extend", made, "--instance", office.folder, "--detached", document, "-o", raised)[0] == 0
+        assert ended("verify", raised, "--detached", document, "--trust", office.root)[0] == 0
+
+
+def test_several_files_and_standard_input(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    there = ("--server", office.url, "--hash-only")
+    made = tmp_path / "both.xml"
+    code, _, error = ended("seal", documents["csv"], documents["pdf"], *there, "--format", "xades", "-o", made, env=key)
+    assert code == 0, error
+    beside = ("--detached", documents["csv"], "--detached", documents["pdf"])
+    assert ended("verify", made, *beside, "--trust", office.root)[0] == 0
+    made = tmp_path / "piped.p7s"
+    code, _, error = ended("seal", "-", *there, "--digest", "sha512", "-o", made, stdin=documents["csv"].read_bytes(), env=key)
+    assert code == 0, error
+    assert ended("verify", made, "--detached", documents["csv"], "--trust", office.root)[0] == 0
+
+
+@pytest.mark.parametrize("form", ["asic-s-cades", "asic-s-xades", "asic-e-cades", "asic-e-xades"])
+def test_a_container_is_made_here(form: str, office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    given = [documents["csv"]] + ([documents["pdf"]] if "-e-" in form else [])
+    code, _, error = ended("seal", *given, "--server", office.url, "--hash-only", "--format", form, "-o", made, env=key)
+    assert code == 0, error
+    assert ended("verify", made, "--trust", office.root)[0] == 0
+
+
+def test_a_folder_becomes_a_container(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    for file in documents.values():
+        (folder / file.name).write_bytes(file.read_bytes())
+    made = tmp_path / "made.asice"
+    code, told, error = ended("seal", folder, "--server", office.url, "--hash-only", "--json", "-o", made, env=key)
+    assert code == 0, error
+    assert json.loads(told)["format"] == "asic-e-cades"
+    assert ended("verify", made, "--trust", office.root)[0] == 0
+
+
+def test_each_refusal_is_one_clear_line(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    there = ("--server", office.url, "--hash-only", "-o", tmp_path / "never")
+    code, _, error = ended("seal", documents["csv"], "--hash-only", "--instance", office.folder)
+    assert code == 2 and "--hash-only goes with --server" in error
+    code, _, error = ended("seal", documents["pdf"], *there, "--format", "pades", env=key)
+    assert code == 65 and "pades is not made from digests: the seal is in the PDF itself" in one_line(error)
+    code, _, error = ended("seal", documents["csv"], *there, "--format", "xades", "--level", "B-LTA", env=key)
+    assert code == 65 and "made up to B-LT, got B-LTA" in one_line(error)
+    code, _, error = ended("seal", documents["csv"], *there, "--digest", "md5", env=key)
+    assert code == 65 and "digest is sha256" in one_line(error)
+    assert list(tmp_path.iterdir()) == []
