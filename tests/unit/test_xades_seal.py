@@ -172,7 +172,10 @@ def test_xmlsec1_agrees(kind: str, packaging: Packaging, c14n: str, tmp_path: Pa
     (tmp_path / "root.cer").write_bytes(PKI.root.certificate.der)
     command = [program("xmlsec1"), "--verify", "--trusted-der", tmp_path / "root.cer", "--verification-time", f"{SIGNED:%Y-%m-%d %H:%M:%S}"]
     command += ["--id-attr:Id", "SignedProperties", "--id-attr:Id", "Object", tmp_path / "made.xml"]
-    for data, accepted in ((made, True), (made.replace(b"1,000", b"9,000").replace(b"Iw==", b"JA=="), packaging is Packaging.ATTACHED)):
+    content = (b"1,000", b"9,000") if packaging is Packaging.ENVELOPED else (base64.b64encode(CSV[:6]), base64.b64encode(b"z" + CSV[1:6]))
+    changed = made.replace(*content, 1)
+    assert changed != made
+    for data, accepted in ((made, True), (changed, False)):
         (tmp_path / "made.xml").write_bytes(data)
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={"TZ": "UTC"})
         assert (done.returncode == 0) == accepted, done.stderr

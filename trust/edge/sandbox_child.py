@@ -82,7 +82,8 @@ def main(control_fd: int, memory_bytes: int, seconds: float, answer_bytes: int, 
     signal.set_wakeup_fd(waker)
     running: dict[int, tuple[int, int]] = {}  # job -> pid, pipe
     sources: list[Any] = [control, woken]
-    control.sendall(READY)
+    with contextlib.suppress(BrokenPipeError):  # a parent that ended while this began: the loop finds nobody there, and ends too
+        control.sendall(READY)
     while True:
         ready, _, _ = select.select(sources, [], [])
         if woken in ready:
