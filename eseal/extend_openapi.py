@@ -3,7 +3,7 @@
 from typing import Any
 
 from eseal.extend import MEDIA_TYPE
-from eseal.openapi import binary, header, parameter, problem
+from eseal.openapi import binary, header, parameter, problems
 from eseal.spec import Level
 from trust.errors import Conflict, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable
 
@@ -83,23 +83,20 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             "Content-Disposition": header("Name of the extended document.", 'attachment; filename="contract.extended.pdf"'),
         },
     },
-    **{
-        kind.status: problem(kind, description, detail)
-        for kind, description, detail in (
-            (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty"),
-            (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
-            (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
-            (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
-            (
-                Unacceptable,
-                "Nothing signed, a signature that failed or cannot be concluded about, or a level that there is not.",
-                "what failed is not extended: A signature is not valid. The content is not what was signed.",
-            ),
-            (
-                Unavailable,
-                "A time-stamp or status that the level needs is not to be had. Nothing was extended.",
-                "no revocation data for the certificate Example Seal: give a list or an OCSP answer, or let it be fetched",
-            ),
-        )
-    },
+    **problems(
+        (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty"),
+        (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
+        (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
+        (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
+        (
+            Unacceptable,
+            "Nothing signed, a signature that failed or cannot be concluded about, or a level that there is not.",
+            "what failed is not extended: A signature is not valid. The content is not what was signed.",
+        ),
+        (
+            Unavailable,
+            "A time-stamp or status that the level needs is not to be had. Nothing was extended.",
+            "no revocation data for the certificate Example Seal: give a list or an OCSP answer, or let it be fetched",
+        ),
+    ),
 }

@@ -198,6 +198,11 @@ def problem(kind: type[KakuinError], description: str, detail: str) -> dict[str,
     return {"description": description, "content": {"application/problem+json": {"example": example}}}
 
 
+def problems(*kinds: tuple[type[KakuinError], str, str]) -> dict[Any, Any]:
+    """Responses by their status: what kind of problem, when, and its detail for example."""
+    return {kind.status: problem(kind, description, detail) for kind, description, detail in kinds}
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The sealed document.",
@@ -219,25 +224,22 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             "Content-Disposition": header("Name of the sealed document.", 'attachment; filename="contract.sealed.pdf"'),
         },
     },
-    **{
-        kind.status: problem(kind, description, detail)
-        for kind, description, detail in (
-            (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived"),
-            (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
-            (Forbidden, "The API key is another organisation's.", "the API key is another organisation's"),
-            (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
-            (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
-            (UnsupportedMedia, "The body is no document and no form.", "of the multipart types only multipart/form-data is read here"),
-            (
-                Unacceptable,
-                "A format, level, packaging or option that does not exist, or a document that may not be changed.",
-                "jades has no place for a reason; it has commitment, content_timestamp, location, mime_type, policy and role",
-            ),
-            (
-                Unavailable,
-                "Something that the seal needs does not answer. Nothing was sealed.",
-                "B-T needs a time-stamp and the authority gives none: it does not answer; nothing was sealed; try again later",
-            ),
-        )
-    },
+    **problems(
+        (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived"),
+        (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
+        (Forbidden, "The API key is another organisation's.", "the API key is another organisation's"),
+        (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
+        (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
+        (UnsupportedMedia, "The body is no document and no form.", "of the multipart types only multipart/form-data is read here"),
+        (
+            Unacceptable,
+            "A format, level, packaging or option that does not exist, or a document that may not be changed.",
+            "jades has no place for a reason; it has commitment, content_timestamp, location, mime_type, policy and role",
+        ),
+        (
+            Unavailable,
+            "Something that the seal needs does not answer. Nothing was sealed.",
+            "B-T needs a time-stamp and the authority gives none: it does not answer; nothing was sealed; try again later",
+        ),
+    ),
 }

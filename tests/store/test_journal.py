@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy import Engine, event, insert, inspect, select, text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from tests import tsu
+from tests.journals import issue
 from tests.store.conftest import Database
 from trust.codecs import cms, tsp
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
@@ -57,17 +57,6 @@ class Counter:
             made.append(Made(f"{self.unit} {serial} {matter}".encode(), serial))
             serial += 1
         return made
-
-
-def issue(journal: Journal, issuer: Counter, matter: object) -> "Future[tuple[int, int]]":
-    """Index and serial."""
-    future: Future[tuple[int, int]] = Future()
-
-    def settle(index: int, answer: Any, error: KakuinError | None) -> None:
-        future.set_exception(error) if error else future.set_result((index, answer))
-
-    journal.issue(issuer, matter, settle)
-    return future
 
 
 def explained(journal: Journal) -> dict[str, list[tuple[int, int]]]:

@@ -5,7 +5,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, delete, event, insert, inspect, text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from tests import tsu
+from tests.journals import issue
 from trust.edge import engine as edge
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
@@ -59,17 +59,6 @@ class Counter:
             made.append(Made(f"{self.unit} {serial} {matter}".encode(), serial))
             serial += 1
         return made
-
-
-def issue(journal: Journal, issuer: Counter, matter: object) -> "Future[tuple[int, int]]":
-    """Index and serial."""
-    future: Future[tuple[int, int]] = Future()
-
-    def settle(index: int, answer: Any, error: KakuinError | None) -> None:
-        future.set_exception(error) if error else future.set_result((index, answer))
-
-    journal.issue(issuer, matter, settle)
-    return future
 
 
 class Held:
