@@ -1,6 +1,7 @@
 """The sealer over HTTP: `POST /v1/seals`. It only translates; the operation is `eseal.service.Sealer.seal`."""
 
 import base64
+import copy
 import hashlib
 import json
 import re
@@ -28,7 +29,7 @@ from eseal.service import Sealed, Sealer, name_of, sealed_name
 from eseal.spec import FOR_SEVERAL, Spec, choose, is_pdf, level_named, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
-from trust.edge.upload import Upload, receive
+from trust.edge.upload import Received, Upload, receive
 from trust.errors import Forbidden, Malformed, Unacceptable, Unauthorised, UnsupportedMedia
 from trust.model import Document
 
@@ -182,11 +183,12 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], 
     if OPTIONS in upload.fields:
         form += json_pairs(upload.fields[OPTIONS])
     documents, attached = [], dict[str, Document]()
+    several = sum(received.field in ("", DOCUMENT) for received in upload.files) > 1
     for received in upload.files:
         if received.field == OPTIONS:
             form += json_pairs(_text(received.document))
         elif received.field in ("", DOCUMENT):
-            documents.append(received.document)
+            documents.append(placed(received) if several else received.document)
         elif received.field in FILES:
             if attached.setdefault(received.field, received.document) is not received.document:
                 raise Unacceptable(f"the form gives {received.field} twice")
@@ -198,6 +200,13 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[list[Document], 
     if not documents:
         raise Unacceptable(f"a file called {DOCUMENT} is expected, got none")
     return documents, Options(**said), attached
+
+
+def placed(received: Received) -> Document:
+    """A file of a dataset, by its name with the folders before it."""
+    one = copy.copy(received.document)
+    one.name = received.path or one.name
+    return one
 
 
 def _text(document: Document) -> str:

@@ -1,6 +1,5 @@
 """`kakuin seal` and `kakuin apikey`: the sealer from the command line."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from eseal.pdf_commands import files_of, of_pdf, pdf_seal_of
+from eseal.server_option import api_key, at_server
 from trust.edge import options
 from trust.errors import Malformed, Unacceptable
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from eseal.service import Sealer
     from eseal.store import ApiKeys
     from trust.model import Document
-
-API_KEY = "KAKUIN_API_KEY"
 
 
 class House(Protocol):
@@ -76,10 +74,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option("--content-timestamp", flag_value="true", help="Sign a time-stamp over the document with it: it existed before the seal did.")
 @of_pdf
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
-@click.option(
-    "--server", metavar="URL", help="Seal there instead of on the local instance; the API key is taken from KAKUIN_API_KEY or --api-key-file."
-)
-@click.option("--api-key-file", type=click.Path(path_type=Path, dir_okay=False), envvar="KAKUIN_API_KEY_FILE", help="File with the API key.")
+@at_server("Seal")
 @click.option(
     "--hash-only",
     is_flag=True,
@@ -120,27 +115,24 @@ def seal(
     if hash_only and server is None:
         raise click.UsageError("--hash-only goes with --server: on the local instance nothing is sent")
     if server is not None:
-        key = secret_in(api_key_file, "API key file").decode().strip() if api_key_file else os.environ.get(API_KEY, "")
+        key = api_key(api_key_file)
         if hash_only:
             if attached or password_file is not None:
                 raise Unacceptable("an image, a font and a password go into a PDF, which is not made from digests")
             facts, chunks, name = _hashed_at(server, key, (document, *more), asked)
             _release(file, output, name, chunks, facts, as_json)
             return
-        if more:
-            raise Unacceptable(f"a server is sent one document at a time from here, got {1 + len(more)}")
         from eseal.client import seal_at
 
         with Progress() as progress:
-            progress.tell(f"sealing {document.name or 'standard input'} at {server}")
-            facts, chunks, name = seal_at(server, key, document, asked, attached)
+            document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)} at {server}").documents
+            facts, chunks, name = seal_at(server, key, document, asked, attached, more=more)
         _release(file, output, name, chunks, facts, as_json)
         return
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
         with Progress() as progress:
-            doing = f"sealing {document.name or 'standard input'}" + (f" and {len(more)} more" if more else "")
-            document, *more = Reading((document, *more), progress, doing).documents
+            document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)}").documents
             made = house.sealer.seal(document, _spec(document, asked, attached), number, more)
         facts = {
             "format": str(made.spec.format),
@@ -165,13 +157,16 @@ def _hashed_at(server: str, key: str, documents: "Sequence[Document]", asked: di
 
     names = digests_for(asked["digest"])
     with Progress() as progress:
-        doing = f"hashing {documents[0].name or 'standard input'}" + (f" and {len(documents) - 1} more" if documents[1:] else "")
-        heard = Reading(documents, progress, doing).documents
+        heard = Reading(documents, progress, f"hashing {_named(documents[0], documents[1:])}").documents
         if boxes(asked["format"]):
             return seal_box_at(server, key, heard, asked, names, now())
         told = [digested(document, names) for document in heard]
         progress.tell(f"sealing at {server}")
         return seal_hashes_at(server, key, told, asked)
+
+
+def _named(document: "Document", more: "Sequence[Document]") -> str:
+    return (document.name or "standard input") + (f" and {len(more)} more" if more else "")
 
 
 def _documents(files: "tuple[Path, ...]") -> "list[Document]":

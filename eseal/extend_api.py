@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from eseal.api import IDEMPOTENCY_KEY, document_headers, json_pairs, recognised, request_digest, streamed
+from eseal.api import IDEMPOTENCY_KEY, document_headers, json_pairs, placed, recognised, request_digest, streamed
 from eseal.draft import assembled
 from eseal.extend import MEDIA_TYPE, Kind, Wanted
 from eseal.extend_material import Known
@@ -136,7 +136,7 @@ def _request(upload: Upload, query: Mapping[str, str]) -> tuple[Document, list[D
         if received.field in ("", DOCUMENT):
             documents.append(received.document)
         elif received.field == DETACHED:
-            detached.append(received.document)
+            detached.append(placed(received))
         elif received.field in beside:
             beside[received.field].append(received.document.read(LARGEST_BESIDE))
         else:

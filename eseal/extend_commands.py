@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from eseal.server_option import api_key, at_server
 from trust.edge import options
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _beside(name: str, variable: str, text: str) -> Callable[[Callable[..., Any]
 @click.option("--allow-private-networks", is_flag=True, help="With --online: also from addresses of private networks.")
 @click.option("--allow-indeterminate", is_flag=True, help="Also extend what is intact but cannot be concluded about; never what failed.")
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
+@at_server("Extend")
 @options.output
 @options.as_json
 @click.pass_obj
@@ -74,6 +76,8 @@ def extend(
     allow_private_networks: bool,
     allow_indeterminate: bool,
     password_file: Path | None,
+    server: str | None,
+    api_key_file: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -84,32 +88,45 @@ def extend(
     """
     if allow_private_networks and not online:
         raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
+    if allow_private_networks and server is not None:
+        raise click.UsageError("--allow-private-networks is for the local instance: what a server may fetch, its operator says")
     from eseal.extend import Wanted
     from eseal.extend_service import Asked
     from eseal.spec import level_named
     from trust.edge.keystore import secret_in
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, Reading
     from trust.edge.source import document_of
 
     password = secret_in(password_file, "password file").decode() if password_file is not None else None
     wanted = Wanted(level_named(level), password)
     with open_house(instance, passphrase_file) as house, Progress() as progress:
-        document = document_of(file)
         known = house.known(trust, certificates, crls, ocsps)
-        asked = Asked(wanted, house.detached(detached), known, allow_indeterminate=allow_indeterminate, online=online)
-        progress.tell(f"extending {document.name or 'standard input'}")
-        extender = house.extender_online(allow_private=allow_private_networks) if online else house.extender
-        _release(file, output, extender.extend(document, asked), as_json)
+        given = (document_of(file), *house.detached(detached))
+        doing = f"extending {given[0].name or 'standard input'}" + (f" at {server}" if server is not None else "")
+        document, *apart = Reading(given, progress, doing).documents
+        if server is not None:
+            from eseal.extend_client import extend_at
+
+            said = {
+                "level": str(wanted.level),
+                "online": "true" if online else None,
+                "allow_indeterminate": "true" if allow_indeterminate else None,
+                "password": password,
+            }
+            facts, chunks, name = extend_at(server, api_key(api_key_file), document, apart, known, said)
+        else:
+            asked = Asked(wanted, tuple(apart), known, allow_indeterminate=allow_indeterminate, online=online)
+            extender = house.extender_online(allow_private=allow_private_networks) if online else house.extender
+            made = extender.extend(document, asked)
+            facts, chunks, name = _facts(made), iter(options.pieces(made.document.open())), made.document.name or "extended"
+        target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
+        progress.tell(f"writing {target}")
+        options.written(chunks, target, replace=output is not None)
+    _say({"output": str(target), **facts}, as_json)
 
 
-def _release(file: Path, output: Path | None, made: "Raised", as_json: bool) -> None:
-    """Write the document; what was done goes to standard error when the document itself goes to standard output."""
-    import json
-
-    target = output or (options.STDIO if file == options.STDIO else file.with_name(made.document.name or "extended"))
-    options.written(options.pieces(made.document.open()), target, replace=output is not None)
-    facts = {
-        "output": str(target),
+def _facts(made: "Raised") -> dict[str, Any]:
+    return {
         "format": str(made.kind),
         "level": str(made.level),
         "before": list(made.before),
@@ -117,13 +134,20 @@ def _release(file: Path, output: Path | None, made: "Raised", as_json: bool) -> 
         "conclusion": made.conclusion,
         "journal_index": made.index,
         "sha256": made.sha256.hex(),
+        "warnings": list(made.draft.warnings),
     }
-    told = f"extended {made.kind} from {_listed(made.before)} to {_listed(made.after)} ({made.conclusion}): {target}"
+
+
+def _say(facts: dict[str, Any], as_json: bool) -> None:
+    """What was done; to standard error when the document itself goes to standard output."""
+    import json
+
+    told = f"extended {facts['format']} from {_listed(facts['before'])} to {_listed(facts['after'])} ({facts['conclusion']}): {facts['output']}"
     said = json.dumps(facts, ensure_ascii=False) if as_json else told
-    for warning in made.draft.warnings:
+    for warning in facts["warnings"]:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
+    click.echo(said, file=sys.stderr if facts["output"] == str(options.STDIO) else sys.stdout)
 
 
-def _listed(levels: tuple[str, ...]) -> str:
+def _listed(levels: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(levels))

@@ -46,4 +46,4 @@ def seal_hashes_at(
         {"name": d.name or "document", "digests": {known.algorithm.replace("_", "-"): known.value.hex() for known in d.known}} for d in documents
     ]
     body = {**{name: value for name, value in asked.items() if value is not None}, "documents": listed}
-    return exchanged(server, PATH, api_key, lambda client, url, _: client.build_request("POST", url, json=body), transport)
+    return exchanged(server, PATH, api_key, lambda client, url: client.build_request("POST", url, json=body), transport)

@@ -2,7 +2,8 @@
 
 import io
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -42,3 +43,30 @@ class Sized(io.RawIOBase):
         room[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+class Lent(Sized):
+    """A stream that is opened when it is first read, and closed when its last byte was: however many there are, one is open at a time."""
+
+    def __init__(self, opening: Callable[[], BinaryIO], size: int) -> None:
+        super().__init__(size)
+        self._opening = opening
+        self._stream: BinaryIO | None = None
+
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        if self._stream is None:
+            self._stream = self._opening()
+        self._stream.seek(offset)
+        data = self._stream.read(count)
+        if not data or offset + len(data) >= self._size:
+            self._shut()
+        return data
+
+    def _shut(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def close(self) -> None:
+        self._shut()
+        super().close()

@@ -18,7 +18,7 @@ from tests.sealing import blank_pdf, fields
 from tests.unit.test_pades_visible import small_font
 from tests.unit.test_seal_api import Desk, desk, problem  # noqa: F401  # a fixture
 from tests.unit.test_seal_service import World
-from trust.errors import Unacceptable
+from trust.errors import Unacceptable, Unavailable
 from trust.model import Document
 
 IMAGE = picture("PNG").read(1 << 20)
@@ -100,6 +100,15 @@ def test_files_and_secrets_go_to_a_server_in_a_form() -> None:
     assert "secret" not in str(whole.url)
     for part in (b'name="password"', b"secret", b'name="image"; filename="ring.png"', IMAGE, b'name="document"; filename="a.pdf"'):
         assert part in whole.content
+
+
+def test_what_comes_back_is_what_the_server_made() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        request.read()
+        return httpx.Response(200, content=b"%PDF-sealed", headers={"repr-digest": f"sha-256=:{'A' * 43}=:"})
+
+    with pytest.raises(Unavailable, match="the digest of what arrived is not the one it says"):
+        seal_at("http://there", "key", Document.of(b"x"), {}, {}, httpx.MockTransport(answer))
 
 
 class Exposing(World):

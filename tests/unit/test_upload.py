@@ -185,6 +185,26 @@ def test_names_of_files(disposition: str, expected: str | None) -> None:
     assert file_name(disposition) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a.csv", "a.csv"),
+        ("one/二/a.csv", "one/二/a.csv"),
+        ("../../etc/./x", "etc/x"),
+        ("/abs//x\\y", "abs/x/y"),
+        ("d/" * 40 + "x", "d/" * 19 + "x"),
+        ("a/..", None),
+    ],
+    ids=["no folder", "folders", "leading up", "absolute", "deep", "nothing"],
+)
+def test_folders_of_a_file_in_a_form(name: str, path: str | None) -> None:
+    escaped = name.replace("\\", "\\\\")
+    with taken(FORM, form((f'name="document"; filename="{escaped}"', b"x"))) as upload:
+        [received] = upload.files
+        assert received.path == path
+        assert received.document.name == (None if path is None else path.rpartition("/")[2])
+
+
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.BytesIO):
         def write(self, _: Any) -> int:

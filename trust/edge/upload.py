@@ -25,6 +25,8 @@ LARGEST_FIELD = 1 << 16
 """Bytes of a part that is no file."""
 LONGEST_NAME = 200
 """Characters of a file's name."""
+DEEPEST = 20
+"""Folders that a file's path may have before it."""
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,80}")
 _EXTENDED = re.compile(r"filename\*\s*=\s*([A-Za-z0-9-]+)'[^']*'([^;\s]+)")
 _FORM = "application/x-www-form-urlencoded"
@@ -37,6 +39,8 @@ class Received:
     field: str
     """Name of the multipart field; empty for a body that is the document itself."""
     document: Document
+    path: str | None = None
+    """Its name with the folders before it, as far as it was sent with any: what tells apart the files of a dataset."""
 
 
 @dataclass(slots=True)
@@ -187,8 +191,9 @@ class _Form:
     def end(self) -> None:
         if self.spool is not None:
             kind, _ = multipart.parse_options_header(self._headers.get("content-type", "").encode("ascii", "replace").decode())
-            name = file_name(self._headers["content-disposition"])
-            self._upload.files.append(Received(self._field, self.spool.document(name, _sound_type(kind.decode("latin-1")))))
+            path = _file_path(self._headers["content-disposition"])
+            document = self.spool.document(path.rpartition("/")[2] or None, _sound_type(kind.decode("latin-1")))
+            self._upload.files.append(Received(self._field, document, path or None))
             self.spool = None
             return
         if self._field in self._upload.fields:
@@ -209,12 +214,18 @@ def _sound_type(media_type: str) -> str | None:
 
 def file_name(disposition: str) -> str | None:
     """The file's name in a Content-Disposition (RFC 6266; `filename*` before `filename`), without folders and control characters; None without."""
+    return _file_path(disposition).rpartition("/")[2] or None
+
+
+def _file_path(disposition: str) -> str:
+    """The same with its folders, below wherever it will stand: no segment of it is empty or leads up."""
     extended = _EXTENDED.search(disposition)
     if extended and extended[1].lower() == "utf-8":
         name = unquote_to_bytes(extended[2]).decode("utf-8", "replace")
     else:
         _, options = multipart.parse_options_header(disposition.encode("utf-8", "surrogateescape").decode("latin-1"))
         name = options.get(b"filename", b"").decode("utf-8", "replace")
-    name = re.split(r"[/\\]", name)[-1].strip(". ")
-    name = "".join(c for c in name if c.isprintable())
-    return name[-LONGEST_NAME:] or None
+    parts = ["".join(c for c in part.strip(". ") if c.isprintable())[-LONGEST_NAME:] for part in re.split(r"[/\\]", name)]
+    if not parts[-1]:
+        return ""
+    return "/".join(part for part in parts[-DEEPEST:] if part)
