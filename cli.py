@@ -274,7 +274,7 @@ class House:
         )
 
     def _examine(self, document: "Document", detached: "Sequence[Document]", known: "Known") -> "Json":
-        return self.sandbox.run("verifier.service:answer", self._asked(document, detached, known), returns=dict)
+        return self.sandbox.run("verifier.service:brief", self._asked(document, detached, known), returns=dict)
 
     def _looked(self, document: "Document", detached: "Sequence[Document]", known: "Known", *, allow_private: bool | None = None) -> "Known":
         private = self.instance.settings.verifier.allow_private_networks if allow_private is None else allow_private

@@ -5,9 +5,10 @@ Extract first, judge second; nothing is fetched, no file is opened.
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from trust.errors import KakuinError
 from trust.model import Cert, Crl, Digest, Document, Evidence, Ocsp, utc
@@ -27,7 +28,7 @@ MOST_SURROUNDINGS = 4
 """Sets of anchors, status and time that are remembered, with what was worked out about them: a batch names one, or a few in turn."""
 _NOTHING = Document.of(b"")
 
-__all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "finding", "gathered", "judge"]
+__all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "brief", "finding", "gathered", "judge"]
 
 
 def judge(question: Question) -> Verdict:
@@ -217,6 +218,23 @@ class Verifier:
             return conclude(evidence, validate(evidence, context), context)
 
         return verdict
+
+
+BRIEF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "signatures": ("id", "level", "intact", "indication", "sub_indication", "counter_signature", "signer"),
+        "timestamps": ("imprint", "serial", "intact", "indication"),
+        "evidence_records": ("id", "intact"),
+    }
+)
+"""What brief() says of each."""
+
+
+def brief(question: Question) -> Json:
+    """The JSON report without what grows with the number of files that are signed: for whoever compares a document before and after a change."""
+    made = answer(question)
+    plain = {name: made[name] for name in ("format", "conclusion", "reasons", "validation_time")}
+    return plain | {name: [{key: one[key] for key in keys} for one in made[name]] for name, keys in BRIEF.items()}
 
 
 def finding(question: Question, signature: bytes) -> tuple[bool, str, str, tuple[str, ...]]:

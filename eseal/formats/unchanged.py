@@ -7,7 +7,7 @@ without its fonts; then there is no seal.
 import hashlib
 import math
 from decimal import Decimal
-from typing import Any
+from typing import Any, BinaryIO
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Stream, String
@@ -27,13 +27,18 @@ def require_unchanged(before: Document, after: Document, password: str | None) -
     """Malformed unless both can be read, and have the same pages with the same content, and the same catalog but for what a seal brings."""
     secret = password or ""
     try:
-        with before.open() as one, after.open() as two, pikepdf.open(one, password=secret) as old, pikepdf.open(two, password=secret) as new:
+        with before.open() as one, after.open() as two, _opened(one, secret) as old, _opened(two, secret) as new:
             same = len(old.pages) == len(new.pages) and all(_same_page(a.obj, b.obj) for a, b in zip(old.pages, new.pages, strict=True))
             same = same and _same_entries(old.Root, new.Root, CATALOG, MAX_DEPTH)
     except (pikepdf.PdfError, ValueError, TypeError, AttributeError) as error:
         raise Malformed("the PDF cannot be updated: it breaks its format, and readers differ about what it says") from error
     if not same:
         raise Malformed("the PDF cannot be updated: it breaks its format, and an update would change what it shows")
+
+
+def _opened(stream: BinaryIO, secret: str) -> pikepdf.Pdf:
+    """Read through the stream: mapped, a document of hundreds of megabytes would count as so much memory."""
+    return pikepdf.open(stream, password=secret, access_mode=pikepdf.AccessMode.stream)
 
 
 def _same_page(old: Any, new: Any) -> bool:

@@ -17,6 +17,7 @@ from trust.codecs.asn1 import OCTET_STRING, tlv
 from trust.errors import Malformed
 from trust.model import Digest, Document, Evidence, Scope, Signature, StampKind
 from verifier.formats import pades
+from verifier.formats.pdf import file
 from verifier.read import read
 
 ROOT = root()
@@ -173,6 +174,49 @@ def test_encrypted_files_are_read_when_anybody_may_open_them() -> None:
     assert evidence(_encrypted("")).kind == "PDF"
     with pytest.raises(Malformed, match="password"):
         evidence(_encrypted("secret"))
+
+
+IN_BLOCKS = {"one": SIGNED, "two": SIGNED.signed(OTHER, "Sig2"), "archived": SIGNED.signed(OTHER, "Sig2").stamped(TSU), "cut off": SIGNED.data[:-300]}
+
+
+@pytest.mark.parametrize("made", IN_BLOCKS.values(), ids=IN_BLOCKS)
+def test_a_large_file_is_read_in_blocks_and_read_the_same(made: "Paper | bytes", monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> object:
+        try:
+            found = evidence(made)
+        except Malformed as error:
+            return str(error)
+        return found.signatures, found.stamps, found.uncovered, [d.digest("sha256") for d in found.documents]
+
+    whole = told()
+    monkeypatch.setattr(file, "MAX_COPY", 0)
+    monkeypatch.setattr(file, "BLOCK", 200)
+    monkeypatch.setattr(file, "MOST_BLOCKS", 3)
+    monkeypatch.setattr(Document, "CHUNK", 300)
+    assert told() == whole
+
+
+@given(st.binary(max_size=40), st.binary(min_size=1, max_size=3), st.integers(0, 45), st.integers(0, 45))
+def test_blocks_are_searched_as_bytes_are(data: bytes, needle: bytes, start: int, end: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file, "MAX_COPY", 0)
+        patch.setattr(file, "BLOCK", 7)
+        patch.setattr(Document, "CHUNK", 5)
+        held, begin = file.Bytes(Document.of(data)), min(start, len(data))
+        assert held.slice(start, end) == data[start:end]
+        assert held.find(needle, begin, end) == data.find(needle, begin, end)
+        assert held.rfind(needle, begin, end) == data.rfind(needle, begin, end)
+        assert held.is_blank(begin, len(data)) == (not data[begin:].strip(b"\0\t\n\f\r "))
+        assert held.window([(0, begin), (begin, len(data))]).read() == data
+        pattern = re.compile(re.escape(needle[:1]) + rb"[^" + re.escape(needle[:1]) + rb"]{0,3}")
+        assert [m[0] for m in held.matches(pattern, 4)] == [m[0] for m in pattern.finditer(data)]
+
+
+def test_a_file_that_becomes_shorter_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "MAX_COPY", 0)
+    held = file.Bytes(Document("a.pdf", len(SIGNED.data) + 9, lambda: io.BytesIO(SIGNED.data)))
+    with pytest.raises(Malformed, match="became shorter"):
+        held.document([(0, held.size)], "signed bytes").digest("sha256")
 
 
 # Universal forgery and wrapping: the dictionary lies about what it covers.

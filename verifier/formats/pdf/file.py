@@ -1,4 +1,4 @@
-"""A PDF's bytes: read in place, looked at through windows, opened by qpdf as a whole or as one of its revisions.
+"""A PDF's bytes: read in blocks, looked at through windows, opened by qpdf as a whole or as one of its revisions.
 
 A revision is a prefix of the file up to its `%%EOF` (ISO 32000-2 clause 7.5.6). No copy is made per revision: qpdf reads through a window.
 Errors: Malformed, nothing else.
@@ -6,7 +6,6 @@ Errors: Malformed, nothing else.
 
 import io
 import logging
-import mmap
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,45 +24,86 @@ logging.getLogger("pikepdf").addHandler(logging.NullHandler())
 MAX_PDF = 2 << 30
 """Bytes."""
 MAX_COPY = 16 << 20
-"""Bytes of a revision that is copied to be read; a handful are open at a time."""
+"""Bytes of a revision that is copied to be read; a handful are open at a time. A file that is no larger is held in memory."""
+BLOCK, MOST_BLOCKS = 1 << 20, 16
+"""Bytes of a larger file that are read at a time; how many of these are kept: qpdf goes to and fro between tables and objects."""
 HEADER_WITHIN = 1024
 """ISO 32000-2 annex: the header stands within the first 1,024 bytes; EU DSS and Acrobat look as far."""
 _TAIL = re.compile(rb"%%EOF[ \t]*(?:\r\n|\r|\n)?[\x00\s]*\Z")
 
 
 class Window(Sized):
-    """Ranges of a buffer, one after the other, as a file that can be read and sought."""
+    """Ranges of a file, one after the other, as a file that can be read and sought."""
 
-    def __init__(self, buffer: memoryview, ranges: Sequence[tuple[int, int]]) -> None:
-        self._parts = [buffer[start:end] for start, end in ranges]
-        super().__init__(sum(len(p) for p in self._parts))
+    def __init__(self, data: "Bytes", ranges: Sequence[tuple[int, int]]) -> None:
+        self._data = data
+        self._ranges = ranges
+        super().__init__(sum(end - start for start, end in ranges))
 
     def bytes_at(self, offset: int, count: int) -> memoryview:
-        for part in self._parts:
-            if offset < len(part):
-                return part[offset : offset + count]
-            offset -= len(part)
+        for start, end in self._ranges:
+            if offset < end - start:
+                return self._data.some(start + offset, min(end, start + offset + count))
+            offset -= end - start
         return memoryview(b"")
 
 
 class Bytes:
-    """The whole file, mapped where the system can map it."""
+    """The whole file: in memory while it is small, else in blocks of which the last few are kept, so that a PDF of any size takes no more memory.
+
+    No file is held open: a block that is wanted again is read again.
+    """
 
     def __init__(self, document: Document) -> None:
-        with document.open() as stream:
-            self._held = _mapped(stream)
-        self.view = memoryview(self._held)
-        self.size = len(self.view)
+        self._document = document
+        self._blocks: dict[int, bytes] = {}
+        self._whole = _small(document)
+        self.size = len(self._whole) if self._whole is not None else document.size or 0
         if self.size > MAX_PDF:
             raise Malformed(f"PDF is over {MAX_PDF} bytes")
         self._begun: dict[str, tuple[int, Any]] = {}
         """By digest algorithm: how far from the beginning is hashed, and the running hash."""
 
+    def some(self, start: int, end: int) -> memoryview:
+        """At least one byte from `start`, at most up to `end`, which lie in the file."""
+        if self._whole is not None:
+            return self._whole[start:end]
+        number, inside = divmod(start, BLOCK)
+        return memoryview(self._block(number))[inside : inside + end - start]
+
+    def _block(self, number: int) -> bytes:
+        found = self._blocks.pop(number, None)
+        if found is None:
+            found = b"".join(self._run(number * BLOCK, min(self.size, (number + 1) * BLOCK)))
+            while len(self._blocks) >= MOST_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+        self._blocks[number] = found  # the last that was asked for stands last
+        return found
+
+    def _run(self, start: int, end: int) -> Iterator[bytes | memoryview]:
+        """These bytes in pieces. Malformed where the file has become shorter."""
+        if self._whole is not None:
+            yield self._whole[start:end]
+            return
+        with self._document.open() as stream:
+            stream.seek(start)
+            while start < end:
+                piece = stream.read(min(Document.CHUNK, end - start))
+                if not piece:
+                    raise Malformed("PDF became shorter while it was read")
+                yield piece
+                start += len(piece)
+
     def slice(self, start: int, end: int) -> bytes:
-        return bytes(self.view[start:end])
+        """As of bytes: what lies beyond the end is left out."""
+        start, end = max(0, min(start, self.size)), max(0, min(end, self.size))
+        if start >= end:
+            return b""
+        part = self.some(start, end)
+        return bytes(part) if len(part) == end - start else b"".join(self._run(start, end))
 
     def window(self, ranges: Sequence[tuple[int, int]]) -> BinaryIO:
-        return io.BufferedReader(Window(self.view, ranges), 1 << 16)
+        return io.BufferedReader(Window(self, [(start, min(end, self.size)) for start, end in ranges]), 1 << 16)
 
     def prefix(self, end: int) -> BinaryIO:
         """The file up to here: a copy where it is small, which qpdf, asking for a few bytes at a time, reads at twice the speed."""
@@ -90,32 +130,59 @@ class Bytes:
         return bytes(running.digest())
 
     def _feed(self, running: Any, start: int, end: int) -> None:
-        for at in range(start, end, Document.CHUNK):
-            running.update(self.view[at : min(end, at + Document.CHUNK)])
+        for piece in self._run(start, min(end, self.size)):
+            running.update(piece)
 
     def ends_revision(self, end: int) -> bool:
         """Whether the file up to here ends with `%%EOF` and nothing but white space."""
         return _TAIL.search(self.slice(max(0, end - 64), end)) is not None
 
+    def is_blank(self, start: int, end: int) -> bool:
+        """Whether there is nothing but white space (ISO 32000-2 table 1) in between."""
+        return not any(bytes(piece).strip(b"\0\t\n\f\r ") for piece in self._run(start, min(end, self.size)))
+
     def rfind(self, needle: bytes, start: int, end: int) -> int:
         """Offset of the last occurrence, -1 when there is none."""
-        found: int = self._held.rfind(needle, start, end)
-        return found
+        end = min(end, self.size)
+        while start < end:
+            before = max(start, end - BLOCK)
+            found = self.slice(before, end).rfind(needle)
+            if found >= 0:
+                return before + found
+            end = before + len(needle) - 1 if before > start else start
+        return -1
 
     def find(self, needle: bytes, start: int, end: int) -> int:
         """Offset of the first occurrence, -1 when there is none."""
-        found: int = self._held.find(needle, start, end)
-        return found
+        return next((at + found for at, part in self._parts(start, end, len(needle)) if (found := part.find(needle)) >= 0), -1)
+
+    def matches(self, pattern: re.Pattern[bytes], longest: int) -> Iterator[re.Match[bytes]]:
+        """What matches in the whole file; no match may be longer than `longest` bytes, nor hold the beginning of another."""
+        for at, part in self._parts(0, self.size, longest):
+            whole = at + len(part) >= self.size
+            yield from (found for found in pattern.finditer(part) if whole or found.start() < len(part) - longest + 1)
+
+    def _parts(self, start: int, end: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+        """Pieces with their offsets; each begins so far before the last one's end that what has `overlap` bytes stands whole in one of them."""
+        end, at = min(end, self.size), start
+        carried = b""
+        for piece in self._run(start, end):
+            part = carried + bytes(piece)
+            yield at, part
+            kept = min(overlap - 1, len(part))
+            carried = part[len(part) - kept :]
+            at += len(part) - kept
 
 
-def _mapped(stream: BinaryIO) -> "mmap.mmap | bytes":
-    try:
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError, io.UnsupportedOperation):
+def _small(document: Document) -> memoryview | None:
+    """What is small, or of no known size, in memory."""
+    if document.size is not None and document.size > MAX_COPY:
+        return None
+    with document.open() as stream:
         data = stream.read(MAX_PDF + 1)
-        if len(data) > MAX_PDF:
-            raise Malformed(f"PDF is over {MAX_PDF} bytes") from None
-        return data
+    if len(data) > MAX_PDF:
+        raise Malformed(f"PDF is over {MAX_PDF} bytes")
+    return memoryview(data)
 
 
 _OTHERS = (b"PK\x03\x04", b"\x30", b"<", b"{", b"\xef\xbb\xbf<")

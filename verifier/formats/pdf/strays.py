@@ -15,6 +15,8 @@ from verifier.formats.pdf.signatures import SignatureDictionary
 from verifier.formats.pdf.syntax import MAX_DEPTH, Parser
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s{0,20}\[\s{0,20}0\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})\s{1,20}(\d{1,10})")
+LONGEST = 160
+"""Bytes of what that matches."""
 _RIGHTS = frozenset({b"/UR", b"/UR3"})
 """ISO 32000-2 clause 12.8.2.3: what a program may do with the file, signed by its maker; no field has it, and it proves nothing here."""
 NEAR = 1 << 16
@@ -26,15 +28,14 @@ MOST = 1_000
 def tail(data: Bytes) -> Iterator[Uncovered]:
     """What follows the last end of file: the beginning of an update that was cut off, or bytes that another program reads as something."""
     end = data.rfind(b"%%EOF", 0, data.size)
-    rest = data.slice(end + 5, data.size) if end >= 0 else b""
-    if rest.strip(b"\0\t\n\f\r "):
+    if end >= 0 and not data.is_blank(end + 5, data.size):
         yield Uncovered(f"bytes {end + 5} to {data.size}", "they follow the end of the last revision and are no part of it")
 
 
 def strays(data: Bytes, dictionaries: Sequence[SignatureDictionary]) -> Iterator[Uncovered]:
     """Byte ranges whose gap really holds a value in this very file, and which no signature of its structure has."""
     known = {dictionary.ranges[0][1] for dictionary in dictionaries if dictionary.ranges}
-    for count, found in enumerate(_BYTE_RANGE.finditer(data.view)):
+    for count, found in enumerate(data.matches(_BYTE_RANGE, LONGEST)):
         if count >= MOST:
             return
         before, after, length = (int(number) for number in found.groups())
