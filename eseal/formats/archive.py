@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from eseal.formats import cms
 from eseal.formats.cms import oid, sequence
-from trust.codecs.asn1 import INTEGER, OCTET_STRING, SET, Node, context, tlv
+from trust.codecs.asn1 import OCTET_STRING, SET, Node, context, tlv
 from trust.codecs.cades import ARCHIVE_TIME_STAMP_V3, ATS_HASH_INDEX_V3
 from trust.codecs.signed_data import signed_data
+from trust.codecs.tst import integer
 from trust.model import Digest
 from trust.ports import Status
 
@@ -52,7 +53,7 @@ def completed(token: bytes, found: Status, *more: Attribute) -> bytes:
     certificates = _joined(signed.certificates, [c.der for c in found.certs])
     revocations = _joined(signed.revocations, cms.revocations(found))
     version = cms.version(revocations, signed.version)
-    parts = [tlv(INTEGER, bytes((version,))), *(n.raw for n in signed.node.children[1:3])]
+    parts = [integer(version), *(n.raw for n in signed.node.children[1:3])]
     parts += [tlv(context(n), b"".join(items)) for n, items in enumerate((certificates, revocations)) if items]
     return sequence(oid(cms.SIGNED_DATA), tlv(context(0), sequence(*parts, tlv(SET, signer))))
 

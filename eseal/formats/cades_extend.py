@@ -12,10 +12,11 @@ from eseal.formats import archive, cms
 from eseal.formats.archive import UNSIGNED
 from eseal.levels import joined
 from trust.codecs import cades, ess
-from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context, length_octets, parse, tlv
+from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, SET, Node, Rules, context, length_octets, parse, tlv
 from trust.codecs.cms import digest_of as digest_of_pieces
 from trust.codecs.cms import token
 from trust.codecs.signed_data import Attribute, SignedData, SignerInfo, ocsp_response, signed_data, signer_info
+from trust.codecs.tst import integer
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Digest, Document, Token
 from trust.ports import Status
@@ -255,7 +256,7 @@ def written(signed: SignedData, sheet: Sheet) -> tuple[bytes | Span, ...]:
         tlv(context(1), b"".join(sheet.revocations)) if sheet.revocations else b""
     )
     infos = [cms.sequence(*s.fields, tlv(UNSIGNED, b"".join(s.unsigned)) if s.unsigned else b"") for s in sheet.signers]
-    inner: tuple[bytes | Span, ...] = (tlv(INTEGER, bytes((version,))) + algorithms, held, after + tlv(SET, b"".join(infos)))
+    inner: tuple[bytes | Span, ...] = (integer(version) + algorithms, held, after + tlv(SET, b"".join(infos)))
     wrapped = _wrapped(context(0), _wrapped(SEQUENCE, inner))
     return _wrapped(SEQUENCE, (cms.oid(cms.SIGNED_DATA), *wrapped))
 

@@ -47,7 +47,7 @@ def opened(data: bytes) -> tuple[dict[str, Any], list[tuple[Jws, dict[str, Any]]
     """The object that will be written, and each signature with the member of it that holds its headers."""
     if data.lstrip(b" \t\r\n")[:1] != b"{":
         of = jose.serialization(data)
-        header, payload, signature = data.decode("ascii").strip().split(".")
+        header, payload, signature = data.decode().rstrip("\r\n").split(".")
         whole = {**({"payload": payload} if payload else {}), "protected": header, "signature": signature}
         return whole, [(of.signatures[0], whole)], ("a compact JWS has no place for time-stamps: it became flattened JSON",)
     whole = jose.parse(data)
@@ -82,6 +82,8 @@ class Sheet:
         listed = header.setdefault("etsiU", []) if isinstance(header, dict) else None
         if not isinstance(listed, list):
             raise Malformed("etsiU of the JWS is no array")
+        if not all(isinstance(e, dict) or (isinstance(e, str) and e.isascii()) for e in listed):
+            raise Malformed("etsiU of the JWS has a component that is neither base64url nor an object")
         self.listed = listed
 
     @property
@@ -104,7 +106,7 @@ class Sheet:
     def tokens(self, *names: str) -> Iterator[bytes]:
         for name, value in self.components():
             if name in names and isinstance(value, dict):
-                for held in value.get("tstTokens") or ():
+                for held in _list(value.get("tstTokens")):
                     if (der := _octets(held)) is not None:
                         yield der
 
@@ -123,6 +125,11 @@ def _decoded(entry: object) -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _list(value: object) -> list[Any]:
+    """The empty one for what is none: the verifier told of it before."""
+    return value if isinstance(value, list) else []
 
 
 def _octets(held: object) -> bytes | None:
@@ -144,13 +151,34 @@ def _raised(sheet: Sheet, wanted: Wanted, tools: Tools, detached: Sequence[Docum
     if wanted.status:
         _hold(sheet, tools)
     if wanted.archive:
-        made = tools.stamped(_imprint(sheet, detached))
-        stamps.append(made)
-        rest = _without(tools.material.of_token(made), _there(sheet, tools))
-        sheet.add("arcTst", {**({"canonAlg": _JCS} if sheet.clear else {}), **_container(made)})
-        if rest.certs:
-            sheet.add("tstVD", jades.values(rest))
+        stamps.append(_archive(sheet, _imprint(sheet, detached), tools))
     return stamps
+
+
+def _archive(sheet: Sheet, imprint: Digest, tools: Tools) -> Token:
+    """Clause 5.3.6, and what the new time-stamp's own chain needs, as far as it is not there."""
+    made = tools.stamped(imprint)
+    rest = _without(tools.material.of_token(made), _there(sheet, tools))
+    sheet.add("arcTst", {**({"canonAlg": _JCS} if sheet.clear else {}), **_container(made)})
+    if rest.certs:
+        sheet.add("tstVD", jades.values(rest))
+    return made
+
+
+def awaited(data: bytes) -> tuple[str, bytes]:
+    """Of the one signature over files that are elsewhere: by which digest its archive time-stamp is made, and what that hashes behind those files
+    (clause 5.3.6.3)."""
+    [sheet] = [Sheet(jws, entry) for jws, entry in opened(data)[1]]
+    return sheet.digest(), b"".join(_behind(sheet))
+
+
+def archived(data: bytes, imprint: Digest, tools: Tools) -> tuple[bytes, list[Token]]:
+    """With an archive time-stamp over `imprint`, which whoever has the files computed."""
+    whole, entries, _ = opened(data)
+    [sheet] = [Sheet(jws, entry) for jws, entry in entries]
+    _collect(sheet, tools)
+    made = _archive(sheet, imprint, tools)
+    return _json(whole), [made]
 
 
 def _container(made: Token) -> dict[str, Any]:
@@ -175,7 +203,7 @@ def _collect(sheet: Sheet, tools: Tools) -> None:
 def _chain(jws: Jws) -> list[Cert]:
     """x5c."""
     listed = jws.header.get("x5c", jws.unprotected.get("x5c"))
-    return [cert(der) for entry in (listed if isinstance(listed, list) else ()) if (der := _octets({"val": entry})) is not None]
+    return [cert(der) for entry in _list(listed) if (der := _octets({"val": entry})) is not None]
 
 
 def _held(sheet: Sheet) -> Status:
@@ -185,11 +213,11 @@ def _held(sheet: Sheet) -> Status:
     ocsps: list[Ocsp] = []
 
     def read(values: Any, status: Any) -> None:
-        named = (one.get("x509Cert") for one in (values if isinstance(values, list) else ()) if isinstance(one, dict))
+        named = (one.get("x509Cert") for one in _list(values) if isinstance(one, dict))
         certs.extend(cert(der) for one in named if (der := _octets(one)) is not None)
         if isinstance(status, dict):
-            crls.extend(Crl(der) for one in status.get("crlVals") or () if (der := _octets(one)) is not None)
-            found = (ocsp_response(der) for one in status.get("ocspVals") or () if (der := _octets(one)) is not None)
+            crls.extend(Crl(der) for one in _list(status.get("crlVals")) if (der := _octets(one)) is not None)
+            found = (ocsp_response(der) for one in _list(status.get("ocspVals")) if (der := _octets(one)) is not None)
             ocsps.extend(o for o in found if o is not None)
 
     for name, value in sheet.components():
@@ -281,16 +309,21 @@ def _imprint(sheet: Sheet, detached: Sequence[Document]) -> Digest:
     running = hasher(used)
     for piece in archived_payload(sheet.jws, detached):
         running.update(piece)
-    running.update(f".{sheet.jws.encoded_header}.{sheet.jws.encoded_signature}.".encode("ascii"))
-    for entry in sheet.listed:
-        if isinstance(entry, str):
-            running.update(entry.encode("ascii"))
-        else:
-            for name, value in entry.items():
-                running.update(_canonical({name: value}))
+    for octets in _behind(sheet):
+        running.update(octets)
+    return Digest(used, running.digest())
+
+
+def _behind(sheet: Sheet) -> Iterator[bytes]:
+    """What follows the payload."""
     if sheet.clear and any(isinstance(e, str) for e in sheet.listed):
         raise Unacceptable("etsiU has components of both forms: an archive time-stamp over them has no rule (clause 5.3.1)")
-    return Digest(used, running.digest())
+    yield f".{sheet.jws.encoded_header}.{sheet.jws.encoded_signature}.".encode("ascii")
+    for entry in sheet.listed:
+        if isinstance(entry, str):
+            yield entry.encode("ascii")
+        else:
+            yield from (_canonical({name: value}) for name, value in entry.items())
 
 
 def _canonical(value: Any) -> bytes:

@@ -24,7 +24,7 @@ def guided(name: str, seconds: int, findings: Path, corpus: Path) -> None:
     """Does not return: libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["trust", "verifier"]):
+    with atheris.instrument_imports(include=["trust", "verifier", "tsa", "eseal"]):
         from tests.fuzz.targets import TARGETS
     from random import Random
 

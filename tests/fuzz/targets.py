@@ -1,12 +1,17 @@
-"""Every reader and codec that sees strangers' bytes, each with its seeds and its ways of changing them."""
+"""Every reader and codec that sees strangers' bytes, each with its seeds and its ways of changing them.
 
+Here those of documents and of what is in them; `logs` has what is read of other logs, `talk` what peers and clients say, `writers` what becomes
+of a document that is sealed or extended.
+"""
+
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tests.fuzz import mutate, seeds
-from trust.codecs import asn1, cades, cbor, cms, cose, ess, hashtree, jose, tsp, xmlers
+from tests.fuzz import logs, mutate, seeds, talk, writers
+from tests.fuzz.target import DER, JSON, PDF, TEXT, XML, ZIP, Target
+from trust.codecs import asn1, cades, cbor, cms, cose, ess, hashtree, jose, odd_certificates, stencil, tsp, xmlers
 from trust.codecs.asn1 import Rules
 from trust.codecs.container import container
 from trust.codecs.signed_data import ocsp_response, signed_data
@@ -37,17 +42,6 @@ for _name in READERS:
 
 CONTENT = Document.of(b"content that stands apart\n", "content.txt")
 AT = datetime(2018, 6, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Target:
-    run: Callable[[bytes], object]
-    seeds: Callable[[], tuple[bytes, ...]]
-    mutations: tuple[mutate.Mutate, ...]
-    refuses: tuple[type[Exception], ...] = ()
-    """What may escape beside Malformed and TooLarge."""
-    inputs: int = 1000
-    """Of the short run among the tests: a few seconds."""
 
 
 # Codecs
@@ -84,6 +78,26 @@ def _certificate(data: bytes) -> None:
     faults((cert, cert, *_anchors()[:1]))  # twice: its names under its own constraints
     valid_policies([known, known])
     Finder((cert,), _anchors()).paths(cert)
+
+
+def _stencil(data: bytes) -> None:
+    """Read by what differs from a token that was learnt, or not at all: as the general reader reads it."""
+    _learnt()
+    found = stencil.read(data, ())
+    assert found is None or found == cms.general_token(data), "the two readers differ"
+
+
+@functools.cache
+def _learnt() -> None:
+    stencil._known.clear()
+    for data in _bare_tokens()[: stencil.MOST_STENCILS]:
+        with contextlib.suppress(Malformed):
+            stencil.learn(cms.general_token(data), ())
+
+
+def _odd_certificate(data: bytes) -> None:
+    odd_certificates.public_key(data)
+    odd_certificates.public_key(odd_certificates.repaired(data) or data)
 
 
 def _crl(data: bytes) -> None:
@@ -246,26 +260,18 @@ def _bundles() -> tuple[bytes, ...]:
     return (Bundle.of(question).pack(), Bundle.of(Question(Document.of(b"x"), AT, _POLICIES[1])).pack())
 
 
-_DER: tuple[mutate.Mutate, ...] = (mutate.tlv, mutate.tlv, mutate.octets)
-_TEXT: tuple[mutate.Mutate, ...] = (mutate.text, mutate.text, mutate.octets)
-_XML: tuple[mutate.Mutate, ...] = (mutate.element, mutate.element, mutate.element, mutate.text, mutate.octets)
-_JSON: tuple[mutate.Mutate, ...] = (mutate.member_of_json, mutate.member_of_json, mutate.text, mutate.octets)
-_ZIP: tuple[mutate.Mutate, ...] = (mutate.member, mutate.member, mutate.member, mutate.octets)
-_PDF: tuple[mutate.Mutate, ...] = (mutate.text, mutate.envelope, mutate.revision, mutate.revision, mutate.stream, mutate.octets)
-
-
 def _fitting(random: mutate.Random, data: bytes, others: Sequence[bytes]) -> bytes:
     """Whichever way fits the format."""
     ways = (
-        _PDF
+        PDF
         if data[:5] == b"%PDF-"
-        else _ZIP
+        else ZIP
         if data[:2] == b"PK"
-        else _DER
+        else DER
         if data[:1] == b"\x30"
-        else _XML
+        else XML
         if data[:1] in b"<\xef"
-        else _JSON
+        else JSON
         if data[:1] in b"{e"
         else (mutate.octets,)
     )
@@ -273,34 +279,39 @@ def _fitting(random: mutate.Random, data: bytes, others: Sequence[bytes]) -> byt
 
 
 TARGETS: dict[str, Target] = {
-    "asn1": Target(_asn1, _cms_files, _DER, inputs=500),
-    "tsp-request": Target(tsp.decode_request, _requests, _DER, inputs=20000),
-    "tsp-response": Target(tsp.decode_response, _tokens, _DER, inputs=10000),
-    "token": Target(cms.token, _bare_tokens, _DER, inputs=8000),
-    "cms": Target(_cms, _cms_files, _DER, inputs=5000),
-    "certificate": Target(_certificate, _certificates, _DER, inputs=3000),
+    "asn1": Target(_asn1, _cms_files, DER, inputs=500),
+    "tsp-request": Target(tsp.decode_request, _requests, DER, inputs=20000),
+    "tsp-response": Target(tsp.decode_response, _tokens, DER, inputs=10000),
+    "token": Target(cms.token, _bare_tokens, DER, inputs=8000),
+    "cms": Target(_cms, _cms_files, DER, inputs=5000),
+    "certificate": Target(_certificate, _certificates, DER, inputs=3000),
+    "stencil": Target(_stencil, _bare_tokens, (*DER, mutate.octets), inputs=8000),
+    "odd-certificate": Target(_odd_certificate, _certificates, DER, inputs=4000),
     # verifier.revocation.status takes these two for unreadable.
-    "crl": Target(_crl, _lists, _DER, refuses=(IndexError, ValueError), inputs=3000),
-    "ocsp": Target(_ocsp, seeds.ocsp_responses, _DER, refuses=(IndexError, ValueError), inputs=3000),
-    "xml": Target(parse, _xades, _XML, inputs=2500),
-    "c14n": Target(_c14n, _xades, _XML, inputs=500),
-    "transforms": Target(_transforms, seeds.signed_info, _XML, refuses=(Unacceptable,), inputs=2500),
-    "xpath": Target(_xpath, _expressions, _TEXT, refuses=(Unacceptable,), inputs=8000),
-    "jose": Target(_jose, _jades, _JSON, inputs=2500),
+    "crl": Target(_crl, _lists, DER, refuses=(IndexError, ValueError), inputs=3000),
+    "ocsp": Target(_ocsp, seeds.ocsp_responses, DER, refuses=(IndexError, ValueError), inputs=3000),
+    "xml": Target(parse, _xades, XML, inputs=2500),
+    "c14n": Target(_c14n, _xades, XML, inputs=500),
+    "transforms": Target(_transforms, seeds.signed_info, XML, refuses=(Unacceptable,), inputs=2500),
+    "xpath": Target(_xpath, _expressions, TEXT, refuses=(Unacceptable,), inputs=8000),
+    "jose": Target(_jose, _jades, JSON, inputs=2500),
     "cbor": Target(cbor.decode, seeds.cbor_items, (mutate.octets,), inputs=15000),
     "cose": Target(_cose, seeds.cose_messages, (mutate.octets,), inputs=10000),
-    "zip": Target(_zip, _containers, _ZIP, inputs=1500),
-    "hashtree": Target(hashtree.evidence_record, _records, _DER, inputs=6000),
-    "xmlers": Target(xmlers.evidence_record, _xml_records, _XML, inputs=2000),
+    "zip": Target(_zip, _containers, ZIP, inputs=1500),
+    "hashtree": Target(hashtree.evidence_record, _records, DER, inputs=6000),
+    "xmlers": Target(xmlers.evidence_record, _xml_records, XML, inputs=2000),
     "bundle": Target(Bundle.unpack, _bundles, (mutate.member, mutate.text, mutate.octets), inputs=3000),
-    "read-pades": Target(_read, _pdfs, _PDF, inputs=200),
-    "read-cades": Target(_read, _cms_files, _DER, inputs=1500),
-    "read-xades": Target(_read, _xades, _XML, inputs=600),
-    "read-asic": Target(_read, _containers, _ZIP, inputs=600),
-    "read-jades": Target(_read, _jades, _JSON, inputs=1500),
+    "read-pades": Target(_read, _pdfs, PDF, inputs=200),
+    "read-cades": Target(_read, _cms_files, DER, inputs=1500),
+    "read-xades": Target(_read, _xades, XML, inputs=600),
+    "read-asic": Target(_read, _containers, ZIP, inputs=600),
+    "read-jades": Target(_read, _jades, JSON, inputs=1500),
     "read-cose": Target(_read, seeds.cose_messages, (mutate.octets,), inputs=4000),
-    "read-tst": Target(_read, _tokens, _DER, inputs=4000),
-    "read-ers": Target(_read, _records, _DER, inputs=3000),
-    "read-xmlers": Target(_read, _xml_records, _XML, inputs=1500),
+    "read-tst": Target(_read, _tokens, DER, inputs=4000),
+    "read-ers": Target(_read, _records, DER, inputs=3000),
+    "read-xmlers": Target(_read, _xml_records, XML, inputs=1500),
     "verify": Target(_verify, _some_of_all, (_fitting,), inputs=200),
+    **logs.TARGETS,
+    **talk.TARGETS,
+    **writers.TARGETS,
 }

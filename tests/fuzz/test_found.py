@@ -1,13 +1,21 @@
 """What fuzzing found, one test each, made anew by the tests' own makers."""
 
+import json
+
 import pytest
 
+from eseal import drafting
+from eseal.draft import assembled
+from eseal.drafting import Holder
+from eseal.spec import choose
 from tests import pki
 from tests.envelopes import SIGNING_CERTIFICATE_V2, attribute, envelope, seq, signer_info, usual_attributes
+from trust.codecs.asn1 import context, parse, tlv
 from trust.codecs.ess import signer_of
 from trust.codecs.signed_data import signed_data
 from trust.errors import Malformed
 from trust.model import Crl, Document
+from trust.ports import Status
 from verifier.read import read
 
 
@@ -28,3 +36,38 @@ def test_an_empty_reference_to_the_signing_certificate_refers_to_nothing() -> No
     found = signed_data(data)
     assert signer_of(found.signers[0], found.certs)[1].digest_matches is not True
     assert read(Document.of(data)).signatures[0].signer_reference.digest_matches is not True
+
+
+OFFICE = pki.pki()
+
+
+def _drafted(data: bytes, **options: str) -> bytes:
+    document = Document.of(data, "file")
+    spec = choose(data, level="B-B", **options)
+    sign, stamp = OFFICE.signer.sign, pki.stamper(OFFICE.tsu)
+    made = drafting.draft(document, spec, Holder.of(OFFICE.signer), pki.SIGNED, sign=sign, stamp=stamp, status=lambda _: Status())
+    return assembled(document, made.pieces, None, None).read(1 << 20)
+
+
+def test_a_version_that_there_is_not_stays_as_it_stands() -> None:
+    """RFC 5652 section 5.1 knows five; a writer that rewrote it would change what it does not understand (found by `add-cades`)."""
+    kind, held = parse(_drafted(b"content", format="cades", packaging="attached")).children
+    version = b"\x02\x02\x01\x00"
+    odd = seq(kind.raw, tlv(context(0), seq(version, *(n.raw for n in held.children[0].children[1:]))))
+    assert version + b"\x31" in _drafted(odd, format="cades", addition="parallel")
+
+
+@pytest.mark.parametrize("component", [None, 1, "印"], ids=["null", "number", "no base64url"])
+def test_a_component_that_is_none_is_refused(component: object) -> None:
+    """ETSI TS 119 182-1 clause 5.3.1 (found by `extend-jades`)."""
+    whole = json.loads(_drafted(b"content", format="jades", packaging="attached", serialization="flattened"))
+    whole["header"] = {"etsiU": [component]}
+    with pytest.raises(Malformed, match="component"):
+        _drafted(json.dumps(whole).encode(), format="jades", addition="countersignature")
+
+
+def test_a_compact_jws_with_text_for_a_payload_is_malformed() -> None:
+    """Only unencoded payloads are not ASCII, and a second signature reads the first one's (found by `add-jades`)."""
+    header, _, value = _drafted(b"content", format="jades", packaging="attached", serialization="compact").split(b".")
+    with pytest.raises(Malformed, match="alphabet"):
+        _drafted(b".".join((header, "印".encode(), value)), format="jades", addition="parallel")

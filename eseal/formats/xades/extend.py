@@ -4,7 +4,7 @@ Nothing is serialised anew. An inserted element declares its own prefixes, so th
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from trust.codecs.signed_data import cert, ocsp_response
 from trust.codecs.xml import MAX_BYTES, METHODS, NodeSet, Tree, parse
 from trust.codecs.xml.names import DS, XADES_132, XADES_141, digest_name, ds, octets_of, signature_algorithm, split
 from trust.codecs.xml.transforms import Bench
-from trust.errors import KakuinError, Malformed, Unacceptable
+from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Crl, Digest, Document, Ocsp, Token
 from trust.ports import Status
 
@@ -51,7 +51,29 @@ def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, to
     if wanted.status:
         _hold(sheet, tools)
     if wanted.archive:
-        stamps += _archived(sheet, detached, tools)
+        stamps += _archived(sheet, lambda place: _imprint(place, detached), tools)
+    return sheet.data, stamps
+
+
+def awaited(data: bytes) -> tuple[str, bytes]:
+    """Of the one signature over files that are elsewhere: by which digest its archive time-stamp is made, and what that hashes behind those files
+    (clause 5.5.2.2), which come first in the order of their references. Unacceptable where others stand between them."""
+    [place] = Sheet(data).places
+    bench, octets = Bench(), list[bytes]()
+    for reference in _needed(place, "SignedInfo").iterfind(ds("Reference")):
+        if (uri := reference.get("URI")) and uri.startswith("#"):
+            octets += octets_of_reference(reference, place.tree, (), METHOD, bench)
+        elif octets or not uri:
+            raise Unacceptable("the references of the signature to files elsewhere are not its first ones")
+    return place.digest(), b"".join((*octets, *_inside(place, bench)))
+
+
+def archived(data: bytes, imprint: Digest, tools: Tools) -> tuple[bytes, list[Token]]:
+    """With an archive time-stamp over `imprint`, which whoever has the files computed."""
+    sheet = Sheet(data)
+    for place in sheet.places:
+        _collect(place, tools)
+    stamps = _archived(sheet, lambda _: imprint, tools)
     return sheet.data, stamps
 
 
@@ -228,11 +250,12 @@ def _signer(signature: Any, tools: Tools) -> Cert | None:
     """The certificate that the signed properties name by its digest, or else the one in ds:KeyInfo that issued none of the others there."""
     named = signature.find(f"{ds('Object')}/{{{XADES_132}}}QualifyingProperties/{{{XADES_132}}}SignedProperties")
     for digest in () if named is None else named.iter(f"{{{XADES_132}}}CertDigest"):
+        method, value = digest.find(ds("DigestMethod")), digest.find(ds("DigestValue"))
         try:
-            used, value = digest_name(digest.find(ds("DigestMethod"))), octets_of(digest.find(ds("DigestValue")))
-            if used is not None:
-                return next((c for c in tools.material.certs() if Digest.of(used, c.der).value == value), None)
-        except (KakuinError, AttributeError):
+            if value is not None and (used := digest_name(method)) is not None:
+                said = octets_of(value)
+                return next((c for c in tools.material.certs() if Digest.of(used, c.der).value == said), None)
+        except Malformed:
             continue
     info = signature.find(ds("KeyInfo"))
     held = [] if info is None else _certs(info)
@@ -284,11 +307,11 @@ def _without(some: Status, known: Status) -> Status:
     )
 
 
-def _archived(sheet: Sheet, detached: Sequence[Document], tools: Tools) -> list[Token]:
+def _archived(sheet: Sheet, imprint: Callable[[_Place], Digest], tools: Tools) -> list[Token]:
     """Clause 5.5.2, and what the new time-stamp's own chain needs, as far as the document has not got it."""
     texts, stamps = [], []
     for place in sheet.places:
-        made = tools.stamped(_imprint(place, detached))
+        made = tools.stamped(imprint(place))
         name = sheet.name(place, "archive")
         text = declared(properties.archive_stamp(name, EXCLUSIVE, made))
         rest = _without(tools.material.of_token(made), _there(place, tools))
@@ -307,9 +330,15 @@ def _imprint(place: _Place, detached: Sequence[Document]) -> Digest:
     for reference in _needed(place, "SignedInfo").iterfind(ds("Reference")):
         for chunk in octets_of_reference(reference, place.tree, detached, METHOD, bench):
             running.update(chunk)
+    for octets in _inside(place, bench):
+        running.update(octets)
+    return Digest(used, running.digest())
+
+
+def _inside(place: _Place, bench: Bench) -> Iterator[bytes]:
+    """What stands in the signature itself, in the order of the clause."""
     parts = [_needed(place, "SignedInfo"), _needed(place, "SignatureValue"), place.signature.find(ds("KeyInfo")), *place.unsigned]
     parts += [o for o in place.signature.iterfind(ds("Object")) if o is not place.qualifying.getparent()]
     for part in parts:
         if part is not None:
-            running.update(bench.canonical(NodeSet(place.tree, part), METHOD))
-    return Digest(used, running.digest())
+            yield bench.canonical(NodeSet(place.tree, part), METHOD)
