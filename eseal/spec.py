@@ -161,6 +161,11 @@ OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType
 )
 """Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
 
+_NO_HIGHER: Mapping[Format, str] = MappingProxyType(
+    {Format.COSE: ": RFC 9921 gives COSE time-stamps, and no standard a place for certificates with their status or for archive time-stamps"}
+)
+"""Why a format has no higher levels than it is offered at."""
+
 MEDIA_TYPE: Mapping[tuple[Format, Packaging], tuple[str, str]] = MappingProxyType(
     {
         (Format.PADES, Packaging.ENVELOPED): ("application/pdf", ".pdf"),
@@ -249,7 +254,7 @@ class Spec:
         if levels is None:
             raise Unacceptable(f"{self.format} is {_names(packagings(self.format), 'or')}, got {self.packaging}")
         if self.level not in levels:
-            raise Unacceptable(f"{self.format} {self.packaging} is not offered at {self.level} yet; there are {_names(levels)}")
+            raise Unacceptable(f"{self.format} is made at {_names(levels)}{_NO_HIGHER[self.format]}, got {self.level}")
         if self.digest is not None and self.digest not in DIGESTS:
             raise Unacceptable("unknown digest algorithm")
         stated = self.claims.stated

@@ -197,7 +197,11 @@ def test_a_payload_that_nobody_could_read_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"level": "B-LT"}, "cose attached is not offered at B-LT yet; there are B-B and B-T"),
+        (
+            {"level": "B-LT"},
+            "cose is made at B-B and B-T: RFC 9921 gives COSE time-stamps, and no standard a place for certificates with their status or for archive "
+            "time-stamps, got B-LT",
+        ),
         ({"packaging": "enveloped"}, "cose is attached or detached, got enveloped"),
         ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has content_timestamp and mime_type"),
     ],
