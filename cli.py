@@ -151,6 +151,7 @@ class House:
 
     def _unit(self, name: str) -> "Unit":
         """The time-stamping unit `name`, as its settings say."""
+        from trust.edge.eight import sure_of
         from trust.edge.units import UnitSettings, key_name
         from tsa.events import serials
         from tsa.issue import Unit
@@ -169,7 +170,7 @@ class House:
         )
         key = self.instance.key(key_name(name))
         # Named after its certificate: a serial is never used twice under one name, whatever key comes later.
-        return Unit.of(serials(key.certificate), policy, key)
+        return Unit.of(serials(key.certificate), policy, key, sure_of if general.eight_at_once else None)
 
     def _reopened(self, name: str) -> "Unit":
         from trust.edge.units import key_name

@@ -48,6 +48,7 @@ def serve(folder: Path, port: int, record: str) -> None:
     import uvicorn
 
     from trust.edge.clock import now
+    from trust.edge.eight import sure_of
     from trust.edge.engine import connect, sqlite_url
     from trust.edge.strict_http import StrictHttp, collect_seldom
     from trust.log.journal import Journal
@@ -62,7 +63,7 @@ def serve(folder: Path, port: int, record: str) -> None:
     METADATA.create_all(engine)
     made = Journal if record == "recorded" else unrecorded()
     with made(engine, now) as journal:
-        endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party(folder)), journal, now))
+        endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party(folder), sure_of), journal, now))
         uvicorn.run(endpoint, port=port, http=StrictHttp, loop="uvloop", ws="none", access_log=False, log_level="error", server_header=False)
 
 

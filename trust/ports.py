@@ -55,3 +55,7 @@ class SealKey(Key, Protocol):
 
     def under(self, digest: str) -> Key:
         """The same key, signing with this digest (hashlib's name); itself where its scheme hashes for itself. Unacceptable when it cannot."""
+
+
+SureOf = Callable[[Sequence[bytes], Sequence[bytes]], Sequence[bool]]
+"""Signatures of one key, and the octets that each is over -> of which it is sure that they hold. The others are to be checked otherwise."""

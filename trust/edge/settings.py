@@ -132,6 +132,9 @@ class Tsa:
     accuracy_ms: int = _setting(1000, "Accuracy stated in every token, in milliseconds. EN 319 421 wants 1000 or better.", _between(1, 60_000))
     hashes: tuple[str, ...] = _setting(HASHES, "Digest algorithms that are time-stamped; others are refused with badAlg.", _some_of(*HASHES))
     request_limit_bytes: int = _setting(65_536, "Largest time-stamp request, in bytes. Real ones have about 100.", _between(256, 1 << 20))
+    eight_at_once: bool = _setting(
+        True, "P-256 signatures are checked eight at a time where Intel's libcrypto_mb is installed and the processor can; false: one by one."
+    )
 
 
 @dataclass(frozen=True, slots=True)
