@@ -29,6 +29,7 @@ __all__ = [  # noqa: RUF022  # what is made here, then what eseal.claims has
     "FOR_SEVERAL",
     "MEDIA_TYPE",
     "IN_XML",
+    "NO_HIGHER",
     "OFFERED",
     "SEVERAL",
     "choose",
@@ -161,7 +162,7 @@ OFFERED: Mapping[tuple[Format, Packaging], tuple[Level, ...]] = MappingProxyType
 )
 """Format and packaging -> the levels that exist; the first packaging of a format and the highest level are the default."""
 
-_NO_HIGHER: Mapping[Format, str] = MappingProxyType(
+NO_HIGHER: Mapping[Format, str] = MappingProxyType(
     {Format.COSE: ": RFC 9921 gives COSE time-stamps, and no standard a place for certificates with their status or for archive time-stamps"}
 )
 """Why a format has no higher levels than it is offered at."""
@@ -254,7 +255,7 @@ class Spec:
         if levels is None:
             raise Unacceptable(f"{self.format} is {_names(packagings(self.format), 'or')}, got {self.packaging}")
         if self.level not in levels:
-            raise Unacceptable(f"{self.format} is made at {_names(levels)}{_NO_HIGHER[self.format]}, got {self.level}")
+            raise Unacceptable(f"{self.format} is made at {_names(levels)}{NO_HIGHER[self.format]}, got {self.level}")
         if self.digest is not None and self.digest not in DIGESTS:
             raise Unacceptable("unknown digest algorithm")
         stated = self.claims.stated

@@ -11,7 +11,7 @@ from eseal.draft import Span
 from eseal.drafting import SIGNABLE, Holder
 from eseal.formats import cose
 from eseal.service import sealed_name
-from eseal.spec import Claims, Format, Level, Packaging, Spec, choose, media_type
+from eseal.spec import NO_HIGHER, Claims, Format, Level, Packaging, Spec, choose, media_type
 from tests import pki as office
 from tests.pki import SIGNED, Party
 from tests.sealing import CSV, imprint, lists, means, whole
@@ -199,8 +199,7 @@ def test_a_payload_that_nobody_could_read_is_refused() -> None:
     [
         (
             {"level": "B-LT"},
-            "cose is made at B-B and B-T: RFC 9921 gives COSE time-stamps, and no standard a place for certificates with their status or for archive "
-            "time-stamps, got B-LT",
+            f"cose is made at B-B and B-T{NO_HIGHER[Format.COSE]}, got B-LT",
         ),
         ({"packaging": "enveloped"}, "cose is attached or detached, got enveloped"),
         ({"claims": Claims(location="Tokyo")}, "cose has no place for a location; it has content_timestamp and mime_type"),
