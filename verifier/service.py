@@ -3,6 +3,7 @@
 Extract first, judge second; nothing is fetched, no file is opened.
 """
 
+import contextlib
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from verifier.verdict import Indication, Verdict
 
 DEFAULT_POLICY = "strict"
 MOST_SURROUNDINGS = 4
-"""Sets of anchors, status and time that are remembered, with what was worked out about them: a batch names one, or a few in turn."""
+"""Sets of anchors and status that are remembered, with what was worked out about them: a batch names one, or a few in turn."""
 _NOTHING = Document.of(b"")
 
 __all__ = ["DEFAULT_POLICY", "Question", "Verifier", "answer", "brief", "finding", "gathered", "judge"]
@@ -38,9 +39,9 @@ def judge(question: Question) -> Verdict:
     return conclude(evidence, validate(evidence, context), context)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Surroundings:
-    """What a question has in common with those about other documents."""
+    """What a question has in common with those about other documents, at whatever time they are asked."""
 
     question: Question
     """One of them."""
@@ -55,9 +56,12 @@ class _Surroundings:
         own = self.question
         return (
             own.policy is other.policy
-            and (own.at, own.anchors, own.certificates, own.crls, own.ocsps) == (other.at, other.anchors, other.certificates, other.crls, other.ocsps)
+            and (own.anchors, own.certificates, own.crls, own.ocsps) == (other.anchors, other.certificates, other.crls, other.ocsps)
             and (own.records, own.unobtained) == (other.records, other.unobtained)
         )
+
+    def at(self, time: datetime) -> "_Surroundings":
+        return self if time == self.context.time else _Surroundings(replace(self.question, at=time), self.context.at(time))
 
 
 _recent: deque[_Surroundings] = deque(maxlen=MOST_SURROUNDINGS)
@@ -65,12 +69,17 @@ _recent: deque[_Surroundings] = deque(maxlen=MOST_SURROUNDINGS)
 
 def _surroundings(question: Question) -> _Surroundings:
     """Those of the last questions that are this one's too; what depends on nothing else is worked out once for all of them."""
-    found = next((s for s in tuple(_recent) if s.are_of(question)), None)
-    if found is None:
+    known = next((s for s in tuple(_recent) if s.are_of(question)), None)
+    if known is None:
         given = (ordered(question.certificates), ordered(question.crls), ordered(question.ocsps))
         context = Context(question.at, ordered(question.anchors), question.policy, *given)
         found = _Surroundings(replace(question, document=_NOTHING, detached=()), context)
-        _recent.appendleft(found)
+    elif (found := known.at(question.at)) is known:
+        return known
+    else:
+        with contextlib.suppress(ValueError):  # another thread did the same
+            _recent.remove(known)
+    _recent.appendleft(found)
     return found
 
 

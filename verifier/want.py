@@ -11,7 +11,7 @@ from trust.model import Cert, Evidence
 from verifier.chains import facts, readable
 from verifier.chains.certificate import AUTHORITY_INFORMATION_ACCESS, CA_ISSUERS, CRL_DISTRIBUTION_POINTS, OCSP_ACCESS
 from verifier.process.chain import is_fresh, latest_answer, needs_status, usable_answers
-from verifier.process.context import Case, Context, Purpose
+from verifier.process.context import Case, Context, Moment, Purpose
 
 MAX_WANTS = 64
 """A file can name as many addresses as it likes; nobody has to go to all of them."""
@@ -60,7 +60,7 @@ def _for(case: Case, cert: Cert, purpose: Purpose) -> Iterable[Want]:
         return
     path = paths[0]
     for index, member in enumerate(path.certs[:-1]):
-        answers = usable_answers(case, path, index, purpose)
+        answers = usable_answers(case, path, index, purpose, Moment(case.now))
         if needs_status(case, member, purpose, index) and not (answers and is_fresh(case, latest_answer(answers), case.now)):
             issuer = path.certs[index + 1]
             if urls := _access(member, OCSP_ACCESS):

@@ -4,9 +4,10 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 
 from tests import pki, stories
 from tests.pki import CHECKED, DAY, SIGNED
@@ -16,7 +17,9 @@ from trust.model import Cert, Crl, Evidence, Ocsp, StampKind, identify
 from verifier.conclusion import conclude
 from verifier.policy import load
 from verifier.process import Context, Verdicts, validate
+from verifier.process.context import Moment
 from verifier.process.trace import FAILING
+from verifier.revocation import crl_facts
 from verifier.verdict import Indication, SubIndication
 from verifier.want import wants
 
@@ -49,6 +52,52 @@ def test_story(format_: str, story: Story) -> None:
     assert signature.sub_indication == story.verdict, [s for s in signature.trace if not s.ok]
     wanted = Indication.PASSED if story.verdict is None else Indication.FAILED if story.verdict in FAILING else Indication.INDETERMINATE
     assert signature.indication is wanted
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.name)
+def test_what_is_remembered_between_times_changes_no_verdict(story: Story) -> None:
+    """A thousand questions at a thousand times share what does not change between them: each answer is that of one who remembers nothing."""
+    world = come_true(story)
+    evidence = FORMATS["plain"](world)
+    remembering = context_of(world)
+    turns = {story.at, LATER, RENEWED, DECADES, *world_turns(evidence, remembering)}
+    times = sorted({at + step for at in turns for step in (timedelta(0), -timedelta.resolution, timedelta.resolution)})
+    random.Random(story.name).shuffle(times)
+    for at in (*times, *times[:5]):
+        assert validate(evidence, remembering.at(at)) == validate(evidence, replace(context_of(world), time=at)), at
+
+
+def world_turns(evidence: Evidence, context: Context) -> set[datetime]:
+    """Times at which something in this world begins or ends."""
+    certs = {*evidence.certs, *context.anchors, *(s.signer for s in evidence.signatures if s.signer is not None)}
+    found = {time for cert in certs for time in (cert.not_before, cert.not_after)}
+    for one in (*evidence.crls, *(c for c in context.crls if isinstance(c, Crl))):
+        found |= {crl_facts(one).this_update + timedelta(hours=hours) for hours in (0, 24)}
+        found |= {entry.revocation_date_utc for entry in x509.load_der_x509_crl(one.der)}
+    return found
+
+
+def test_a_moment_tells_how_far_its_answers_go() -> None:
+    at, day = CHECKED, timedelta(days=1)
+    moment = Moment(at)
+    assert moment.reaches(at)
+    assert not moment.passes(at)
+    assert (moment.since, moment.until) == (at, at + timedelta.resolution)
+    moment = Moment(at)
+    assert [moment.reaches(at - day), moment.passes(at - 2 * day), moment.reaches(at + 3 * day), moment.passes(at + 2 * day)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert (moment.since, moment.until) == (at - day, at + 2 * day + timedelta.resolution)
+    assert not moment.passes(datetime.max.replace(tzinfo=UTC))
+    inside, outside = Moment(at), Moment(at + 3 * day)
+    assert inside.within(moment.since, moment.until)
+    assert (inside.since, inside.until) == (moment.since, moment.until)  # what rests on it goes no further
+    assert not outside.within(moment.since, moment.until)
+    assert not Moment(moment.until).within(moment.since, moment.until)
+    assert Moment(moment.since).within(moment.since, moment.until)
 
 
 def test_names_of_stories_are_unique() -> None:

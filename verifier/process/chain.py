@@ -6,20 +6,21 @@ the block's status, and the long-term processes must dissolve every one of them,
 
 import functools
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from itertools import takewhile
 
 from trust.model import Cert, Id
-from verifier.chains import Fault, Path, facts, is_key_and_name, readable, signed_by
+from verifier.chains import Facts, Fault, Path, facts, is_key_and_name, readable, signed_by
 from verifier.chains.certificate import EXTENDED_KEY_USAGE, NO_CHECK, NO_REV_AVAIL, SHORT_TERM, TIME_STAMPING
 from verifier.policy import CertificateRules, Freshness, Level, Responder
-from verifier.process.context import Case, Ground, Purpose
+from verifier.process.context import Case, Ground, Moment, Purpose
 from verifier.process.trace import PASSED, Status, Trace
 from verifier.revocation import Answer, Authority, answers, has_information, unusable
 from verifier.verdict import ChainLink, Step, SubIndication
 
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+MOST_OUTCOMES = 64
+"""Of one certificate at different times that are kept: between two of them something ended or began."""
 
 
 class Kind(Enum):
@@ -97,28 +98,28 @@ class Chain:
 
 @dataclass(frozen=True)
 class _Validated:
-    """The outcome of clause 5.2.6 for a certificate that was used at any time from `since` until before `until`."""
+    """The outcome of clause 5.2.6 for a certificate that was used at any time of a span, at any time of another."""
 
     chain: Chain
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
-    since: datetime
-    until: datetime
+    now: Moment
+    used: Moment
 
-    def holds(self, at: datetime) -> bool:
-        return self.since <= at and (at < self.until or self.until is _LAST)
+    def holds(self, now: Moment, used: Moment) -> bool:
+        return now.within(self.now.since, self.now.until) and used.within(self.used.since, self.used.until)
 
 
 def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: datetime, trace: Trace) -> Chain:
     """Clause 5.2.6.4. `used_at`: when the certificate is known or said to have been used, for the policies that ask for freshness then."""
-    ground = case.ground
-    at = used_at if ground.policy.status.freshness is Freshness.AT_USE else ground.now
+    ground, now, used = case.ground, Moment(case.now), Moment(used_at)
     # A unit's million tokens were made at a million times, between which its status was fresh or was not: a handful of outcomes.
     known: list[_Validated] = ground.once(("validated", cert, purpose), list)
-    found = next((v for v in known if v.holds(at)), None)
+    found = next((v for v in tuple(known) if v.holds(now, used)), None)
     if found is None:
-        found = _validated(ground, cert, purpose, at)
+        found = _validated(ground, cert, purpose, now.alone(), used.alone())
         known.append(found)
+        del known[:-MOST_OUTCOMES]
     if found.chain.path is None:
         trace.note(False, "5.2.6", SubIndication.NO_CERTIFICATE_CHAIN_FOUND, _NO_CHAIN)
     trace.steps += found.steps
@@ -129,36 +130,28 @@ def validate_certificate(case: Case, cert: Cert, purpose: Purpose, used_at: date
 _NO_CHAIN = "a chain from the certificate to a trust anchor is found"
 
 
-def _validated(case: Ground, cert: Cert, purpose: Purpose, used_at: datetime) -> _Validated:
+def _validated(case: Ground, cert: Cert, purpose: Purpose, now: Moment, used: Moment) -> _Validated:
     paths = case.finder(purpose).paths(cert) if readable((cert,)) else ()
     tried: list[tuple[Chain, Trace]] = []
-    since, until = _FIRST, _LAST
     for path in paths:
         own = Trace()
-        walk = _Walk(case, path, purpose, used_at, own)
-        chain = walk.chain()
+        chain = _Walk(case, path, purpose, now, used, own).chain()  # every chain that was tried had its part in the choice
         tried.append((chain, own))
-        # Every chain that was tried had its part in the choice.
-        since = max([since, *(t for t in walk.turns if t <= used_at)])
-        until = min([until, *(t for t in walk.turns if t > used_at)])
         if not chain.problems:
             break
     if not tried:
         broken = Problem(Kind.BROKEN, SubIndication.NO_CERTIFICATE_CHAIN_FOUND, 0, "5.2.6", _NO_CHAIN)
-        return _Validated(Chain(cert, None, (broken,)), (), (), since, until)
+        return _Validated(Chain(cert, None, (broken,)), (), (), now, used)
     chosen, own = min(tried, key=lambda pair: (pair[0].broken is not None, len(pair[0].problems)))
-    return _Validated(chosen, tuple(own.steps), tuple(own.warnings), since, until)
+    return _Validated(chosen, tuple(own.steps), tuple(own.warnings), now, used)
 
 
 class _Walk:
     """One prospective chain, certificate by certificate (step 4)."""
 
-    def __init__(self, case: Ground, path: Path, purpose: Purpose, used_at: datetime, trace: Trace) -> None:
+    def __init__(self, case: Ground, path: Path, purpose: Purpose, now: Moment, used: Moment, trace: Trace) -> None:
         self.case, self.path, self.purpose, self.trace = case, path, purpose, trace
-        self.used_at = used_at
-        """Read by `_fresh` alone: what else it decided, `turns` would not tell."""
-        self.turns: list[datetime] = []
-        """Times of use from which on some status is no longer fresh."""
+        self.now, self.used = now, used
         self.rules = case.rules(purpose)
         self.problems: list[Problem] = []
         self.acceptable: dict[int, tuple[Answer, ...]] = {}
@@ -190,7 +183,7 @@ class _Walk:
             index = len(self.path.certs) - 1
             why = "the anchor is still believed"
             problem = Problem(Kind.SUNSET, SubIndication.NO_CERTIFICATE_CHAIN_FOUND_NO_POE, index, "5.2.6", why, since)
-            self._require(self.case.now < since, problem)
+            self._require(not self.now.reaches(since), problem)
 
     def _structure(self, index: int) -> None:
         """RFC 5280 section 6.1 but for time and status, and the purpose of the end entity."""
@@ -212,7 +205,7 @@ class _Walk:
         if not needs_status(self.case, cert, self.purpose, index):
             return
         self.needed.add(index)
-        usable = usable_answers(self.case, self.path, index, self.purpose)
+        usable = usable_answers(self.case, self.path, index, self.purpose, self.now)
         self.acceptable[index] = usable
         why = "acceptable status of the certificate is there"
         known = any(has_information(a, facts(cert)) for a in usable)
@@ -221,11 +214,11 @@ class _Walk:
             return
         latest = self._counting(index, usable)
         self.chosen[index] = latest
-        now = self.case.now
-        if latest.revoked_at is not None and now >= latest.revoked_at and not latest.on_hold:
+        ended = latest.revoked_at is not None and self.now.reaches(latest.revoked_at)
+        if ended and not latest.on_hold:
             sub = SubIndication.REVOKED_CA_NO_POE if index else SubIndication.REVOKED_NO_POE
             self._require(False, Problem(Kind.REVOKED, sub, index, "5.2.6", "the certificate is not revoked", latest.revoked_at))
-        elif latest.revoked_at is not None and now >= latest.revoked_at:
+        elif ended:
             why = "the certificate is not suspended"
             self._require(False, Problem(Kind.ON_HOLD, SubIndication.TRY_LATER, index, "5.2.6", why, latest.revoked_at))
         fresh = Problem(Kind.STALE, SubIndication.TRY_LATER, index, "5.2.5", "the status is fresh")
@@ -233,10 +226,9 @@ class _Walk:
 
     def _fresh(self, answer: Answer) -> bool:
         """Clause 5.2.5, and nothing else here looks at the time of use."""
-        now = self.case.now
-        at = min(self.used_at, now) if self.case.policy.status.freshness is Freshness.AT_USE else now
-        self.turns += stale_from(self.case, answer)
-        return is_fresh(self.case, answer, at)
+        if (end := stale_from(self.case, answer)) is None or not self.now.reaches(end):
+            return True
+        return self.case.policy.status.freshness is Freshness.AT_USE and not self.used.reaches(end)
 
     def _counting(self, index: int, usable: tuple[Answer, ...]) -> Answer:
         """The answer that counts. One that cannot be confirmed now takes nothing from an older one that can: whatever is added to a file, status
@@ -250,7 +242,7 @@ class _Walk:
         """Whether neither its signer's certificate nor its algorithms have ended."""
         if not index and not self._status_signer_valid(answer):
             return False
-        return all(self.case.is_reliable(until, self.case.now) for _, _, until in status_materials(self.case, answer))
+        return all(self.case.still_reliable(until, self.now) for _, _, until in status_materials(self.case, answer))
 
     def _algorithms(self, index: int) -> None:
         """Cryptographic constraints on the certificate and its status, at the current time."""
@@ -261,12 +253,11 @@ class _Walk:
         for material, what, until in materials:
             why = f"the algorithms of the {what} are acceptable"
             problem = Problem(Kind.WEAK, SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, index, "5.2.8.4", why, until, material)
-            self._require(self.case.is_reliable(until, self.case.now), problem)
+            self._require(self.case.still_reliable(until, self.now), problem)
 
     def _validity(self, index: int) -> None:
         """The end entity's validity is the block's own; an authority's is RFC 5280 section 6.1.3 (a) (2)."""
-        cert, now = facts(self.path.certs[index]), self.case.now
-        valid = cert.not_before <= now <= cert.not_after
+        valid = self._within(facts(self.path.certs[index]))
         if index:
             why = "the authority's certificate is within its validity"
             sub = SubIndication.OUT_OF_BOUNDS_NO_POE
@@ -285,8 +276,10 @@ class _Walk:
     def _status_signer_valid(self, latest: Answer) -> bool:
         if self.rules.status_issuer_valid is not Level.FAIL or self.case.finder(Purpose.RESPONDER).anchor_of(latest.signer):
             return True
-        signer = facts(latest.signer)
-        return signer.not_before <= self.case.now <= signer.not_after
+        return self._within(facts(latest.signer))
+
+    def _within(self, cert: Facts) -> bool:
+        return self.now.reaches(cert.not_before) and not self.now.passes(cert.not_after)
 
 
 def facts_name(cert: Cert) -> str:
@@ -331,18 +324,27 @@ def needs_status(case: Ground, cert: Cert, purpose: Purpose, index: int) -> bool
     return not (index == 0 and case.policy.status.short_term_extensions and (own.has(SHORT_TERM) or own.has(NO_REV_AVAIL)))
 
 
-def usable_answers(case: Ground, path: Path, index: int, purpose: Purpose) -> tuple[Answer, ...]:
+@dataclass(frozen=True)
+class _Usable:
+    answers: tuple[Answer, ...]
+    now: Moment
+
+
+def usable_answers(case: Ground, path: Path, index: int, purpose: Purpose, now: Moment) -> tuple[Answer, ...]:
     """The answers that pass clause 5.2.6's conditions on revocation data, newest first.
 
     Among them revocations told after the certificate's end by someone who does not say that he keeps expired certificates: such an answer is
     heard, but that it is there does not make the status known.
     """
-
-    def found() -> tuple[Answer, ...]:
-        given = answers(path, index, case.sources, case.finder(purpose))
-        return tuple(a for a in given if _accepted(case, a, path, index, frozenset({path.certs[index]})))
-
-    return case.once(("usable", path, index, purpose), found)
+    known: list[_Usable] = case.once(("usable", path, index, purpose), list)
+    found = next((u for u in tuple(known) if now.within(u.now.since, u.now.until)), None)
+    if found is None:
+        own, given = now.alone(), answers(path, index, case.sources, case.finder(purpose))
+        found = _Usable(tuple(a for a in given if _accepted(case, a, path, index, frozenset({path.certs[index]}), own)), own)
+        now.within(own.since, own.until)
+        known.append(found)
+        del known[:-MOST_OUTCOMES]
+    return found.answers
 
 
 def latest_answer(usable: tuple[Answer, ...]) -> Answer:
@@ -356,13 +358,13 @@ def is_fresh(case: Ground, answer: Answer, at: datetime) -> bool:
     return age is None or at - answer.this_update < age
 
 
-def stale_from(case: Ground, answer: Answer) -> tuple[datetime, ...]:
-    """The one time from which on it is not fresh; none where it always is."""
+def stale_from(case: Ground, answer: Answer) -> datetime | None:
+    """The time from which on it is not fresh; None where it always is."""
     age = case.policy.max_age(answer.interval)
-    return () if age is None or age >= _LAST - answer.this_update else (answer.this_update + age,)
+    return None if age is None or age >= datetime.max.replace(tzinfo=answer.this_update.tzinfo) - answer.this_update else answer.this_update + age
 
 
-def _accepted(case: Ground, answer: Answer, path: Path, index: int, seen: frozenset[Cert]) -> bool:
+def _accepted(case: Ground, answer: Answer, path: Path, index: int, seen: frozenset[Cert], now: Moment) -> bool:
     """The answer speaks of the certificate, and its signer is himself beyond doubt: nobody vouches for himself."""
     if unusable(answer, path.certs[index]) is not None or is_key_and_name(answer.signer, path.certs[index]):
         return False
@@ -383,16 +385,16 @@ def _accepted(case: Ground, answer: Answer, path: Path, index: int, seen: frozen
         if (rules.issuer_status if position else rules.status) is not Level.FAIL:
             continue
         found = answers(signer_path, position, case.sources, case.finder(Purpose.RESPONDER))
-        usable = tuple(a for a in found if _accepted(case, a, signer_path, position, seen))
+        usable = tuple(a for a in found if _accepted(case, a, signer_path, position, seen, now))
         if not any(has_information(a, facts(cert)) for a in usable):
             return False
-        if position == 0 and answer.authority is not Authority.ISSUER and _disowned(latest_answer(usable), case.now):
+        if position == 0 and answer.authority is not Authority.ISSUER and _disowned(latest_answer(usable), now):
             return False
     return True
 
 
-def _disowned(status: Answer, now: datetime) -> bool:
-    return status.revoked_at is not None and status.revoked_at <= now
+def _disowned(status: Answer, now: Moment) -> bool:
+    return status.revoked_at is not None and now.reaches(status.revoked_at)
 
 
 def path_of_signer(case: Ground, answer: Answer, path: Path, index: int) -> Path | None:

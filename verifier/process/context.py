@@ -3,8 +3,8 @@
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Set
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TypeVar, cast
 
@@ -20,6 +20,45 @@ LIGHT = 128 << 10
 """Bytes of certificates and status of a ground that is kept: what tokens carry has some 5 kB. With MOST_GROUNDS, what a context holds at most."""
 
 _Answer = TypeVar("_Answer")
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_TICK = timedelta.resolution
+
+
+class Moment:
+    """A time that is only ever compared, and how far what was compared goes: whatever was worked out with it and nothing else of the time is the same
+    at every time from `since` until before `until`.
+
+    So a chain need not be walked again for each of a thousand questions at a thousand times: nothing changes until a certificate or a list ends.
+    """
+
+    __slots__ = ("_time", "since", "until")
+
+    def __init__(self, time: datetime) -> None:
+        self._time = time
+        self.since, self.until = _FIRST, _LAST
+
+    def reaches(self, at: datetime) -> bool:
+        """Whether it is `at` or later."""
+        if self._time >= at:
+            self.since = max(self.since, at)
+            return True
+        self.until = min(self.until, at)
+        return False
+
+    def passes(self, at: datetime) -> bool:
+        """Whether it is later than `at`."""
+        return at < _LAST and self.reaches(at + _TICK)
+
+    def within(self, since: datetime, until: datetime) -> bool:
+        """Whether what was worked out for that span holds at this time too; then it counts as asked."""
+        if not (since <= self._time and (self._time < until or until is _LAST)):
+            return False
+        self.since, self.until = max(self.since, since), min(self.until, until)
+        return True
+
+    def alone(self) -> "Moment":
+        """The same time, of which nothing was asked yet."""
+        return Moment(self._time)
 
 
 class Recent:
@@ -44,8 +83,8 @@ class Recent:
 class Context:
     """EN 319 102-1 clause 5.1.3: the inputs beside the signature itself.
 
-    Whoever judges many files in one context gives each of them the same Context: what depends on nothing but it and the certificates and status
-    of a file is then worked out once for all files that carry the same.
+    Whoever judges many files in one context gives each of them the same Context, or the same `at` other times: what depends on nothing but it and the
+    certificates and status of a file is then worked out once for all files that carry the same.
     """
 
     time: datetime
@@ -60,8 +99,14 @@ class Context:
     def _recent(self) -> Recent:
         return Recent(2 * MOST_GROUNDS)
 
+    def at(self, time: datetime) -> "Context":
+        """The same at another time. What was worked out stays: no answer of `once` depends on the time."""
+        other = replace(self, time=time)
+        other.__dict__["_recent"] = self._recent
+        return other
+
     def once(self, kind: str, carried: Set[Cert | Crl | Ocsp], answer: Callable[[], _Answer]) -> _Answer:
-        """The answer to a pure question of this kind about this context and these things, which are all that it depends on."""
+        """The answer to a pure question of this kind about this context, but for its time, and these things, which are all that it depends on."""
         if sum(len(c.der) for c in carried) > LIGHT:
             return answer()
         return self._recent.once((kind, frozenset(carried)), answer)
@@ -80,20 +125,20 @@ class Purpose(Enum):
 
 @dataclass(eq=False)
 class Ground:
-    """What judging a certificate rests on: the context, and the certificates and status that are there. No evidence, so that files share it.
+    """What judging a certificate rests on: policy and anchors, and the certificates and status that are there. No evidence, so that files share it,
+    and no time, so that questions at different times do: the time comes as a Moment, which tells how far an answer goes.
 
     Holds memos of pure answers, nothing else.
     """
 
-    context: Context
+    policy: Policy
+    anchors: Collection[Cert]
     sources: Sources
     pool: frozenset[Cert]
     _finders: dict[tuple[str, ...] | None, Finder] = field(default_factory=dict)
     _known: dict[Hashable, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.now: datetime = self.context.time
-        self.policy: Policy = self.context.policy
         self.timetable: Timetable = self.policy.timetable
 
     @classmethod
@@ -102,7 +147,7 @@ class Ground:
 
         def made() -> "Ground":
             sources = Sources(carried, [*context.crls, *context.ocsps])
-            return cls(context, sources, frozenset({*certs, *context.certs, *sources.certs}))
+            return cls(context.policy, context.anchors, sources, frozenset({*certs, *context.certs, *sources.certs}))
 
         return context.once("ground", certs | carried, made)
 
@@ -121,13 +166,19 @@ class Ground:
         only = self.rules(purpose).anchors
         if only not in self._finders:
             allowed = None if only is None else {fingerprint.lower() for fingerprint in only}
-            self._finders[only] = Finder(self.pool, (a for a in self.context.anchors if allowed is None or a.id.hex() in allowed))
+            self._finders[only] = Finder(self.pool, (a for a in self.anchors if allowed is None or a.id.hex() in allowed))
         return self._finders[only]
 
     def is_reliable(self, until: datetime, at: datetime) -> bool:
         """Whether an algorithm whose time ends at `until` is acceptable at `at` (clause 5.2.8.4, cryptographic constraints)."""
-        forecast = until > self.timetable.issued and self.policy.algorithms.forecasts is not Level.FAIL
-        return at < until or forecast
+        return at < until or self._is_forecast(until)
+
+    def still_reliable(self, until: datetime, now: Moment) -> bool:
+        """The same at a Moment."""
+        return self._is_forecast(until) or not now.reaches(until)
+
+    def _is_forecast(self, until: datetime) -> bool:
+        return until > self.timetable.issued and self.policy.algorithms.forecasts is not Level.FAIL
 
 
 class Case(Ground):
@@ -144,8 +195,9 @@ class Case(Ground):
             if token.signature.signer is not None:
                 certs.add(token.signature.signer)
         self.evidence = evidence
+        self.now: datetime = context.time
         self.ground = Ground.of(context, certs, carried)
-        super().__init__(context, self.ground.sources, self.ground.pool, self.ground._finders, self.ground._known)
+        super().__init__(context.policy, context.anchors, self.ground.sources, self.ground.pool, self.ground._finders, self.ground._known)
 
     def covered(self, stamp: Stamp) -> frozenset[Id]:
         """What the stamp covers, and what is inside of that: certificates in OCSP answers, all that a token carries (clause 5.6.2.3.4 step 1)."""
