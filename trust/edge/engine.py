@@ -4,13 +4,14 @@ SQLite in the instance's folder (write-ahead log, flushed at every commit), or P
 trust/edge/migrations/versions: one line of revisions, each file named by its four-digit number.
 """
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, text
+from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection, Select, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
@@ -38,7 +39,9 @@ _CLIENT: dict[str, Any] = {
 }
 """... and of libpq: a server that is gone is known to be gone, so that those who wait are told. Whatever the address says itself counts instead."""
 
+Value = str | int | bytes | None
 _IMMEDIATE = "kakuin_immediate"
+_BEGIN, _BEGIN_IMMEDIATE = text("BEGIN"), text("BEGIN IMMEDIATE")
 _MIGRATION_LOCK = 0x6B616B75696E  # "kakuin", the number of PostgreSQL's advisory lock
 
 
@@ -92,7 +95,7 @@ def _sqlite(engine: Engine) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get(_IMMEDIATE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        driven(connection, _BEGIN_IMMEDIATE if immediate else _BEGIN)
 
     return engine
 
@@ -106,38 +109,55 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(**{_IMMEDIATE: True})
 
 
-class Lookup:
-    """A query that every seal asks several times, as the driver itself takes it: on SQLite a tenth of the time of the same through a Connection, with
-    its transaction, its result and their events. One statement sees one moment without them.
+class _Driven:
+    """A statement as the driver takes it. Columns come as the driver has them: for integers, texts and bytes the same."""
 
-    Columns come as the driver has them: for integers, texts and bytes the same.
-    """
-
-    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
-        compiled = statement.compile(dialect=engine.dialect)
-        self._engine = engine
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every statement that there is can
         self._statement = str(compiled)
-        self._fixed = compiled.params
+        self._fixed: dict[str, Any] = compiled.params
         self._places: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._dialect = dialect
 
-    def rows(self, **values: str | int | bytes) -> list[Any]:
-        """SQLAlchemy's errors, as a Connection raises them."""
-        given: Any = self._fixed | values
+    def rows(self, connection: PoolProxiedConnection, values: Mapping[str, Value]) -> list[Any]:
+        """SQLAlchemy's errors, as its own Connection raises them. None where the statement gives no rows."""
+        given: Any = {**self._fixed, **values}
         if self._places is not None:
             given = tuple(given[name] for name in self._places)
+        driver: Any = self._dialect.loaded_dbapi
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self._statement, given)
+            return list(cursor.fetchall()) if cursor.description else []
+        except driver.Error as error:
+            raise DBAPIError.instance(self._statement, given, error, driver.Error, hide_parameters=True, dialect=self._dialect) from error
+        finally:
+            cursor.close()
+
+
+_driven = functools.lru_cache(maxsize=256)(_Driven)
+
+
+def driven(connection: Connection, statement: Executable, **values: Value) -> list[Any]:
+    """The rows of a statement in the connection's transaction, asked of the driver itself: a tenth of the time of the same by `execute`, for
+    statements that are executed for every entry."""
+    return _driven(statement, connection.dialect).rows(connection.connection, values)
+
+
+class Lookup:
+    """A query that every seal asks several times, by itself. On SQLite one statement sees one moment without a transaction of its own."""
+
+    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+        self._engine = engine
+        self._statement = statement
+
+    def rows(self, **values: Value) -> list[Any]:
         connection = self._engine.raw_connection()
         try:
-            cursor = connection.cursor()
-            cursor.execute(self._statement, given)
-            found = list(cursor.fetchall())
-            cursor.close()
-            return found
-        except Exception as error:
+            return _driven(self._statement, self._engine.dialect).rows(connection, values)
+        except SQLAlchemyError:
             connection.invalidate()  # what it is good for now, nobody knows
-            driver: Any = self._engine.dialect.loaded_dbapi
-            if not isinstance(error, driver.Error):
-                raise
-            raise DBAPIError.instance(self._statement, given, error, driver.Error, hide_parameters=True, dialect=self._engine.dialect) from error
+            raise
         finally:
             connection.close()  # into the pool, which ends the transaction that a driver may have begun
 

@@ -26,7 +26,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
-from trust.edge.engine import refused, writing
+from trust.edge.engine import driven, refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
@@ -291,10 +291,10 @@ class Journal:
 
     def _page(self, connection: Connection, batch: Sequence[Request]) -> Page:
         """Take the lock on entries; what is to be written beside them is."""
-        found = connection.execute(LOCK).first()
-        if found is None:
+        rows = driven(connection, LOCK)
+        if not rows:
             raise Misconfigured("the journal's table of numbers is empty")
-        head, last = found
+        head, last = rows[0]
         now = microseconds(self._clock())
         # Nodes' clocks differ by a little, and the log's times rise; a clock that is far off shows.
         page = Page(head, last if last is not None and now < last <= now + NEAR else now)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from trust.edge.engine import driven
 from trust.errors import KakuinError, TooLarge, Unavailable
 from trust.log.tables import ENTRY, NEXT
 from trust.log.tree import leaf_hash
@@ -111,6 +112,8 @@ _INSERT_ARRAYS = text(
 """PostgreSQL: one statement for a transaction's entries, whatever their number."""
 _INSERT_ROWS = f"insert into {ENTRY.name} ({', '.join(_COLUMNS)}) values ({', '.join('?' for _ in _COLUMNS)})"  # noqa: S608
 """SQLite: the same statement for each, as the driver takes it."""
+_INSERT_ROW = insert(ENTRY)
+"""... and where there is one."""
 
 
 def wrote(connection: Connection, request: Request) -> Outcome:
@@ -159,13 +162,13 @@ class Page:
 
     def have_made(self, connection: Connection, issuer: Issuer, requests: list[Request]) -> None:
         """Have things made, under the serials that come next."""
-        found = connection.execute(NEXT_SERIAL, {"unit": issuer.unit}).scalar()
-        first = FIRST_SERIAL if found is None else int(found)
+        rows = driven(connection, NEXT_SERIAL, unit=issuer.unit)
+        first = int(rows[0][0]) if rows else FIRST_SERIAL
         serial = self.place(issuer, first, requests, issuer.make(first, [r.matter for r in requests]))
-        if found is None:
+        if not rows:
             connection.execute(insert(NEXT), {"name": issuer.unit, "value": serial})
         elif serial != first:
-            connection.execute(_ADVANCE, {"unit": issuer.unit, "next": serial})
+            driven(connection, _ADVANCE, unit=issuer.unit, next=serial)
 
     def place(self, issuer: Issuer, first: int, requests: Sequence[Request], made: "Sequence[Made | KakuinError]") -> int:
         """Enter what was made from `first` on; the serial after the last of them."""
@@ -192,8 +195,11 @@ class Page:
             arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*self._rows, strict=True), strict=True)}
             connection.execute(_INSERT_ARRAYS, arrays | numbers)
         else:
-            connection.exec_driver_sql(_INSERT_ROWS, self._rows)
-            connection.execute(_ADVANCE_ENTRIES, numbers)
+            if len(self._rows) == 1:
+                driven(connection, _INSERT_ROW, **dict(zip(_COLUMNS, self._rows[0], strict=True)))
+            else:
+                connection.exec_driver_sql(_INSERT_ROWS, self._rows)
+            driven(connection, _ADVANCE_ENTRIES, **numbers)
 
     def _add(self, request: Request | None, kind: str, made: Made, number: tuple[str, int] | None = None) -> None:
         index = self._head + len(self._rows)
