@@ -65,6 +65,7 @@ CONFINED = (
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
     "eseal.drafting",
     "eseal.extend",
+    "eseal.hash_archive",
     *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
     *(f"eseal.formats.{raiser}" for raiser in ("cades_extend", "xades.extend", "jades_extend", "cose_extend", "asic_extend")),
     *(f"eseal.formats.{adder}" for adder in ("cades_added", "xades.countersigned", "jades_added", "asic_added")),
@@ -232,6 +233,7 @@ class House:
             record=instance.journal.append,
             clock=instance.clock,
             check=self._check,
+            check_inner=self._check_inner,
             run=self.sandbox.run,
             examine=self._examine,
             font=self._font,
@@ -375,9 +377,16 @@ class House:
         return replace(question, **found)
 
     def _check(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
+        return self._found(self._informed(self.verifier.question(sealed, detached)), signature)
+
+    def _check_inner(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
+        """Of the CMS of a PDF, without the PDF, in which the signing time stands."""
+        question = self._informed(self.verifier.question(sealed, detached, policy=self.verifier.policy.without_signing_time()))
+        return self._found(question, signature)
+
+    def _found(self, question: "Question", signature: bytes) -> "Finding":
         from eseal.service import Finding
 
-        question = self._informed(self.verifier.question(sealed, detached))
         passed, level, why, exposed = self.sandbox.run("verifier.service:finding", question, signature, returns=tuple)
         return Finding(bool(passed), str(level), str(why), tuple(map(str, exposed)))
 

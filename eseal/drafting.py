@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import NoReturn
 
 from eseal.draft import Draft
+from eseal.formats.pdf_cms import Answer
 from eseal.levels import Means
 from eseal.spec import Addition, Format, Spec
 from trust.algorithms import Algorithm
-from trust.model import Cert, Document
+from trust.errors import Unacceptable
+from trust.model import Cert, Digest, Document
 from trust.ports import Key, Stamper, StatusSource
 
 MODULES: Mapping[Format, str] = MappingProxyType(
@@ -40,6 +43,9 @@ ADDING: Mapping[tuple[Addition, Format], str] = MappingProxyType(
     }
 )
 """Each takes what seal() does; the further documents are content that stands apart."""
+
+FROM_DIGESTS: Mapping[Format, str] = MappingProxyType({Format.PADES: "eseal.formats.pdf_cms"})
+"""Likewise, of what is made from digests by other means than from the document."""
 
 PARSING = frozenset({Format.PADES, Format.XADES})
 """Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
@@ -131,6 +137,20 @@ def draft(
         module, name = ADDING[spec.addition, spec.format].split(":")
         added: Draft = getattr(importlib.import_module(module), name)(document, spec, means, more)
         return added
-    seal = importlib.import_module(MODULES[spec.format]).seal
+    modules = MODULES if document.readable else {**MODULES, **FROM_DIGESTS}
+    seal = importlib.import_module(modules[spec.format]).seal
     made: Draft = seal(document, spec, means, more) if more else seal(document, spec, means)
     return made
+
+
+def elsewhere(
+    document: Document, spec: Spec, holder: Holder, now: datetime, *, sign: Callable[[tuple[Digest, ...]], Answer], finish: Callable[[Digest], Answer]
+) -> Draft:
+    """A PDF with the seal that `spec` asks for, whose CMS and document time-stamp come from a sealer that is told digests alone."""
+    means = Means(_Proxy(holder, _nobody), _nobody, _nobody, now)
+    made: Draft = importlib.import_module(MODULES[Format.PADES]).seal_elsewhere(document, spec, means, sign, finish)
+    return made
+
+
+def _nobody(_: object) -> NoReturn:
+    raise Unacceptable("here is no key, no authority and no status service")

@@ -1,8 +1,9 @@
 """Hash-only sealing: documents of which digests are known and no byte (pure).
 
-Detached signatures that name a document by its digest can be made so. What needs the bytes is refused with the reason: an archive time-stamp of XAdES
-and JAdES is over the documents' octets once more (EN 319 132-1 clause 5.5.2.2, TS 119 182-1 clause 5.3.6.3), that of CAdES over their digest
-(EN 319 122-1 clause 5.5.3).
+Detached signatures that name a document by its digest can be made so, and the CMS of a PDF, over the digest of the byte range that its holder has
+prepared. What needs the bytes is refused with the reason: an archive time-stamp of XAdES and JAdES is over the documents' octets once more
+(EN 319 132-1 clause 5.5.2.2, TS 119 182-1 clause 5.3.6.3), that of CAdES over their digest (EN 319 122-1 clause 5.5.3). `eseal.hash_steps` makes
+those in a second step, for which the holder of the documents computes the digest.
 """
 
 import base64
@@ -10,11 +11,13 @@ import binascii
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from eseal.dataset import joined
 from eseal.levels import digest_for
+from eseal.pdf_seal import PLAIN
 from eseal.spec import DIGEST_CHOICES, Format, Level, Mechanism, Packaging, Spec
 from trust.algorithms import DIGESTS, Algorithm
 from trust.errors import Malformed, Unacceptable
@@ -25,12 +28,12 @@ LEVELS: Mapping[Format, tuple[Level, ...]] = MappingProxyType(
         Format.CADES: (Level.B_B, Level.B_T, Level.B_LT, Level.B_LTA),
         Format.XADES: (Level.B_B, Level.B_T, Level.B_LT),
         Format.JADES: (Level.B_B, Level.B_T, Level.B_LT),
+        Format.PADES: (Level.B_B, Level.B_T),
     }
 )
-"""Formats that are made from digests, detached, and how far; the highest is the default."""
+"""Formats that are made from digests, detached, and how far in one step; the highest is the default."""
 _WHY: Mapping[Format, str] = MappingProxyType(
     {
-        Format.PADES: "the seal is in the PDF itself",
         Format.COSE: "its signature is over the message, not over a digest of it",
         **dict.fromkeys(
             (Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES),
@@ -67,7 +70,9 @@ def require_known(documents: Sequence[Document], spec: Spec, algorithm: Algorith
         return
     if (why := _WHY.get(spec.format)) is not None:
         raise Unacceptable(f"{spec.format} is not made from digests: {why}; there are {', '.join(LEVELS)}, detached")
-    if spec.packaging is not Packaging.DETACHED or spec.addition is not None:
+    if spec.format is Format.PADES:
+        _require_outside(documents, spec)
+    elif spec.packaging is not Packaging.DETACHED or spec.addition is not None:
         raise Unacceptable(
             f"from digests only a detached seal of its own is made, got {spec.addition or spec.packaging}: it needs the document's bytes"
         )
@@ -83,11 +88,37 @@ def require_known(documents: Sequence[Document], spec: Spec, algorithm: Algorith
         raise Unacceptable(
             f"a content time-stamp of {spec.format} is over the document's bytes, and only digests are known; cades has one from a digest"
         )
-    for name in dict.fromkeys((digest_for(algorithm, spec.digest), JOURNAL)):
+    for name in known_digests(digest_for(algorithm, spec.digest)):
         if any(d.digest(name) is None for d in documents):
             given = sorted({_plain(d.algorithm) for document in documents for d in document.known}) or ["none"]
             use = "the journal names a document by it" if name == JOURNAL and name != digest_for(algorithm, spec.digest) else "this key signs it"
             raise Unacceptable(f"a {_plain(name)} digest of each document is needed ({use}), got {', '.join(given)}")
+
+
+def known_digests(signed: str) -> tuple[str, ...]:
+    """Digests (hashlib's names) that are needed of each document, where the key signs this one: it first."""
+    return tuple(dict.fromkeys((signed, JOURNAL)))
+
+
+def _require_outside(documents: Sequence[Document], spec: Spec) -> None:
+    """Of a PDF's seal what is in its CMS. What stands in the PDF, around it, whoever has the PDF writes."""
+    if len(documents) > 1:
+        raise Unacceptable(f"pades seals one document at a time, got {len(documents)}")
+    claims = spec.claims
+    said = {"reason": claims.reason, "location": claims.location, "signing_time": claims.signing_time, "password": spec.password}
+    inside = sorted(name for name, value in said.items() if value is not None) + (["a field or a look"] if spec.pdf != PLAIN else [])
+    if inside:
+        raise Unacceptable(f"{', '.join(inside)}: that stands in the PDF itself, of which only the digest of the byte range is known; write it there")
+
+
+def is_inner(documents: Sequence[Document], spec: Spec) -> bool:
+    """Whether what is made is the CMS of a PDF, without the PDF."""
+    return spec.format is Format.PADES and known_by_digest(documents)
+
+
+def as_file(documents: Sequence[Document], spec: Spec) -> Spec:
+    """By which the result is named and typed: the CMS of a PDF is a file like that of CAdES."""
+    return replace(spec, format=Format.CADES, packaging=Packaging.DETACHED) if is_inner(documents, spec) else spec
 
 
 def documents_in(value: Any) -> tuple[Document, ...]:
@@ -129,8 +160,12 @@ def _document(value: Any) -> Document:
         raise Malformed(f"the name of a document is a text of 1 to {LONGEST_NAME} printable characters")
     if media_type is not None and not (isinstance(media_type, str) and _MEDIA_TYPE.fullmatch(media_type)):
         raise Malformed("the media_type of a document is type/subtype")
-    digests = tuple(_digest(each, text) for each, text in _members(said.get("digests"), "digests").items())
-    return Document(name, None, None, digests, media_type)
+    return Document(name, None, None, digests_in(said.get("digests"), "digests"), media_type)
+
+
+def digests_in(value: Any, what: str) -> tuple[Digest, ...]:
+    """Of an object, as its pairs: names and values."""
+    return tuple(_digest(each, text) for each, text in _members(value, what).items())
 
 
 def _digest(name: str, text: Any) -> Digest:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from eseal import drafting
@@ -19,7 +20,7 @@ from eseal import suite as suites
 from eseal.draft import Base64, Draft, Span, assembled
 from eseal.drafting import Holder, Signable
 from eseal.extend_material import Known
-from eseal.hashes import drafted_from, known_by_digest, require_known
+from eseal.hashes import as_file, drafted_from, is_inner, known_by_digest, require_known
 from eseal.kept import require_kept
 from eseal.spec import OFFERED, SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool
@@ -116,6 +117,8 @@ class Sealer:
     run: Runner
     font: Callable[[], Document | None] = lambda: None
     """Of visible seals, where the caller gives none."""
+    check_inner: Check | None = None
+    """The same of a CMS that will stand in a PDF: it asks for no signing-time, which the PDF has. None: as any other."""
     examine: Callable[[Document, Sequence[Document], Known], Mapping[str, Any]] | None = None
     """Our own verifier's report on a document, as `eseal.extend_service.Examine` has it: for what is signed already."""
 
@@ -142,7 +145,8 @@ class Sealer:
             _sound(draft, subject, spec)
         else:
             sound_draft(draft, documents[0])
-        sealed = assembled(subject, draft.pieces, sealed_name(name_of(documents[:1] if spec.addition else documents), spec), media_type(spec)[0])
+        shown, name = as_file(documents, spec), name_of(documents[:1] if spec.addition else documents)
+        sealed = assembled(subject, draft.pieces, sealed_name(name, shown), media_type(shown)[0])
         self._checked(sealed, documents, spec, draft)
         made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed), asked)
         return replace(made, index=self._recorded(made, documents, key))
@@ -162,7 +166,7 @@ class Sealer:
                 if level is spec.levels[-1]:
                     raise Unavailable(f"{error}; {_what_to_do(spec)}") from error
                 continue
-            return (replace(draft, warnings=(*draft.warnings, _lowered(spec.level, level, why))) if why else draft), at
+            return (replace(draft, warnings=(*draft.warnings, lowered(spec.level, level, why))) if why else draft), at
         raise Unacceptable(f"{spec.format} has no level")
 
     def _lettered(self, spec: Spec) -> Spec:
@@ -176,27 +180,28 @@ class Sealer:
         calls = {
             "sign": at_most(MOST_SIGNATURES, "signatures", _signing(key, signed, drafting.SIGNABLE[spec.format])),
             "stamp": at_most(MOST_STAMPS, "time-stamps", noted(stamping(self.stamp, spec.level), away)),
-            "status": at_most(MOST_QUESTIONS, "status questions", noted(_asking(self.status, spec.level), away)),
+            "status": at_most(MOST_QUESTIONS, "status questions", noted(asking(self.status, spec.level), away)),
         }
         run = self.run if drafting.parses(spec) else here
         return run("eseal.drafting:draft", documents[0], spec, Holder.of(key), now, *documents[1:], calls=calls, returns=Draft)
 
     def _checked(self, sealed: Document, documents: Sequence[Document], spec: Spec, draft: Draft) -> None:
+        inner = is_inner(documents, spec)
         with Spool() as spool, Spool() as other:
             try:
-                apart = documents[1:] if spec.addition is not None else documents if spec.packaging is Packaging.DETACHED else ()
+                apart = documents[1:] if spec.addition is not None else documents if spec.packaging is Packaging.DETACHED or inner else ()
                 made = solid(sealed, spool)
-                finding = self.check(made, apart, draft.signature)
+                finding = (self.check_inner if inner and self.check_inner else self.check)(made, apart, draft.signature)
                 if spec.addition is not None:
                     self._kept(documents[0], made, apart)
-                if finding.exposed and (spec.packaging is Packaging.ENVELOPED or spec.addition is not None):
+                if finding.exposed and not inner and (spec.packaging is Packaging.ENVELOPED or spec.addition is not None):
                     # A document that others signed: what it showed before is theirs, what it shows since is ours.
                     before = self.check(solid(documents[0], other), apart, b"").exposed
                     if fresh := [what for what in finding.exposed if what not in before]:
                         raise Unacceptable(f"the seal would show what earlier signatures of the document do not allow, so it is not made: {fresh[0]}")
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"the seal was made, but our own verifier cannot read the document, so it is not given out: {error}") from error
-        if finding.passed and finding.level.endswith(_shapes(spec)):
+        if finding.passed and finding.level.endswith(_INNER[spec.level] if inner else _shapes(spec)):
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
         raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
@@ -215,7 +220,7 @@ class Sealer:
         # Digests, never the document: what an entry reveals is decided on privacy.
         entry: dict[str, Any] = {
             "certificate": key.certificate.id.hex(),
-            "document": _fingerprint(documents).hex(),
+            "document": fingerprint(documents).hex(),
             "format": made.spec.format,
             "level": made.spec.level,
             "organisation": made.organisation,
@@ -260,6 +265,10 @@ def typed(documents: tuple[Document, ...], spec: Spec) -> tuple[Document, ...]:
     return (one,)
 
 
+_INNER: Mapping[Level, tuple[str, ...]] = MappingProxyType({Level.B_B: ("CAdES-BES", "CAdES-EPES"), Level.B_T: ("CAdES-T",)})
+"""What a verifier calls the CMS of a PDF, without the PDF: the signing-time that EN 319 122-1 clause 6.3 wants stands in the PDF."""
+
+
 def _shapes(spec: Spec) -> tuple[str, ...]:
     """What a verifier may call the seal's level: the one asked for. In a file of others validation data may be there already, and it is more."""
     enough = LEVELS[LEVELS.index(spec.level) :] if spec.addition is not None else (spec.level,)
@@ -273,7 +282,8 @@ def _what_to_do(spec: Spec) -> str:
     return f"nothing was sealed; try again later, or say with degrade that less will do ({', '.join(lower)})"
 
 
-def _lowered(asked: Level, reached: Level, why: str) -> str:
+def lowered(asked: Level, reached: Level, why: str) -> str:
+    """The warning of a level that is lower than it was asked for."""
     said = f"sealed at {reached} and not at {asked}, as degrade allows: {why}".encode("ascii", "replace").decode()
     line = "".join(c if c.isprintable() else "?" for c in said).replace(";", ",")  # which parts one warning from the next in a header
     return line if len(line) <= LONGEST_WARNING else f"{line[: LONGEST_WARNING - 4]} ..."
@@ -326,7 +336,7 @@ def solid(sealed: Document, spool: Spool) -> Document:
     return spool.document(sealed.name, sealed.media_type)
 
 
-def _fingerprint(documents: Sequence[Document]) -> bytes:
+def fingerprint(documents: Sequence[Document]) -> bytes:
     """SHA-256 of a document; of several, that of their SHA-256 values one behind the other."""
     found = [sha256_of(d) for d in documents]
     return found[0] if len(found) == 1 else Digest.of("sha256", b"".join(found)).value
@@ -363,7 +373,7 @@ def _sound(draft: Draft, document: Document, spec: Spec) -> None:
             at = piece.stop
         elif not isinstance(piece, bytes):
             raise Malformed("the seal that was made is not bytes")
-    if at != (0 if spec.packaging is Packaging.DETACHED else document.size):
+    if at != (0 if spec.packaging is Packaging.DETACHED or document.size is None else document.size):
         raise Malformed("the seal that was made does not hold the document")
     if not all(isinstance(s, bytes) for s in (draft.signature, *draft.stamps)) or not all(map(_sound_warning, draft.warnings)):
         raise Malformed("the seal that was made is not well formed")
@@ -412,7 +422,8 @@ def stamping(stamp: Stamper, level: Level) -> Stamper:
     return stamped
 
 
-def _asking(status: StatusSource, level: Level) -> StatusSource:
+def asking(status: StatusSource, level: Level) -> StatusSource:
+    """The status service for a confined process, with the level in what it cannot do."""
     def asked(chain: Sequence[Cert]) -> Status:
         if not all(isinstance(c, Cert) for c in chain):
             raise Malformed("status is asked of certificates")

@@ -196,10 +196,10 @@ class Repeats:
                 raise Conflict("the Idempotency-Key was used for another request")
             return row.answer
 
-    def keep(self, key: bytes, request: bytes, answer: bytes) -> bytes:
-        """Remember an answer; the one that was there first, if two requests with one key ran at once. Larger ones than a limit are not kept."""
+    def keep(self, key: bytes, request: bytes, answer: bytes, most: int = LARGEST_ANSWER) -> bytes:
+        """Remember an answer; the one that was there first, if two requests with one key ran at once. Larger ones than `most` bytes are not kept."""
         now = _number(self._clock())
-        if len(answer) > LARGEST_ANSWER:
+        if len(answer) > most:
             return answer
         with refused(self._engine), Session(writing(self._engine)) as session:
             session.execute(delete(_RepeatRow).where(col(_RepeatRow.expires) <= now))

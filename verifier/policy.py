@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -161,6 +161,10 @@ class Policy:
     """Of those who sign status."""
     sunset: Mapping[str, datetime] = field(default_factory=dict, hash=False)
     """Anchors that are believed only for what was proved before a date: fingerprint -> date (clause 5.2.6.4 step 1 a)."""
+
+    def without_signing_time(self) -> "Policy":
+        """The same for a signature whose claimed time stands elsewhere: the CMS of a PDF, apart from the PDF."""
+        return replace(self, signature=replace(self.signature, signing_time=Level.WARN))
 
     @functools.cached_property
     def timetable(self) -> suites.Timetable:

@@ -34,11 +34,11 @@ from trust.edge.web import application
 from trust.errors import KakuinError, Malformed, NotFound, Unacceptable
 from trust.model import Digest, Document
 from trust.ports import Status
-from verifier.service import Verifier
+from verifier.service import Verifier, finding
 
 PKI = office.pki()
 NUMBER = "1234567890123"
-MADE = [(form, level) for form, levels in hashes.LEVELS.items() for level in levels]
+MADE = [(form, level) for form, levels in hashes.LEVELS.items() if form is not Format.PADES for level in levels]
 SHA256 = hashlib.sha256(CSV).hexdigest()
 ONE = {"name": "data.csv", "digests": {"sha256": SHA256}}
 
@@ -47,6 +47,12 @@ def checked(sealed: Document, detached: Sequence[Document], _: bytes) -> Finding
     """By the verifier, of the documents as they are given: by their digests, here."""
     verdict = Verifier(lambda: SIGNED + timedelta(minutes=1), anchors=(PKI.root.certificate,)).verify(sealed, detached=detached, crls=lists(PKI))
     return Finding(verdict.conclusion == "passed", verdict.signatures[0].signature.level, str(verdict.conclusion))
+
+
+def checked_inner(sealed: Document, detached: Sequence[Document], signature: bytes) -> Finding:
+    """Of the CMS of a PDF."""
+    verifier = Verifier(lambda: SIGNED + timedelta(minutes=1), anchors=(PKI.root.certificate,))
+    return Finding(*finding(verifier.question(sealed, detached, crls=lists(PKI), policy=verifier.policy.without_signing_time()), signature))
 
 
 def known(data: bytes = CSV, name: str = "data.csv", digests: Sequence[str] = ("sha256",)) -> Document:
@@ -64,7 +70,7 @@ def sealer(recorded: list[Any] | None = None, key: Party | None = None, run: Any
             raise NotFound("no organisation has that number")
         return key or PKI.signer
 
-    return Sealer(keys, stamper(PKI.tsu), lambda _: Status(crls=lists(PKI)), record, lambda: SIGNED, checked, run)
+    return Sealer(keys, stamper(PKI.tsu), lambda _: Status(crls=lists(PKI)), record, lambda: SIGNED, checked, run, check_inner=checked_inner)
 
 
 def detached(form: Format, level: Level, **more: Any) -> Spec:
@@ -104,7 +110,7 @@ def test_cades_has_a_content_time_stamp_of_a_digest() -> None:
     assert checked(made.document, [Document.of(CSV, "data.csv")], b"").passed
 
 
-ELSEWHERE = [(form, packaging) for form, packaging in OFFERED if form not in hashes.LEVELS or packaging is not Packaging.DETACHED]
+ELSEWHERE = [(f, packaging) for f, packaging in OFFERED if f not in hashes.LEVELS or (packaging is not Packaging.DETACHED and f is not Format.PADES)]
 
 
 @pytest.mark.parametrize(("form", "packaging"), ELSEWHERE, ids=str)
@@ -249,9 +255,14 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "media type": ({"documents": [{**ONE, "media_type": "text"}]}, 400, "the media_type of a document is type/subtype"),
     "flag": ({"documents": [ONE], "content_timestamp": True}, 422, "option content_timestamp is a text"),
     "pdf": (
-        {"documents": [ONE], "format": "pades"},
+        {"documents": [ONE], "format": "pades", "reason": "x", "location": "y"},
         422,
-        "pades is not made from digests: the seal is in the PDF itself; there are cades, xades, jades, detached",
+        "location, reason: that stands in the PDF itself, of which only the digest of the byte range is known; write it there",
+    ),
+    "cose": (
+        {"documents": [ONE], "format": "cose", "level": "B-T"},
+        422,
+        "cose is not made from digests: its signature is over the message, not over a digest of it; there are cades, xades, jades, pades, detached",
     ),
     "attached": (
         {"documents": [ONE], "packaging": "attached"},
@@ -301,11 +312,16 @@ def test_the_description_is_of_this_door(desk: Desk) -> None:
     operation = desk.app.openapi()["paths"][hashes.PATH]["post"]
     body = operation["requestBody"]["content"]["application/json"]
     asked = body["schema"]["properties"]
-    assert asked["format"]["enum"] == list(hashes.LEVELS)
+    assert asked["format"]["enum"] == [*hashes.LEVELS, "asic-e-cades"]
     answer = desk.post(body["example"])
     assert answer.status_code == 200, answer.text
     assert set(operation["responses"]) >= {"200", "400", "401", "403", "409", "413", "415", "422", "503"}
-    assert set(operation["responses"]["200"]["content"]) == {"application/pkcs7-signature", "application/xml", "application/jose+json"}
+    assert set(operation["responses"]["200"]["content"]) == {
+        "application/pkcs7-signature",
+        "application/xml",
+        "application/jose+json",
+        "application/json",
+    }
 
 
 def test_the_client_sends_no_byte_of_the_document(desk: Desk) -> None:
@@ -319,8 +335,8 @@ def test_the_client_sends_no_byte_of_the_document(desk: Desk) -> None:
         "format": "xades",
         "documents": [{"name": "データ.csv", "digests": {d: hashlib.new(d, CSV).hexdigest() for d in ("sha256", "sha384", "sha512")}}],
     }
-    with pytest.raises(KakuinError, match="the server refused: pades is not made from digests"):
-        seal_hashes_at("http://test", desk.key, [document], {"format": "pades"}, desk.transport)
+    with pytest.raises(KakuinError, match="the server refused: cose is not made from digests"):
+        seal_hashes_at("http://test", desk.key, [document], {"format": "cose", "level": "B-T"}, desk.transport)
 
 
 def test_which_digests_the_client_makes() -> None:

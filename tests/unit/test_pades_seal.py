@@ -14,8 +14,7 @@ from pikepdf import Array, Dictionary, Encryption, Name, Permissions
 
 from eseal.demonstration import pdf
 from eseal.draft import Span
-from eseal.formats import pades, unchanged
-from eseal.formats.pades import sealing
+from eseal.formats import pades, pdf_cms, unchanged
 from eseal.spec import Claims, Commitment, choose
 from tests import pki as office
 from tests.pki import SIGNED, Party
@@ -253,7 +252,7 @@ def test_a_token_larger_than_thought_gets_its_room() -> None:
     stamp = office.stamper(PKI.tsu, certificates=[PKI.tsu.certificate, *PKI.tsu.chain, *stock])
     document = Document.of(PDF)
     draft = pades.seal(document, choose(PDF), means(PKI, key, stamp=stamp))
-    assert len(draft.stamps[0]) > sealing.TOKEN_ROOM
+    assert len(draft.stamps[0]) > pdf_cms.TOKEN_ROOM
     assert len(signed) == 2
     first, second = fields(whole(document, draft))
     opened(der_of(first.contents)).check(PKI.signer, first.covered)

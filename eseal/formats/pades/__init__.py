@@ -11,6 +11,7 @@ from pyhanko.pdf_utils.misc import PdfStrictReadError
 
 from eseal.draft import Draft, Span, assembled
 from eseal.extend import Tools, Wanted
+from eseal.formats.pades.elsewhere import Finish, Sign, sealed_elsewhere
 from eseal.formats.pades.extending import extended
 from eseal.formats.pades.paper import Reading, plainly
 from eseal.formats.pades.sealing import Prepared, finished, prepared, sealed
@@ -23,7 +24,7 @@ from trust.model import Document
 LARGEST = 2_000_000_000
 """Bytes: below 2 GiB, which is as far as our own reader goes, with room for many updates."""
 
-__all__ = ["Prepared", "extend", "finish", "prepare", "seal"]
+__all__ = ["Prepared", "extend", "finish", "prepare", "seal", "seal_elsewhere"]
 
 
 def seal(document: Document, spec: Spec, means: Means) -> Draft:
@@ -63,6 +64,18 @@ def finish(made: Prepared, contents: bytes, value: bytes) -> Draft:
     Pure: what is in `contents` the verifier tells. Higher levels than B-T are `extend`'s.
     """
     return Draft((Span(0, made.size), finished(made, contents)), value, warnings=made.warnings)
+
+
+def seal_elsewhere(document: Document, spec: Spec, means: Means, sign: Sign, finish: Finish) -> Draft:
+    """As `seal`, by a sealer that is told digests alone: `sign` gives the CMS over a byte range, `finish` the document time-stamp. Each may be asked
+    twice, when what it gave did not fit at first. Errors as of `seal`, and theirs."""
+    with _readable(document):
+        try:
+            made = sealed_elsewhere(document, spec, means, Reading.STRICT, sign, finish)
+        except PdfStrictReadError:
+            made = sealed_elsewhere(document, spec, means, Reading.LENIENT, sign, finish)
+        require_unchanged(document, assembled(document, made.pieces, None, None), spec.password)
+        return made
 
 
 def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:  # noqa: ARG001  # a PDF holds its content

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -10,7 +11,8 @@ from pyhanko.sign.fields import enumerate_sig_fields
 from eseal.draft import Draft, Span
 from eseal.extend import Tools, Wanted
 from eseal.formats.pades.paper import MAX_FIELDS, Paper, Reading, content, dictionary, elements, entry, hold, written
-from eseal.formats.pades.sealing import TOKEN_ROOM, archive_stamp
+from eseal.formats.pades.sealing import archive_stamp
+from eseal.formats.pdf_cms import TOKEN_ROOM
 from eseal.levels import joined
 from trust.codecs import asn1, cades, ess
 from trust.codecs import cms as codec
@@ -18,6 +20,10 @@ from trust.codecs.signed_data import SignerInfo, ocsp_response, signed_data
 from trust.errors import Unacceptable
 from trust.model import Cert, Crl, Document, Token
 from trust.ports import Status
+
+_IN_STORE, _IN_VRI = ("/Certs", "/CRLs", "/OCSPs"), ("/Cert", "/CRL", "/OCSP")
+MOST_REVISIONS = 100
+"""Of a document, whose validation data are looked at: the newest."""
 
 
 def extended(document: Document, wanted: Wanted, tools: Tools, how: Reading) -> Draft:
@@ -99,7 +105,18 @@ def _held(reader: PdfFileReader, tools: Tools) -> _Held:
 
 
 def _carried(reader: PdfFileReader, tools: Tools) -> None:
-    """The certificates, lists and answers of the /DSS."""
-    store = dictionary(reader.root, "/DSS")
-    certs, crls, ocsps = ([d for d in map(content, elements(store, entry)) if d] for entry in ("/Certs", "/CRLs", "/OCSPs"))
+    """The certificates, lists and answers of the /DSS (EN 319 142-1 clause 5.4.2), of its VRI dictionaries, and of the /DSS of earlier revisions:
+    who updates a document may leave out what was there."""
+    revisions = range(max(0, reader.xrefs.total_revisions - MOST_REVISIONS), reader.xrefs.total_revisions - 1)
+    for root in (reader.root, *(reader.get_historical_root(number) for number in reversed(revisions))):
+        store = dictionary(root, "/DSS")
+        related = dictionary(store, "/VRI")
+        named = list(itertools.islice(related, MAX_FIELDS)) if related is not None else []
+        _take(store, _IN_STORE, tools)
+        for name in named:
+            _take(dictionary(related, name), _IN_VRI, tools)
+
+
+def _take(holder: Any, names: tuple[str, str, str], tools: Tools) -> None:
+    certs, crls, ocsps = ([d for d in map(content, elements(holder, name)) if d] for name in names)
     tools.material.add(map(Cert, certs), map(Crl, crls), [o for der in ocsps if (o := ocsp_response(der))])

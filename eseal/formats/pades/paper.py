@@ -83,12 +83,24 @@ class Paper:
             self._base.seek(0)
             while chunk := self._base.read(Document.CHUNK):
                 self._hash.update(chunk)
-        found = self._hash.copy()
+        return self._without(self._hash.copy(), self.digest, start, stop)
+
+    def imprint_by(self, digest: str, start: int, stop: int) -> Digest:
+        """The same by another digest, for which the document is read once more."""
+        if digest == self.digest:
+            return self.imprint(start, stop)
+        found = hasher(digest)
+        self._base.seek(0)
+        while chunk := self._base.read(Document.CHUNK):
+            found.update(chunk)
+        return self._without(found, digest, start, stop)
+
+    def _without(self, running: Any, digest: str, start: int, stop: int) -> Digest:
         view = memoryview(self.tail)
-        found.update(view[: start - self._size])
-        found.update(view[stop - self._size :])
+        running.update(view[: start - self._size])
+        running.update(view[stop - self._size :])
         view.release()
-        return Digest(self.digest, found.digest())
+        return Digest(digest, running.digest())
 
     def fill(self, at: int, data: bytes) -> None:
         self.tail[at - self._size : at - self._size + len(data)] = data

@@ -12,23 +12,17 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 
-from eseal.claims import Claims
 from eseal.draft import Draft, Span
-from eseal.formats import cms
+from eseal.formats import pdf_cms
 from eseal.formats.pades.fields import field_name
 from eseal.formats.pades.paper import MAX_FIELDS, Paper, Reading, Writer, dictionary, elements, entry, hold
 from eseal.formats.pades.plan import Plan, planned
+from eseal.formats.pdf_cms import SLACK, Made
 from eseal.levels import NEEDS, Means, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Spec
-from trust.algorithms import DIGESTS
 from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Document, Token
 from trust.ports import Stamper, Status
-
-TOKEN_ROOM = 6 << 10
-"""Bytes kept free for a token before it is known: several times a P-256 token with its chain. One that is larger costs a second round."""
-SLACK = 64
-"""Bytes by which the next token of a unit may be longer than the last. What nothing signs (the padding of /Contents) stays short."""
 
 
 def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
@@ -37,10 +31,10 @@ def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
     with document.open() as base:
         paper = Paper(base, size, digest, spec.password, how)
         with paper.reading() as reader:
-            warnings = _admit(reader)
+            warnings = admit(reader)
             plan = planned(reader, document, spec, means, digest)
-        value, token, before = _sign(paper, spec, means, plan)
-        stamps = [t for t in (before, token) if t]
+        made = _sign(paper, spec, means, plan)
+        token, before, stamps = made.token, made.before, list(made.stamps)
         if token and needs.status:
             found = gathered(key, token, means.status)
             if before is not None:
@@ -53,10 +47,10 @@ def sealed(document: Document, spec: Spec, means: Means, how: Reading) -> Draft:
                 with paper.writing() as writer:
                     hold(writer, found)
                     writer.write_in_place()
-        return Draft((Span(0, size), bytes(paper.tail)), value, tuple(t.der for t in stamps), warnings)
+        return Draft((Span(0, size), bytes(paper.tail)), made.value, tuple(t.der for t in stamps), warnings)
 
 
-def _admit(reader: PdfFileReader) -> tuple[str, ...]:
+def admit(reader: PdfFileReader) -> tuple[str, ...]:
     """Whether this document may get a signature (ISO 32000-1 clause 12.8.2); Unacceptable when its signers forbade it. Warnings for people."""
     root = reader.root
     if dictionary(root, "/Pages") is None:
@@ -108,9 +102,9 @@ def prepared(document: Document, spec: Spec, means: Means, how: Reading) -> Prep
     with document.open() as base:
         paper = Paper(base, size, digest, spec.password, how)
         with paper.reading() as reader:
-            warnings = _admit(reader)
+            warnings = admit(reader)
             plan = planned(reader, document, spec, means, digest)
-        field = _Signing(spec, means, digest, plan).field([])
+        field = signature_field(spec, means, plan, lambda _: b"")
         with paper.writing() as writer:
             start, stop = reserve(writer, plan, field.placeholder(field.room))
         return Prepared(size, bytes(paper.tail), start, stop, paper.imprint(start, stop), warnings)
@@ -125,67 +119,26 @@ def finished(made: Prepared, contents: bytes) -> bytes:
     return made.tail[:at] + digits + made.tail[at + len(digits) :]
 
 
-def _sign(paper: Paper, spec: Spec, means: Means, plan: Plan) -> tuple[bytes, Token | None, Token | None]:
-    """The update with the signature, its value, the time-stamp over that, and the one over the document that is signed with it."""
-    made: list[tuple[bytes, Token | None, Token | None]] = []
-    revise(paper, _Signing(spec, means, paper.digest, plan).field(made), Status())
+def _sign(paper: Paper, spec: Spec, means: Means, plan: Plan) -> Made:
+    """The update with the signature."""
+    made: list[Made] = []
+
+    def contents(imprint: Digest) -> bytes:
+        made.append(pdf_cms.made(imprint, spec, means))
+        return made[-1].contents
+
+    revise(paper, signature_field(spec, means, plan, contents), Status())
     return made[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Signing:
-    """One signature to be: its attributes and its envelope."""
+def signature_field(spec: Spec, means: Means, plan: Plan, contents: Callable[[Digest], bytes]) -> "Field":
+    """The field of a signature (EN 319 142-1 clause 6.3: time, place and reason stand in the PDF), with room for what pdf_cms makes."""
+    at = signing_time(spec.claims.signing_time, means)
 
-    spec: Spec
-    means: Means
-    digest: str
-    plan: Plan
+    def placeholder(room: int) -> PdfSignedData:
+        return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
 
-    def field(self, made: "list[tuple[bytes, Token | None, Token | None]]") -> "Field":
-        """Its field; what is signed and stamped for it is put into `made`."""
-        spec, key, means = self.spec, self.means.key, self.means
-        at = signing_time(spec.claims.signing_time, means)
-        stamp = means.stamp if NEEDS[spec.level].stamp else None
-
-        def contents(imprint: Digest) -> bytes:
-            before = stamped(means.stamp, imprint) if spec.claims.content_timestamp else None
-            attributes = self._attributes(imprint, before.der if before else None)
-            value = key.sign(attributes)
-            token = stamped(stamp, Digest.of(self.digest, value)) if stamp else None
-            made.append((value, token, before))
-            return self._envelope(attributes, value, token.der if token else None)
-
-        def placeholder(room: int) -> PdfSignedData:
-            return SignatureObject(at, SigSeedSubFilter.PADES, location=spec.claims.location, reason=spec.claims.reason, bytes_reserved=2 * room)
-
-        blank = Digest(self.digest, bytes(DIGESTS[self.digest].size))
-        longest = bytes(cms.longest_signature(key.algorithm, key.certificate.public_key))
-        first = bytes(TOKEN_ROOM) if spec.claims.content_timestamp else None
-        room = len(self._envelope(self._attributes(blank, first), longest, bytes(TOKEN_ROOM) if stamp else None))
-        return Field(self.plan, placeholder, contents, room)
-
-    def _attributes(self, content: Digest, before: bytes | None) -> bytes:
-        # EN 319 142-1 clause 6.3: content-time-stamp, over what the byte range covers.
-        stamps = [cms.attribute(cms.CONTENT_TIME_STAMP, before)] if before is not None else []
-        return cms.signed_attributes(content, self.means.key, [*_claimed(self.spec.claims), *stamps])
-
-    def _envelope(self, attributes: bytes, value: bytes, token: bytes | None) -> bytes:
-        key = self.means.key
-        fields = cms.signer_fields(key, self.digest, attributes, value)
-        stamp_over = [cms.attribute(cms.SIGNATURE_TIME_STAMP, token)] if token is not None else []
-        return cms.envelope(self.digest, fields, cms.certificates(key), unsigned=stamp_over).whole
-
-
-def _claimed(claims: Claims) -> list[bytes]:
-    """EN 319 142-1 clause 6.3: what stands in signed attributes. Place and reason are entries of the PDF's own."""
-    found = []
-    if claims.commitment is not None:
-        found.append(cms.commitment_type(claims.commitment))
-    if claims.role is not None:
-        found.append(cms.signer_role(claims.role))
-    if claims.policy is not None:
-        found.append(cms.signature_policy(claims.policy))
-    return found
+    return Field(plan, placeholder, contents, pdf_cms.room(spec, means.key))
 
 
 def archive_stamp(paper: Paper, found: Status, stamp: Stamper, room: int) -> Token:
