@@ -383,10 +383,10 @@ def test_one_stamp_over_several_signatures() -> None:
     assert [s.level for s in evidence.signatures] == ["COSE-T", "COSE-T"]
 
 
-def test_a_stamp_that_cannot_be_read_is_a_remark() -> None:
+def test_a_stamp_that_cannot_be_read_is_refused() -> None:
     for value in (b"\x30\x00", 5):
         signature = only(read(_with(sign1(world().signer), 270, value)))
-        assert intact(signature) and signature.defects and not fatal(signature)
+        assert intact(signature) and any(d.refused for d in signature.defects)
 
 
 # Whatever the bytes are.

@@ -29,32 +29,15 @@ from tests.envelopes import (
     usual_attributes,
 )
 from tests.jades_maker import b64url, dumps, flattened
+from tests.refused import passes, world
 from tests.xades_maker import DS, SHA256, X132, Shape, b64, digest, enveloped, unsigned_properties
 from trust.algorithms import DIGESTS, OID_BY_SIGNATURE
 from trust.codecs.asn1 import context, tlv
-from trust.errors import KakuinError
-from trust.model import Digest, Document
-from verifier.policy import load
-from verifier.service import Verifier
+from trust.model import Digest
 
-AT = pki.CHECKED + pki.DAY
 CONTENT = b"content\n"
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
 Edit = Callable[[Any], Any]
-
-
-@functools.cache
-def world() -> pki.Pki:
-    return pki.pki()
-
-
-def passes(data: bytes, *detached: bytes, policy: str = "eu") -> bool:
-    """Whether it may be relied on without a second look."""
-    verifier = Verifier(lambda: AT, load(policy), (world().root.certificate,))
-    try:
-        return verifier.verify(Document.of(data), [Document.of(d) for d in detached], crls=world().crls()).conclusion == "passed"
-    except KakuinError:
-        return False
 
 
 # XML: the frame of a signature, and what ds:KeyInfo says

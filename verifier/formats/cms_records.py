@@ -47,7 +47,7 @@ def _records(info: SignerInfo) -> tuple[list[tuple[Attribute, bytes, EvidenceRec
                 cms.token(record.chains[0].stamps[0].token)
                 found.append((attribute, value.raw, record))
             except (KakuinError, IndexError) as error:
-                defects.append(Defect("RFC 4998 appendix A", f"evidence record cannot be read: {error}", fatal=False))
+                defects.append(Defect("RFC 4998 appendix A", f"evidence record cannot be read: {error}", fatal=False, refused=True))
     found.sort(key=lambda each: cms.token(each[2].chains[0].stamps[0].token).gen_time)
     return found, tuple(defects)
 

@@ -60,14 +60,14 @@ def stamps(place: Place) -> tuple[tuple[Placed, ...], tuple[Defect, ...]]:
     defects: list[Defect] = []
     for attribute in (*place.info.signed_of(cades.CONTENT_TIME_STAMP), *place.info.unsigned_of(*_KINDS)):
         if not attribute.values:
-            defects.append(Defect("EN 319 122-1 clause 5.3", "time-stamp attribute is empty", fatal=False))
+            defects.append(Defect("EN 319 122-1 clause 5.3", "time-stamp attribute is empty", fatal=False, refused=True))
         for value in attribute.values:
             if len(found) >= MAX_STAMPS:
                 raise Malformed(f"CMS: more than {MAX_STAMPS} time-stamps in one signature")
             try:
                 found.append(_Found(attribute, token(value.raw, place.certs), signed_data(value).signers[0]))
             except Malformed as error:
-                defects.append(Defect("EN 319 122-1 clause 5.3", f"time-stamp cannot be read: {error}", fatal=False))
+                defects.append(Defect("EN 319 122-1 clause 5.3", f"time-stamp cannot be read: {error}", fatal=False, refused=True))
     return tuple(_placed(place, f, found) for f in found), tuple(defects)
 
 

@@ -385,7 +385,7 @@ def _token(value: object, candidates: tuple[Cert, ...], defects: list[Defect]) -
             raise Malformed("byte string expected")
         return cms.token(value, candidates)
     except Malformed as error:
-        defects.append(Defect("RFC 9921 section 3", f"time-stamp cannot be read: {error}", fatal=False))
+        defects.append(Defect("RFC 9921 section 3", f"time-stamp cannot be read: {error}", fatal=False, refused=True))
         return None
 
 

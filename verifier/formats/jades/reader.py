@@ -200,16 +200,20 @@ def _countersignatures(components: Sequence[Component], master: Signature, value
             text = component.value
             inner = jose.compact(text) if isinstance(text, str) else jose.from_json(text)
         except Malformed as error:
-            defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"counter-signature cannot be read: {error}", fatal=False))
+            defects.append(_broken(f"counter-signature cannot be read: {error}"))
             continue
         if len(inner.signatures) != 1:
-            defects.append(Defect("ETSI TS 119 182-1 clause 5.3.2", f"one counter-signature expected, got {len(inner.signatures)}", fatal=False))
+            defects.append(_broken(f"one counter-signature expected, got {len(inner.signatures)}"))
             continue
         place = _Context(
             (Document.of(value),), f"counter-signature of {context.field}", context.budget, context.certs, master.id, value, context.depth + 1
         )
         found[at], _ = _signature(inner.signatures[0], place)
     return _Counters(found, tuple(defects))
+
+
+def _broken(why: str) -> Defect:
+    return Defect("ETSI TS 119 182-1 clause 5.3.2", why, fatal=False, refused=True)
 
 
 def _countersigned(of: Content, value: bytes) -> Reference:

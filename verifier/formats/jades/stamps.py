@@ -103,7 +103,7 @@ def _tokens(name: str, container: object, place: Place, defects: list[Defect]) -
                 raise Malformed("no DER in base64")
             found.append(cms.token(der, place.candidates))
         except Malformed as error:
-            defects.append(Defect("ETSI TS 119 182-1 clause 5.4.3", f"{name}: time-stamp cannot be read: {error}", fatal=False))
+            defects.append(Defect("ETSI TS 119 182-1 clause 5.4.3", f"{name}: time-stamp cannot be read: {error}", fatal=False, refused=True))
     return found
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from trust.codecs.xml import MAX_BYTES, Tree, looks_like_xml, parse
-from trust.codecs.xml.names import COUNTERSIGNED_TYPE, XADES_111, ds, split
+from trust.codecs.xml.names import COUNTERSIGNED_TYPE, XADES_132, ds, split
 from trust.errors import Malformed
 from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
 from verifier.formats.xades import stamps as time_stamps
+from verifier.formats.xades.attributions import misapplied, misattributed, mistyped
 from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
@@ -22,7 +23,7 @@ from verifier.formats.xades.properties import policy_defects
 from verifier.formats.xades.records import sealing
 from verifier.formats.xades.references import Reach, Resolve, Resolved, Work, by_content, companions, resolve_all
 from verifier.formats.xades.schema import strays
-from verifier.formats.xades.signer import bare_key, key_info_certificates, misnamed_key, signer_of
+from verifier.formats.xades.signer import bare_key, bare_keys, key_info_certificates, misnamed_key, signer_of, strangers, unreadable
 from verifier.formats.xades.structure import MAX_SIGNATURES, SIGNED_PROPERTIES_TYPE, Frame, counter_signatures, find, frame
 
 MAX_COUNTERSIGNING: int = 5
@@ -57,7 +58,7 @@ def signatures(
     `by_digest` finds companions that were renamed. Neither is ever asked for anything inside the document.
     """
     tree = parse(data)
-    reach = Reach(Work(len(data)), resolve, by_digest, tuple(certs))
+    reach = Reach(Work(len(data)), resolve, by_digest, tuple(certs), untyped=kind == "ODF")
     readings: list[_Reading] = []
     for element in find(tree):
         _read(_At(tree, element), reach, readings)
@@ -136,9 +137,13 @@ def _complete(reading: _Reading, reach: Reach) -> None:
     shape = Shape(one, references, signer, reference, key_certs, reading.stamps, found, carried)
     odd = (
         *_strays(one),
+        *misapplied(one),
+        *mistyped(references),
+        *(misattributed(one, references) if bound else ()),
         *(policy_defects(one) if bound else ()),
         *_key_defects(one, signer),
         *_properties_defects(one, references, bound=bound),
+        *(() if reach.untyped else _untyped(one, references)),
         *(d for f in found for d in f.defects),
         *unreadable,
     )
@@ -169,18 +174,22 @@ def _signature(shape: Shape, claimed: Claims, odd: tuple[Defect, ...]) -> Signat
 
 
 def _strays(one: Frame) -> tuple[Defect, ...]:
-    """Of this signature alone: what stands in its counter-signatures is theirs, and DigiDoc 1.0 had an order of its own."""
-    return () if one.namespace == XADES_111 else tuple(strays(one.element))
+    """Of this signature alone: what stands in its counter-signatures is theirs."""
+    return tuple(strays(one.element, one.namespace))
 
 
 def _key_defects(one: Frame, signer: Cert | None) -> tuple[Defect, ...]:
     """XML Signature clause 4.5: everything in ds:KeyInfo is about the same key."""
     if signer is not None and (why := misnamed_key(one, signer)) is not None:
         return (Defect("XML Signature clause 4.5.4", why, fatal=False, refused=True),)
-    bare = bare_key(one)
-    if bare is None or signer is None or signer.public_key is None:
+    if unreadable(one):
+        return (Defect("XML Signature clause 4.5.4", "ds:X509Data holds what is no certificate or list", fatal=False, refused=True),)
+    if signer is not None and strangers(one, signer):
+        return (Defect("XML Signature clause 4.5.4", "ds:KeyInfo holds a certificate that is not of the signer's chain", fatal=False, refused=True),)
+    if signer is None or signer.public_key is None:
         return ()
-    if signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == bare:
+    own = signer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if all(bare == own for bare in bare_keys(one)):
         return ()
     return (Defect("XML Signature clause 4.5", "the key in ds:KeyInfo is another than the signer's", fatal=False, refused=True),)
 
@@ -191,6 +200,14 @@ def _properties_defects(one: Frame, references: tuple[Resolved, ...], *, bound: 
     if one.signed_properties is None or bound or told:
         return ()
     return (Defect("EN 319 132-1 clause 4.4.2", "no reference covers the SignedProperties of this signature"),)
+
+
+def _untyped(one: Frame, references: tuple[Resolved, ...]) -> tuple[Defect, ...]:
+    """EN 319 132-1 clause 4.4.2: one reference leads to the SignedProperties and says so; by that programs find them."""
+    typed = [r for r in references if r.type == SIGNED_PROPERTIES_TYPE[one.namespace]]
+    if one.namespace != XADES_132 or len(typed) == 1 or not any(r.reaches(one.signed_properties) for r in references):
+        return ()
+    return (Defect("EN 319 132-1 clause 4.4.2", "one reference of the type of SignedProperties expected", fatal=False, refused=True),)
 
 
 def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Reference, ...]:

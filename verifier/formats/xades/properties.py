@@ -7,7 +7,7 @@ from trust.codecs import asn1
 from trust.codecs.xml.names import octets_of, split, text_of
 from trust.errors import Malformed
 from trust.model import Claims, Defect
-from verifier.formats.policy_text import exchanged
+from verifier.formats.policy_text import exchanged, unnamed
 from verifier.formats.xades.signer import digest_of
 from verifier.formats.xades.structure import Frame
 
@@ -91,14 +91,23 @@ def _content_type(frame: Frame) -> str | None:
     return next((t for t in types if t), None)
 
 
+_STORE = "EN 319 132-1 clause 5.2.10"
+
+
 def policy_defects(frame: Frame) -> tuple[Defect, ...]:
-    """EN 319 132-1 clause 5.2.10: what a SignaturePolicyStore holds has the signed digest, where no transform stands between them."""
-    identifier = _descend(_first(frame.signed_property("SignaturePolicyIdentifier")), "SignaturePolicyId")
-    said = digest_of(_descend(identifier, "SigPolicyHash"))
-    texts = [_descend(store, "SignaturePolicyDocument") for store in frame.unsigned_property("SignaturePolicyStore")]
-    if said is None or _descend(identifier, "Transforms") is not None:
+    """A SignaturePolicyStore stands beside a policy that the signer names, and holds the text of the signed digest, where no transform stands
+    between them."""
+    stores = frame.unsigned_property("SignaturePolicyStore")
+    if not stores:
         return ()
+    identifier = _descend(_first(frame.signed_property("SignaturePolicyIdentifier")), "SignaturePolicyId")
+    if identifier is None:
+        return (unnamed(_STORE),)
+    said = digest_of(_descend(identifier, "SigPolicyHash"))
+    if _descend(identifier, "Transforms") is not None:
+        return ()
+    texts = [_descend(store, "SignaturePolicyDocument") for store in stores]
     try:
-        return tuple(d for text in texts if text is not None for d in exchanged(said, octets_of(text), "EN 319 132-1 clause 5.2.10"))
+        return tuple(d for text in texts if text is not None for d in exchanged(said, octets_of(text), _STORE))
     except Malformed:
-        return (Defect("EN 319 132-1 clause 5.2.10", "the signature policy that stands beside is not base64", fatal=False, refused=True),)
+        return (Defect(_STORE, "the signature policy that stands beside is not base64", fatal=False, refused=True),)

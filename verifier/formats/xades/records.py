@@ -40,7 +40,7 @@ def sealing(
             except Exhausted:
                 raise
             except (Malformed, Unacceptable) as error:
-                defects.append(Defect("TS 119 132-3 clause 5.2", f"evidence record cannot be read: {error}", fatal=False))
+                defects.append(Defect("TS 119 132-3 clause 5.2", f"evidence record cannot be read: {error}", fatal=False, refused=True))
     return found, tuple(defects)
 
 

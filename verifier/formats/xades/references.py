@@ -93,6 +93,8 @@ class Reach:
     """For companions that were renamed: what is signed is the content."""
     certs: tuple[Cert, ...] = ()
     """Candidates for signers, given beside the document."""
+    untyped: bool = False
+    """Makers of these files leave out what a reference is to (OpenDocument)."""
 
 
 @dataclass(frozen=True, eq=False)

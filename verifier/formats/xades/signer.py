@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from trust.algorithms import verify
 from trust.codecs import asn1
 from trust.codecs.asn1 import Rules
-from trust.codecs.ess import CertReference, certificate_identity, has_digest, issuer_serial, names_issuer
+from trust.codecs.ess import CertReference, certificate_identity, has_digest, issuer_serial, names_issuer, same_name
 from trust.codecs.signed_data import cert
 from trust.codecs.xml.names import digest_name, ds, number, octets_of, split, text_of
 from trust.errors import Malformed, Unacceptable
@@ -48,6 +48,47 @@ def key_info_certificates(frame: Frame) -> tuple[Cert, ...]:
     return certificates(c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren(ds("X509Certificate")))
 
 
+def unreadable(frame: Frame) -> bool:
+    """Whether ds:X509Data has a certificate or list that is none (XML Signature clause 4.5.4)."""
+    held = [] if frame.key_info is None else [c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren("*")]
+    return any(c.tag in (ds("X509Certificate"), ds("X509CRL")) and not _is_sequence(c) for c in held)
+
+
+def _is_sequence(element: Any) -> bool:
+    try:
+        der = octets_of(element)
+        if element.tag == ds("X509Certificate"):
+            return certificate_identity(der) is not None
+        return len(asn1.parse(der, Rules.BER).expect(asn1.SEQUENCE).children) == len(("tbsCertList", "signatureAlgorithm", "signatureValue"))
+    except Malformed:
+        return False
+
+
+def strangers(frame: Frame, signer: Cert) -> bool:
+    """Clause 4.5.4: certificates in ds:X509Data have the signer's key or belong to its chain. Authorities beside it are let through."""
+    rest = [c for c in key_info_certificates(frame) if c != signer]
+    related = [signer]
+    for one in related:
+        found = [c for c in rest if same_name(one.issuer, c.subject) or _same_key(c, signer)]
+        related += found
+        rest = [c for c in rest if c not in found]
+    return any(not _is_authority(c) for c in rest)
+
+
+def _same_key(one: Cert, other: Cert) -> bool:
+    try:
+        return one.public_key is not None and one.public_key == other.public_key
+    except (Malformed, ValueError):
+        return False
+
+
+def _is_authority(cert: Cert) -> bool:
+    try:
+        return cert.x509.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, Malformed, ValueError):
+        return False
+
+
 _CURVES: Final = {"1.2.840.10045.3.1.7": ec.SECP256R1(), "1.3.132.0.34": ec.SECP384R1(), "1.3.132.0.35": ec.SECP521R1()}
 _MAX_KEY: Final = 2_048
 """Bytes of an RSA modulus: above what OpenSSL verifies with."""
@@ -55,14 +96,25 @@ _MAX_KEY: Final = 2_048
 
 def bare_key(frame: Frame) -> bytes | None:
     """SubjectPublicKeyInfo of the one key in ds:KeyInfo (XML Signature clauses 4.5.2 and 4.5.10); None where there is none that is read here."""
+    inner = _key_elements(frame)
+    return _subject_key(inner[0]) if len(inner) == 1 else None
+
+
+def bare_keys(frame: Frame) -> tuple[bytes, ...]:
+    """All of them that are read here."""
+    return tuple(key for element in _key_elements(frame) if (key := _subject_key(element)) is not None)
+
+
+def _key_elements(frame: Frame) -> list[Any]:
     if frame.key_info is None:
-        return None
+        return []
     inner = [c for v in frame.key_info.iterchildren(ds("KeyValue")) for c in v.iterchildren("*")]
-    inner += [c for c in frame.key_info.iterchildren("*") if c.tag == f"{{{_DSIG11}}}DEREncodedKeyValue"]
-    if len(inner) != 1:
-        return None
+    return inner + [c for c in frame.key_info.iterchildren("*") if c.tag == f"{{{_DSIG11}}}DEREncodedKeyValue"]
+
+
+def _subject_key(element: Any) -> bytes | None:
     try:
-        key = _key(inner[0])
+        key = _key(element)
         return None if key is None else key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except (Malformed, ValueError, TypeError, UnsupportedAlgorithm):
         return None
@@ -98,7 +150,25 @@ def misnamed_key(frame: Frame, signer: Cert) -> str | None:
         return None
     said = [c for data in frame.key_info.iterchildren(ds("X509Data")) for c in data.iterchildren("*")]
     wrong = next((split(c.tag)[1] for c in said if (holds := _DESCRIPTIONS.get(c.tag)) is not None and not holds(c, signer)), None)
+    if wrong is None and any(not _may_be_called(text_of(c), frame, signer) for c in frame.key_info.iterchildren(ds("KeyName"))):
+        wrong = "KeyName"
     return None if wrong is None else f"{wrong} in ds:KeyInfo is of another certificate than the signer's"
+
+
+def _may_be_called(text: str, frame: Frame, signer: Cert) -> bool:
+    """Clause 4.5.1: a name is whatever the parties agree on; but a distinguished name is the signer's, and no other certificate's here."""
+    if _PAIR.search(text):
+        return _same_text(text, signer, subject=True)
+    others = [c for c in key_info_certificates(frame) if c != signer]
+    return text.strip() in _values(signer) or not any(text.strip() in _values(other) for other in others)
+
+
+def _values(cert: Cert) -> frozenset[str]:
+    """Of the subject."""
+    try:
+        return frozenset(str(a.value) for a in cert.x509.subject)
+    except (Malformed, ValueError, TypeError):
+        return frozenset()
 
 
 def _is_serial_of(element: Any, signer: Cert) -> bool:

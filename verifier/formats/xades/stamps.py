@@ -112,7 +112,7 @@ def _found(element: Any, certs: tuple[Cert, ...]) -> Found:
         try:
             tokens.append(token(octets_of(inner), certs))
         except Malformed as error:
-            defects.append(Defect("EN 319 132-1 clause 5.1.4.4.2", f"time-stamp in {name} cannot be read: {error}", fatal=False))
+            defects.append(Defect("EN 319 132-1 clause 5.1.4.4.2", f"time-stamp in {name} cannot be read: {error}", fatal=False, refused=True))
     if not tokens and not defects:
         defects.append(Defect("EN 319 132-1 clause 5.1.4.4.2", f"{name} holds no RFC 3161 token", fatal=False))
     named = next((c for c in element.iterchildren(ds("CanonicalizationMethod"))), None)

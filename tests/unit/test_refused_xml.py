@@ -1,0 +1,276 @@
+"""XML signatures that a clause refuses, each beside its lawful twin: what properties and keys say must be so, and stand as their schema has it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from tests import asic_maker, pki
+from tests.refused import accepted, passes, world
+from tests.xades_maker import DS, SHA256, SIGNED_PROPERTIES, X132, X141, Edit, Shape, add_signature_stamp, b64, digest, enveloped, unsigned_properties
+
+HERE = ".//{http://www.w3.org/2000/09/xmldsig#}"
+THERE = f".//{{{X132}}}"
+
+
+def added(place: str, name: str, inside: str = "", space: str = DS, at: int | None = None) -> Edit:
+    """One more element in the element of this name."""
+
+    def edit(made: Any) -> None:
+        holder = made.find(place)
+        new = etree.fromstring(f'<n:{name} xmlns:n="{space}" xmlns:x="{X132}">{inside}</n:{name}>')
+        holder.insert(len(holder) if at is None else at, new)
+
+    return edit
+
+
+def said(place: str, text: str) -> Edit:
+    return lambda made: setattr(made.find(place), "text", text)
+
+
+def marked(place: str, name: str, value: str | None) -> Edit:
+    def edit(made: Any) -> None:
+        element = made.find(place)
+        element.attrib.pop(name, None) if value is None else element.set(name, value)
+
+    return edit
+
+
+def last_reference(name: str, value: str | None) -> Edit:
+    """The one to the signed properties."""
+
+    def edit(made: Any) -> None:
+        element = made.findall(HERE + "Reference")[-1]
+        element.attrib.pop(name, None) if value is None else element.set(name, value)
+
+    return edit
+
+
+# What is said of data objects.
+
+
+def media_type(of: str, kind: str = "text/plain") -> str:
+    return f'<xades:DataObjectFormat ObjectReference="{of}"><xades:MimeType>{kind}</xades:MimeType></xades:DataObjectFormat>'
+
+
+def commitment(to: str) -> str:
+    kind = "<xades:CommitmentTypeId><xades:Identifier>http://uri.etsi.org/01903/v1.2.2#ProofOfOrigin</xades:Identifier></xades:CommitmentTypeId>"
+    return f"<xades:CommitmentTypeIndication>{kind}<xades:ObjectReference>{to}</xades:ObjectReference></xades:CommitmentTypeIndication>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "lawful"),
+    [
+        ("", True),
+        (media_type("#sig-r0"), False),
+        (media_type("#nobody"), False),
+        (media_type("sig-r0"), False),
+        (commitment("#sig-r0"), True),
+        (commitment("#nobody"), False),
+        (commitment("#sig-sp"), False),
+        (commitment(""), False),
+    ],
+    ids=["one", "two formats", "format of nothing", "format of no reference", "commitment", "to nothing", "to properties", "empty"],
+)
+def test_what_is_said_of_data_objects_is_of_signed_ones(inside: str, lawful: bool) -> None:
+    """EN 319 132-1 clauses 5.2.3 and 5.2.4."""
+    assert accepted(enveloped(world().signer, Shape(data_properties=inside))) is lawful
+
+
+@pytest.mark.parametrize(
+    ("kind", "lawful"),
+    [(SIGNED_PROPERTIES, True), (None, False), ("http://uri.etsi.org/01903/v1.2.2#SignedProperties", False), ("urn:example:type", False)],
+    ids=["own", "none", "older", "another"],
+)
+def test_the_reference_to_the_properties_says_so(kind: str | None, lawful: bool) -> None:
+    """EN 319 132-1 clause 4.4.2."""
+    assert accepted(enveloped(world().signer, Shape(edit=last_reference("Type", kind)))) is lawful
+
+
+def test_open_document_leaves_the_type_out() -> None:
+    made = asic_maker.open_document(world().signer)
+    assert passes(asic_maker.zipped(made))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lawful"), [("urn:example:type", True), ("http://uri.etsi.org/01903#CountersignedSignature", False), (DS + "Manifest", False)]
+)
+def test_a_reference_is_to_what_its_type_says(kind: str, lawful: bool) -> None:
+    assert accepted(enveloped(world().signer, Shape(edit=marked(HERE + "Reference", "Type", kind)))) is lawful
+
+
+# Keys and certificates.
+
+
+def name() -> str:
+    return str(world().signer.certificate.x509.subject.rfc4514_string())
+
+
+def certificate(der: bytes) -> Edit:
+    return added(HERE + "X509Data", "X509Certificate", b64(der))
+
+
+def key(*firsts: int) -> Edit:
+    def edit(made: Any) -> None:
+        for first in firsts:
+            inside = f"<n:RSAKeyValue><n:Modulus>{b64(bytes([first]) * 256)}</n:Modulus><n:Exponent>AQAB</n:Exponent></n:RSAKeyValue>"
+            added(HERE + "KeyInfo", "KeyValue", inside, at=0)(made)
+
+    return edit
+
+
+KEYS: dict[str, tuple[Callable[[], Edit], bool]] = {
+    "own name": (lambda: added(HERE + "KeyInfo", "KeyName", name()), True),
+    "any name": (lambda: added(HERE + "KeyInfo", "KeyName", "seal of 2025"), True),
+    "another's distinguished name": (lambda: added(HERE + "KeyInfo", "KeyName", "CN=Somebody,C=JP"), False),
+    "its authority's name": (lambda: added(HERE + "KeyInfo", "KeyName", "Example Issuing CA"), False),
+    "another key": (lambda: key(0xC1), False),
+    "two other keys": (lambda: key(0xC1, 0xC3), False),
+    "root": (lambda: certificate(world().root.certificate.der), True),
+    "another authority": (lambda: certificate(pki.root("Another Root").certificate.der), True),
+    "a stranger": (lambda: certificate(pki.signer(world().ca, "Somebody").certificate.der), False),
+    "no certificate": (lambda: certificate(b"\x30\x00"), False),
+    "no base64": (lambda: added(HERE + "X509Data", "X509Certificate", "A!AA"), False),
+    "no list": (lambda: added(HERE + "X509Data", "X509CRL", "AAAA"), False),
+    "another element": (lambda: added(HERE + "KeyInfo", "Note"), False),
+    "text": (lambda: said(HERE + "KeyInfo", "the key"), True),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_key_info_is_about_the_signer(case: str) -> None:
+    """XML Signature clause 4.5."""
+    edit, lawful = KEYS[case]
+    assert accepted(enveloped(world().signer, Shape(late=edit()))) is lawful
+
+
+# Types and parameters.
+
+SHAPES: dict[str, tuple[Edit, bool]] = {
+    "zone": (said(THERE + "SigningTime", "2025-03-01T18:00:00+09:00"), True),
+    "space": (said(THERE + "SigningTime", "\n2025-03-01T09:00:00Z\n"), True),
+    "day": (said(THERE + "SigningTime", "2025-03-01"), False),
+    "words": (said(THERE + "SigningTime", "1 March 2025"), False),
+    "length of a MAC": (added(HERE + "SignatureMethod", "HMACOutputLength", "8"), False),
+    "parameter of the method": (added(HERE + "SignatureMethod", "Note", space="urn:example"), False),
+    "parameter of the digest": (added(HERE + "DigestMethod", "Note", space="urn:example"), False),
+    "parameter of the form": (added(HERE + "CanonicalizationMethod", "Note", space="urn:example"), False),
+    "prefixes": (added(HERE + "CanonicalizationMethod", "InclusiveNamespaces", space="http://www.w3.org/2001/10/xml-exc-c14n#"), True),
+    "element in a digest": (added(HERE + "DigestValue", "Note"), False),
+    "no algorithm": (marked(HERE + "DigestMethod", "Algorithm", None), False),
+    "no target": (marked(THERE + "QualifyingProperties", "Target", None), False),
+    "empty policy": (added(THERE + "SignedSignatureProperties", "SignaturePolicyIdentifier", "<x:SignaturePolicyId/>", X132), False),
+    "place": (added(THERE + "SignedSignatureProperties", "SignatureProductionPlaceV2", "<x:City>Tokyo</x:City>", X132), True),
+    "strange place": (added(THERE + "SignedSignatureProperties", "SignatureProductionPlaceV2", "<x:Planet/>", X132), False),
+    "role": (
+        added(THERE + "SignedSignatureProperties", "SignerRoleV2", "<x:ClaimedRoles><x:ClaimedRole>x</x:ClaimedRole></x:ClaimedRoles>", X132),
+        True,
+    ),
+    "no role": (added(THERE + "SignedSignatureProperties", "SignerRoleV2", "<x:ClaimedRoles/>", X132), False),
+}
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_elements_are_of_their_types(case: str) -> None:
+    edit, lawful = SHAPES[case]
+    assert accepted(enveloped(world().signer, Shape(edit=edit))) is lawful
+
+
+@pytest.mark.parametrize(
+    ("changed", "lawful"),
+    [(lambda t: t[:20] + "\n  " + t[20:], True), (lambda t: t[:20] + "!" + t[20:], False), (lambda t: t[:20] + "\u00a0" + t[20:], False)],
+    ids=["line", "rubbish", "no-break space"],
+)
+def test_the_value_is_base64(changed: Callable[[str], str], lawful: bool) -> None:
+    def edit(made: Any) -> None:
+        value = made.find(f"{{{DS}}}SignatureValue")
+        value.text = changed(value.text)
+
+    assert accepted(enveloped(world().signer, Shape(late=edit))) is lawful
+
+
+# Stamps and what stands beside.
+
+
+def stamped(change: Callable[[Any], None]) -> bytes:
+    return enveloped(world().signer, Shape(late=lambda made: change(add_signature_stamp(made, lambda imprint: pki.token(world().tsu, imprint)))))
+
+
+def includes(uri: str) -> Callable[[Any], None]:
+    return lambda stamp: stamp.insert(0, etree.Element(f"{{{X132}}}Include", URI=uri))
+
+
+def encoded(kind: str) -> Callable[[Any], None]:
+    return lambda stamp: stamp[-1].set("Encoding", f"http://uri.etsi.org/01903/v1.2.2#{kind}")
+
+
+STAMPS: dict[str, tuple[Callable[[Any], None], bool]] = {
+    "sound": (lambda _: None, True),
+    "value": (includes("#sig-value"), True),
+    "properties": (includes("#sig-sp"), False),
+    "nothing": (includes("#nobody"), False),
+    "elsewhere": (includes("http://example.test/"), False),
+    "DER": (encoded("DER"), True),
+    "XER": (encoded("XER"), False),
+    "no base64": (lambda stamp: setattr(stamp[-1], "text", "!"), False),
+    "no token": (lambda stamp: setattr(stamp[-1], "text", b64(b"token")), False),
+    "order": (lambda stamp: stamp.append(stamp[0]), False),
+    "empty": (lambda stamp: stamp.remove(stamp[-1]), False),
+}
+
+
+@pytest.mark.parametrize("case", STAMPS)
+def test_a_stamp_covers_what_it_says(case: str) -> None:
+    """EN 319 132-1 clauses 5.1.3 and 5.1.4.4.2."""
+    change, lawful = STAMPS[case]
+    assert accepted(stamped(change)) is lawful
+
+
+RULES = b"what this seal is for"
+IMPLIED = "<xades:SignaturePolicyIdentifier><xades:SignaturePolicyImplied/></xades:SignaturePolicyIdentifier>"
+
+
+def policy(of: bytes = RULES) -> str:
+    return (
+        "<xades:SignaturePolicyIdentifier><xades:SignaturePolicyId><xades:SigPolicyId><xades:Identifier>urn:oid:1.2.3.4</xades:Identifier>"
+        f'</xades:SigPolicyId><xades:SigPolicyHash><ds:DigestMethod Algorithm="{SHA256}"/><ds:DigestValue>{digest(of)}</ds:DigestValue>'
+        "</xades:SigPolicyHash></xades:SignaturePolicyId></xades:SignaturePolicyIdentifier>"
+    )
+
+
+def store(text: bytes) -> Edit:
+    inside = f"<n:SPDocSpecification><x:Identifier>urn:example:syntax</x:Identifier></n:SPDocSpecification><n:SignaturePolicyDocument>{b64(text)}"
+    new = etree.fromstring(f'<n:SignaturePolicyStore xmlns:n="{X141}" xmlns:x="{X132}">{inside}</n:SignaturePolicyDocument></n:SignaturePolicyStore>')
+    return lambda made: unsigned_properties(made).append(new)
+
+
+# signPolicyHashAlg and signPolicyInfo, whose digest is that of the policy (TR 102 272), and its own hash after them.
+FIELDS = b"\x30\x03\x06\x01\x2a" + b"\x30\x03\x02\x01\x07"
+IN_ASN1 = bytes((0x30, len(FIELDS) + 4)) + FIELDS + b"\x04\x02hi"
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "lawful"),
+    [
+        (policy(), RULES, True),
+        (policy(FIELDS), IN_ASN1, True),
+        (policy(), b"0 other rules", False),
+        (policy(), IN_ASN1, False),
+        (IMPLIED, RULES, False),
+        ("", RULES, False),
+    ],
+    ids=["own", "in ASN.1", "another", "another in ASN.1", "implied", "none"],
+)
+def test_a_policy_beside_is_the_one_that_is_named(said: str, text: bytes, lawful: bool) -> None:
+    """EN 319 132-1 clause 5.2.10."""
+    assert accepted(enveloped(world().signer, Shape(properties=said, late=store(text)))) is lawful
+
+
+@pytest.mark.parametrize(
+    ("said", "lawful"),
+    [(policy(), True), (IMPLIED, True), (policy().replace("urn:oid:1.2.3.4", ""), False), (policy().replace("SigPolicyHash>", "Hash>"), False)],
+    ids=["named", "implied", "no name", "no hash"],
+)
+def test_a_policy_is_named_and_hashed(said: str, lawful: bool) -> None:
+    assert accepted(enveloped(world().signer, Shape(properties=said))) is lawful
