@@ -52,6 +52,17 @@ class _MethodNotAllowed(KakuinError):
     status = 405
 
 
+class _Coded(UnsupportedMedia):
+    """A Content-Encoding."""
+
+
+def _wanted(error: KakuinError) -> tuple[tuple[bytes, bytes], ...]:
+    """RFC 9110 sections 12.5.1, 12.5.3 and 15.5.16: a 415 says what would have been read; of codings only where one was the matter."""
+    if isinstance(error, _Coded):
+        return ((b"accept-encoding", b"identity"),)
+    return ((b"accept", QUERY),) if isinstance(error, UnsupportedMedia) else ()
+
+
 class Endpoint:
     """`POST {path}`: a TimeStampReq for a TimeStampResp. `GET {path}/certificates`: the unit's certificate and its issuers, as PEM.
 
@@ -114,7 +125,7 @@ class Endpoint:
             body = await self._body(scope["headers"], incoming)
         except KakuinError as error:
             # The body may not be read to its end, so the connection cannot be used again.
-            headers = ((b"connection", b"close"), *self._watch.problem(scope, error))
+            headers = ((b"connection", b"close"), *_wanted(error), *self._watch.problem(scope, error))
             await _problem(send, error, headers, None if _waits(scope["headers"]) else incoming)
             return
         if body is None:
@@ -156,8 +167,8 @@ class Endpoint:
             elif name == b"content-length":
                 if int(value) > self._limit:
                     raise self._too_large
-            elif name == b"content-encoding" and value.strip().lower() != b"identity":
-                raise UnsupportedMedia("no content-encoding is read here")
+            elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
+                raise _Coded("no content-encoding is read here")
         if kinds != 1:
             raise UnsupportedMedia(f"one content-type {QUERY.decode()} expected, got {kinds}")
 

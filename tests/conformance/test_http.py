@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +15,8 @@ from tests import tsu
 from tests.office import Office
 from trust.codecs import tsp
 from trust.edge import strict_http
-from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, MAX_TARGET, StrictHttp
+from trust.edge.request_line import MAX_TARGET
+from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, StrictHttp
 
 pytestmark = pytest.mark.xdist_group("office")
 
@@ -92,6 +94,15 @@ GRANTED: dict[str, bytes] = {
     "9110 8.3.1 the media type in capitals": head(kind=b"CONTENT-TYPE: APPLICATION/TIMESTAMP-QUERY\r\n"),
     "9110 8.3.1 the media type with parameters": head(kind=b'Content-Type: application/timestamp-query ; charset="a;b"; x=y\r\n'),
     "9110 8.4 the identity coding": head(b"Content-Encoding: identity\r\n"),
+    "9110 8.4 no coding": head(b"Content-Encoding:\r\n"),
+    "9110 2.5 a minor version to come": head(line=b"POST /tsa HTTP/1.2\r\n"),
+    "9110 5.6.6 a parameter that is none": head(kind=b"Content-Type: application/timestamp-query; ;\r\n"),
+    "9110 5.5 octets over 127 in a value": head(b"X: \xe3\x81\x82\xff\t\r\n"),
+    "9110 4.2.3 a path with escapes": head(line=b"POST /%74s%61 HTTP/1.1\r\n"),
+    "9112 2.2 empty lines before the request": b"\r\n\r\n" + WHOLE,
+    "9112 3.2.2 the scheme in capitals": head(line=b"POST HTTP://elsewhere.example:8318/tsa?x HTTP/1.1\r\n"),
+    "9112 3.2.2 an IPv6 address in the target": head(line=b"POST http://[::1]/tsa HTTP/1.1\r\n"),
+    "9112 5.1 spaces and tabs around a length": LINE + HOST + TYPE + b"Content-Length:\t %d \t\r\n\r\n" % len(QUERY) + QUERY,
     "9110 7.8 an upgrade is ignored": head(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
     "9110 12.5.1 what is accepted does not matter": head(b"Accept: text/html\r\n"),
     "9112 2.2 an empty line before the request": b"\r\n" + WHOLE,
@@ -105,6 +116,10 @@ GRANTED: dict[str, bytes] = {
     "9112 7.1 sizes in capitals, with zeros": chunked(b"00%X\r\n" % len(QUERY) + QUERY + b"\r\n000\r\n\r\n"),
     "9112 7.1.1 chunk extensions": chunked(chunk(QUERY, b';a=b;c="d;e"') + b"0;z\r\n\r\n"),
     "9112 7.1.2 trailers": chunked(chunk(QUERY) + b"0\r\nX: y\r\nZ: w\r\n\r\n"),
+    "9110 6.5.1 trailers are no header fields": chunked(
+        chunk(QUERY) + b"0\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nHost: x\r\nExpect: y\r\n\r\n"
+    ),
+    "9112 7.1 line ends in the data": chunked(chunk(QUERY[:9]) + chunk(QUERY[9:], b';a="b"') + b"0\r\n\r\n"),
     "9112 7.1 the coding in any case": chunked(BODY, coding=b"transfer-encoding: CHUNKED\r\n"),
 }
 
@@ -133,7 +148,13 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "9112 6.1 chunked twice": (400, chunked(BODY, coding=CODED + CODED)),
     "9112 6.1 chunked, chunked": (400, chunked(BODY, coding=b"Transfer-Encoding: chunked, chunked\r\n")),
     "9112 6.1 another coding": (501, chunked(BODY, coding=b"Transfer-Encoding: gzip, chunked\r\n")),
-    "9112 6.1 a coding that looks alike": (501, chunked(BODY, coding=b"Transfer-Encoding: xchunked\r\n")),
+    **{
+        f"9112 6.3 the last coding is {coding}": (400, chunked(BODY, coding=b"Transfer-Encoding: %b\r\n" % coding.encode()))
+        for coding in ("xchunked", "chunked, identity", "chunked, gzip", "gzip", "identity", "chunked;a=b", '"chunked"', "chunked chunked")
+    },
+    "7.1.1 extensions without end": (400, chunked(b"1;" + b"x" * 2 * MAX_HEAD + b"\r\na\r\n0\r\n\r\n")),
+    "7.1.1 many extensions": (400, chunked((b"1;" + b"x" * 3000 + b"\r\na\r\n") * 20 + b"0\r\n\r\n")),
+    "7.1.2 trailers without end": (400, chunked(chunk(QUERY) + b"0\r\n" + b"X: y\r\n" * MAX_HEAD + b"\r\n")),
     "9112 6.1 a control octet in the coding": (400, chunked(BODY, coding=b"Transfer-Encoding: \x0bchunked\r\n")),
     "9112 6.1 chunks in HTTP/1.0": (400, chunked(BODY, line=b"POST /tsa HTTP/1.0\r\n")),
     "9112 7.1 no size": (400, chunked(b"\r\n" + QUERY + b"\r\n0\r\n\r\n")),
@@ -166,14 +187,49 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "9112 3.2 a host with somebody before it": (400, head(host=b"Host: user@tsa\r\n")),
     "9112 3.2 a fragment": (400, head(line=b"POST /tsa#x HTTP/1.1\r\n")),
     "9112 3.2 octets over 127 in the target": (400, head(line=b"POST /ts\xc3\xa9 HTTP/1.1\r\n")),
+    "9112 3.2.2 somebody before the host of an absolute form": (400, head(line=b"POST http://user@tsa/tsa HTTP/1.1\r\n")),
+    "9112 3.2.2 another scheme": (400, head(line=b"POST ftp://tsa/tsa HTTP/1.1\r\n")),
+    "9112 3.2.3 the authority form": (400, head(line=b"POST tsa:80 HTTP/1.1\r\n")),
+    **{f"9112 3.2.4 * of {method}": (400, head(line=method.encode() + b" * HTTP/1.1\r\n")) for method in ("GET", "POST", "PUT")},
+    **{
+        f"9112 3.2 {what}": (400, head(line=b"POST " + target + b" HTTP/1.1\r\n"))
+        for what, target in {
+            "no path": b"tsa",
+            "an escape that is none": b"/tsa%zz",
+            "an escape cut short": b"/tsa?%2",
+            "quotes": b'/tsa?a="b"',
+            "angle brackets": b"/tsa?<a>",
+            "braces": b"/tsa?{a}",
+            "brackets": b"/tsa?a[]",
+            "a backslash": b"/tsa\\",
+            "a bar": b"/tsa?a|b",
+            "a caret": b"/tsa^",
+            "DEL": b"/tsa\x7f",
+            "NUL": b"/tsa\x00",
+        }.items()
+    },
+    "9112 3 two spaces before the target": (400, head(line=b"POST  /tsa HTTP/1.1\r\n")),
+    "9112 3 two spaces after the target": (400, head(line=b"POST /tsa  HTTP/1.1\r\n")),
+    "9112 3 no version": (400, head(line=b"POST /tsa\r\n")),
+    "9112 3 a space before the method": (400, head(line=b" POST /tsa HTTP/1.1\r\n")),
+    "9112 3 no end of the line": (400, b"POST /tsa HTTP/1.1" + b" " * 40),
+    **{
+        f"9112 2.3 {name}": (400, head(line=b"POST /tsa " + name.encode() + b"\r\n"))
+        for name in ("RTSP/1.0", "ICE/1.0", "HTTPS/1.1", "HTTP/11", "HTTP/1.10", "HTTP/01.1", "HTTP/1", "HTTP/1,1", "HTTP/x.y")
+    },
     "9112 3.2.2 an absolute form without a host": (400, head(line=b"POST http:///tsa HTTP/1.1\r\n")),
     "9112 3 a tab for a space": (400, head(line=b"POST\t/tsa HTTP/1.1\r\n")),
     "9112 3 a space at the end": (400, head(line=b"POST /tsa HTTP/1.1 \r\n")),
     "9112 2.3 the protocol in small letters": (400, head(line=b"POST /tsa http/1.1\r\n")),
-    "9110 15.6.6 HTTP/2.0": (505, head(line=b"POST /tsa HTTP/2.0\r\n")),
-    "9113 3.4 the preface of HTTP/2": (400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    **{f"9110 15.6.6 HTTP/{v}": (505, head(line=b"POST /tsa HTTP/%b\r\n" % v.encode())) for v in ("2.0", "2.1", "3.0", "9.9", "0.9", "0.0")},
+    "1945 4.1 a request of HTTP/0.9": (400, b"GET /tsa/certificates\r\n"),
+    "9113 3.4 the preface of HTTP/2": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "a TLS client": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50)),
     "9110 9.1 an unknown method": (501, b"FOO /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9112 3 a method of 100 octets": (501, b"X" * 100 + b" /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9112 3 a method without end": (501, b"X" * 2 * MAX_TARGET),
+    "9110 9.1 a method of others": (501, b"PROPFIND /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9110 9.1 what is no method": (400, b"P@ST /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 9.1 methods are case-sensitive": (501, head(line=b"post /tsa HTTP/1.1\r\n")),
     "9110 9.3.6 CONNECT": (501, b"CONNECT tsa:80 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 10.1.1 another expectation": (417, head(b"Expect: miracles\r\n")),
@@ -199,6 +255,8 @@ ANSWERED: dict[str, tuple[int, dict[str, str], bytes]] = {
     "9110 9.3.5 DELETE": (405, {"allow": "OPTIONS, POST"}, b"DELETE /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 9.3.7 OPTIONS": (204, {"allow": "OPTIONS, POST"}, b"OPTIONS /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 9.3.7 OPTIONS of the server": (204, {}, b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9112 3.2.4 OPTIONS of the server in absolute form": (204, {}, b"OPTIONS http://tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "9112 3.2.2 OPTIONS in absolute form": (204, {"allow": "OPTIONS, POST"}, b"OPTIONS http://tsa/tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 9.3.8 TRACE": (405, {"allow": "OPTIONS, POST"}, b"TRACE /tsa HTTP/1.1\r\n" + HOST + b"\r\n"),
     "9110 15.5.5 another path": (404, {}, head(line=b"POST /nothing HTTP/1.1\r\n")),
     "9110 15.5.5 a unit that is not there": (404, {}, head(line=b"POST /tsa/nobody HTTP/1.1\r\n")),
@@ -233,6 +291,9 @@ def test_a_body_that_is_not_wanted_ends_the_connection(office: Office, name: str
     found, went_on = ask(office, sent + WHOLE)
     assert [answer.status for answer in found] == [status] and not went_on
     assert found[0].fields["connection"] == "close"
+    coded = b"Content-Encoding" in sent
+    assert found[0].fields.get("accept") == ("application/timestamp-query" if status == 415 and not coded else None)
+    assert found[0].fields.get("accept-encoding") == ("identity" if coded else None), "9110 12.5.3, 15.5.16"
 
 
 def test_9110_9_3_2_head_has_no_body(office: Office) -> None:
@@ -259,6 +320,35 @@ def test_9112_9_3_2_what_stands_before_garbage_is_answered_first(office: Office,
 def test_9112_9_3_2_a_body_that_breaks_is_refused_in_its_turn(office: Office) -> None:
     found, went_on = ask(office, WHOLE + chunked(b"zz\r\n"))
     assert [answer.status for answer in found] == [200, 400] and not went_on
+
+
+def test_9112_3_each_request_of_a_packet_is_judged_from_its_first_octet(office: Office) -> None:
+    """Wherever it begins: behind a length, behind chunks, behind empty lines."""
+    wrong = b"POST  /tsa HTTP/1.1\r\n" + HOST + TYPE + LENGTH + b"\r\n" + QUERY
+    for before in (WHOLE, chunked(BODY), WHOLE + b"\r\n", chunked(chunk(b"\r\n\r\n") + b"0\r\nX: y\r\n\r\n")):
+        found, went_on = ask(office, before + wrong)
+        assert [answer.status for answer in found] == [200, 400] and not went_on
+
+
+PIECES = {
+    "chunks and trailers": chunked(chunk(QUERY) + b"0\r\nX: y\r\n\r\n"),
+    "after an empty line": b"\r\n" + WHOLE,
+    "another form": head(line=b"POST http://tsa/tsa HTTP/1.3\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_9112_3_in_whatever_pieces_it_comes(office: Office, name: str) -> None:
+    whole = PIECES[name]
+    line, end = whole.index(b"\r\n", 2), whole.index(b"\r\n\r\n")
+    for cut in (1, 2, 5, 18, line + 1, end + 1, end + 3, len(whole) - 1):
+        with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            wire.sendall(whole[:cut])
+            time.sleep(0.01)  # so that they come apart, most likely; the answer is the same if they do not
+            wire.sendall(whole[cut:] + LAST)
+            first, last = answers(file.read())
+        assert tsp.decode_response(first.body).granted and last.status == 200, cut
 
 
 def test_9112_9_6_nothing_is_read_after_close(office: Office) -> None:

@@ -1,8 +1,9 @@
 """HTTP/1.1 on the wire, stricter than uvicorn's protocol over llhttp: what RFC 9110 and RFC 9112 ask of a server and those two leave open.
 
-llhttp refuses what smuggles requests past a proxy (two lengths, a length beside chunks, bare line ends, folded lines, bad chunk sizes). Here is
-the rest: Host, versions, transfer codings that are not known, sizes of a head, slow heads, upgrades that are not wanted, expectations, and the
-order of answers when a connection breaks behind requests that are still being answered.
+llhttp refuses what smuggles requests past a proxy (two lengths, a length beside chunks, bare line ends, folded lines, bad chunk sizes). It gets its
+octets a line, a head or a body at a time, so that the first line of each request is judged before it (`trust.edge.request_line`). Here is the rest:
+Host, transfer codings that are not known, sizes of a head, of trailers and of what stands around chunks, slow heads, upgrades that are not wanted,
+expectations, and the order of answers when a connection breaks behind requests that are still being answered.
 
 A client that asks the same thing again and again sends the same head again, octet for octet. Where the application takes whole bodies (`direct`), a
 head that this connection has seen pass every rule is recognised by comparison, and neither it nor its answer goes through the parser and ASGI again.
@@ -18,12 +19,13 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from trust.edge.request_line import HOST, MAX_TARGET, Refusal, judged, unfinished
 from trust.errors import Malformed
 
-MAX_TARGET = 8192
-"""Octets of a request target (RFC 9112 section 3 asks for at least 8000)."""
 MAX_HEAD = 32_768
 """Octets of a head: target, names and values."""
+MAX_AROUND = 8
+"""Octets that may stand around each octet of data in chunks, beside as many as in a head: sizes, extensions, trailers. A chunk of one has five."""
 MAX_FIELDS = 100
 """Header fields."""
 HEAD_SECONDS = 20.0
@@ -42,10 +44,13 @@ Take = Callable[[bytes, Answer], bool]
 """What an application's `direct` gives for the scope of a POST that passed: takes the body of another one with the same head, from the same
 client, and answers it in its time. False, and nothing done: ask by ASGI."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
+_HOST = re.compile(HOST)
 _UPGRADE = re.compile(rb"(?i)\r\nupgrade[ \t]*:")
 _IGNORED = b"\r\nignored:"
+_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has at most {MAX_FIELDS} header fields, and {MAX_HEAD} bytes of them")
+_AROUND = (HTTPStatus.BAD_REQUEST, "there is more around the chunks of the body than in them (RFC 9112 section 7.1.1)")
+_LINE_END = b"\r\n"
+_EMPTY = re.compile(rb"(?:\r\n)+")
 _END = b"\r\n\r\n"
 
 
@@ -73,8 +78,16 @@ class StrictHttp(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._between = True
         """No head has begun: what comes next is one."""
+        self._line: bytes | None = b""
+        """What has come of a request's first line; None behind it."""
+        self._seen = b""
+        """The last octets, where the end of a head or of chunks is looked for."""
         self._fed = 0
-        """Octets since a head may have begun."""
+        """Octets of the newest head."""
+        self._rest: int | None = None
+        """Octets of the body that are still to come; None in a head, and for chunks."""
+        self._around = 0
+        """Octets of chunks beside their data; below zero while there is more data than these."""
         self._since = self.loop.time()
         """When the head began that has not ended; for a new connection, when it was made. In the loop's seconds."""
         self._watch: Any = None
@@ -130,26 +143,82 @@ class StrictHttp(HttpToolsProtocol):
             return
         if self._known and self._between and self._is_known(data):
             return
-        begins = self._between
-        if begins:
-            self._fed = 0
-            if b"pgrade" in data or b"PGRADE" in data:
-                data = _without_upgrade(data)
-        self._fed += len(data)
-        first = self._begun + self._between
+        begins, first = self._between, self._begun + 1
         self._unset_keepalive_if_required()
+        rest = data
         try:
-            self.parser.feed_data(data)
+            while rest and self._refusal is None:
+                rest = self._read(rest)
         except httptools.HttpParserUpgrade:
             self._say((HTTPStatus.BAD_REQUEST, "no upgrade is made here"))
-        except httptools.HttpParserInvalidMethodError:
-            self._say(_unknown_method(data if self._begun <= first else b""))
         except httptools.HttpParserError:
-            self._say(self._broken())
-        if self._is_over() or self._fed > MAX_HEAD + MAX_TARGET:
-            self._settle()
+            self._say((HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1"))
+        if self._refusal is not None:
+            self.send_400_response("")
         elif begins and self._between and self._direct is not None and self._begun == first:
             self._remember(data)
+
+    def _read(self, data: bytes) -> bytes:
+        """Of what came, no more than ends one line, one head or one body; what is left. So each message begins at its own first octet."""
+        if self._line is not None:
+            return self._read_line(data)
+        size = self._end_in(data) if self._rest is None else self._rest
+        piece = data[:size]
+        if self._in_head():
+            self._fed += len(piece)
+        elif self._rest is not None:
+            self._rest -= len(piece)
+        else:
+            self._around += len(piece)
+        self._feed(piece)
+        return data[size:]
+
+    def _read_line(self, data: bytes) -> bytes:
+        """The first line, and with it what is there of its head."""
+        data = (self._line or b"") + data
+        if data.startswith(_LINE_END):  # RFC 9112 section 2.2: empty lines before it
+            data = _EMPTY.sub(b"", data, 1)
+            self._between, self._line = True, b""
+        if not data:
+            self._wait()
+            return b""
+        if self._between:
+            self._between, self._since, self._rest, self._around = False, self.loop.time(), None, 0
+        end = data.find(b"\n")
+        line = judged(data[: end - 1]) if end > 0 and data[end - 1] == 0x0D else unfinished(data)
+        if line is None:
+            self._line, self._fed = data, len(data)
+            return b""
+        if isinstance(line, Refusal):
+            self._say(line)
+            return b""
+        self._line, self._seen = None, b""
+        size = end - 1 + self._end_in(data[end - 1 :])
+        self._fed = size
+        piece = line + data[end - 1 : size]
+        self._feed(_without_upgrade(piece) if b"pgrade" in piece or b"PGRADE" in piece else piece)
+        return data[size:]
+
+    def _wait(self) -> None:
+        """Nothing has come that counts: an idle connection is closed in its time."""
+        newest: Any = self.cycle
+        if newest is not None and newest.response_complete and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _end_in(self, data: bytes) -> int:
+        """How much of it ends a head, or may end a body in chunks; all of it, where nothing does."""
+        before = len(self._seen)
+        seen = self._seen + data
+        end = seen.find(_END)
+        self._seen = seen[-3:] if end < 0 else b""
+        return len(data) if end < 0 else end + len(_END) - before
+
+    def _feed(self, piece: bytes) -> None:
+        self.parser.feed_data(piece)
+        if self._in_head() and self._fed > MAX_HEAD + MAX_TARGET:
+            self._say(_LARGE)
+        elif self._around > MAX_HEAD:
+            self._say(_AROUND)
 
     # Known heads.
 
@@ -159,8 +228,8 @@ class StrictHttp(HttpToolsProtocol):
         end = data.find(_END) + len(_END)
         if self._direct is None or scope["method"] != "POST" or len(self._known) >= MAX_KNOWN or end > MAX_KNOWN_HEAD:
             return
-        lengths = [value for name, value in self.headers if name == b"content-length"]
-        plain = all(name in _WITHOUT_EFFECT for name, _ in self.headers)
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        plain = all(name in _WITHOUT_EFFECT for name, _ in scope["headers"])
         if not plain or not newest.keep_alive or self.limit_concurrency is not None or lengths != [b"%d" % (len(data) - end)]:
             return
         take = self._direct(scope)
@@ -230,13 +299,6 @@ class StrictHttp(HttpToolsProtocol):
     def _is_over(self) -> bool:
         return self._refusal is not None
 
-    def _settle(self) -> None:
-        """After a piece that may have been one too many."""
-        if self._in_head():
-            self._say((HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head of a request has at most {MAX_HEAD} bytes"))
-        if self._refusal is not None:
-            self.send_400_response("")
-
     def _say(self, refusal: tuple[int, str]) -> None:
         """The first one counts: a refusal of ours is what made the parser fail."""
         if self._refusal is None:
@@ -261,17 +323,10 @@ class StrictHttp(HttpToolsProtocol):
 
     def _in_head(self) -> bool:
         scope: Any = self.scope
-        return not self._between and scope is not None and "path" not in scope
-
-    def _broken(self) -> tuple[int, str]:
-        if self._in_head() and self.parser.get_method() == b"CONNECT":
-            return HTTPStatus.NOT_IMPLEMENTED, "no tunnel is made here"
-        return HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1"
+        return not self._between and (self._line is not None or "path" not in scope)
 
     def on_message_begin(self) -> None:
-        self._between = False
         self._begun += 1
-        self._since = self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -279,23 +334,27 @@ class StrictHttp(HttpToolsProtocol):
         if self._refusal is not None:
             raise _Refused
         super().on_headers_complete()
+        # RFC 9110 section 6.5.1: trailers are no header fields. They are thrown away: what follows goes into a list that nobody reads.
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self._around -= (1 + MAX_AROUND) * len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._between = True
+        if self._around > MAX_HEAD:
+            self._say(_AROUND)
+            raise _Refused
+        self._between, self._line = True, b""
         super().on_message_complete()
 
     def _wrong(self) -> tuple[int, str] | None:
         """What the head has against it: status and words."""
-        if len(self.url) > MAX_TARGET:
-            return HTTPStatus.REQUEST_URI_TOO_LONG, f"a request target has at most {MAX_TARGET} bytes"
         if len(self.headers) > MAX_FIELDS or (self._fed > MAX_HEAD and sum(len(n) + len(v) for n, v in self.headers) > MAX_HEAD):
-            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has at most {MAX_FIELDS} header fields, and {MAX_HEAD} bytes of them"
-        if b"#" in self.url:
-            return HTTPStatus.BAD_REQUEST, "a request target has no fragment (RFC 9112 section 3.2)"
+            return _LARGE
         version = self.parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 is spoken here"
         hosts = 0
+        self._rest = 0
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
@@ -305,8 +364,14 @@ class StrictHttp(HttpToolsProtocol):
             elif name == b"transfer-encoding":
                 if version == "1.0":
                     return HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)"
-                if value.strip().lower() != b"chunked":
+                self._rest = None
+                *others, last = (coding.strip().lower() for coding in value.split(b","))
+                if last != b"chunked":
+                    return HTTPStatus.BAD_REQUEST, "chunked is the last transfer coding of a request (RFC 9112 section 6.3)"
+                if others:
                     return HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding here"
+            elif name == b"content-length":
+                self._rest = int(value)
             elif name == b"expect":
                 if version == "1.0":
                     self.expect_100_continue = False  # RFC 9110 section 10.1.1: ignored
@@ -365,11 +430,3 @@ def _without_upgrade(data: bytes) -> bytes:
     """
     end = data.find(_END)
     return data if end < 0 else _UPGRADE.sub(_IGNORED, data[: end + 2]) + data[end + 2 :]
-
-
-def _unknown_method(data: bytes) -> tuple[int, str]:
-    """RFC 9110 section 9.1: a method that is not known is not implemented; what is no method is no request."""
-    first, space, _ = data.lstrip(b"\r\n")[:64].partition(b" ")
-    if space and _TOKEN.fullmatch(first):
-        return HTTPStatus.NOT_IMPLEMENTED, "the method is not known here"
-    return HTTPStatus.BAD_REQUEST, "this is not HTTP/1.1"

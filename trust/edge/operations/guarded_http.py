@@ -152,7 +152,7 @@ class GuardedHttp(StrictHttp):
         awaited = newest if comes and not self.flow.read_paused else None  # what we do not read yet is no fault of the client's
         if awaited is not None and awaited is self._coming and self._came < SLOWEST * LOOK_SECONDS and not self._is_over():
             self._say((HTTPStatus.REQUEST_TIMEOUT, f"the body of a request comes with {SLOWEST} bytes a second at least"))
-            self._settle()
+            self.send_400_response("")
             return
         self._coming, self._came = awaited, 0
         waiting = self.transport.get_write_buffer_size()
