@@ -606,6 +606,21 @@ def test_status_of_a_chain(world: World) -> None:
     assert status.ocsps[0] == Ocsp(status.ocsps[0].der)
 
 
+def test_an_answer_serves_its_second_unless_something_changes(world: World) -> None:
+    """RFC 6960 section 4.2.2.1: times of whole seconds. A revocation, by whatever process, is told at once all the same."""
+    world.enrol("seal", "seal")
+    chain = world.chains["seal"]
+    (first,) = world.ca.status(chain).ocsps
+    world.now = world.now.replace(microsecond=999_999)
+    assert world.ca.status(chain).ocsps[0] is first
+    world.now += timedelta(microseconds=1)
+    (second,) = world.ca.status(chain).ocsps
+    assert second != first
+    world.authority().revoke(chain[0].serial, "superseded")
+    (told,) = world.ca.status(chain).ocsps
+    assert told.asn1["tbs_response_data"]["responses"][0]["cert_status"].name == "revoked"
+
+
 def test_status_needs_a_list_in_force(world: World) -> None:
     world.enrol("seal", "seal")
     world.ca.status(world.chains["seal"])

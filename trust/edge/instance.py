@@ -247,7 +247,7 @@ class Instance:
         """Of the key `name`, its own and its issuers'; no passphrase is needed. NotFound."""
         if not name.replace("-", "").isalnum():
             raise NotFound("there is no key of that name here")
-        return read_certificates(self.folder / CERTIFICATES / f"{name}.pem")
+        return read_certificates(f"{self.folder}/{CERTIFICATES}/{name}.pem")
 
     def certificate(self, name: str) -> Cert:
         """The key's own certificate."""

@@ -238,23 +238,23 @@ def read_key(path: Path, secret: bytes) -> PrivateKey:
     return private
 
 
-def read_certificates(path: Path) -> tuple[Cert, ...]:
+def read_certificates(path: Path | str) -> tuple[Cert, ...]:
     """Of a PEM file, in its order; Misconfigured when it holds none. Read again where the file is another than it was."""
     try:
-        seen = path.stat()
+        seen = os.stat(path)  # noqa: PTH116  # each seal looks ten times: a Path takes three times as long
     except OSError:
         return _certificates(path)  # which says what is wrong
     return _remembered(path, (seen.st_ino, seen.st_mtime_ns, seen.st_size))
 
 
 @functools.lru_cache(maxsize=64)
-def _remembered(path: Path, seen: tuple[int, int, int]) -> tuple[Cert, ...]:  # noqa: ARG001  # part of what is remembered
+def _remembered(path: Path | str, seen: tuple[int, int, int]) -> tuple[Cert, ...]:  # noqa: ARG001  # part of what is remembered
     """So the faces of our own certificates are made once, not for each seal."""
     return _certificates(path)
 
 
-def _certificates(path: Path) -> tuple[Cert, ...]:
-    pem = read_small(path, "certificate")
+def _certificates(path: Path | str) -> tuple[Cert, ...]:
+    pem = read_small(Path(path), "certificate")
     try:
         return tuple(Cert(c.public_bytes(serialization.Encoding.DER)) for c in x509.load_pem_x509_certificates(pem))
     except ValueError as error:

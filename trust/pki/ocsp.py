@@ -1,5 +1,6 @@
 """OCSP (RFC 6960) with nonces (RFC 9654): requests in, strictly; answers out, signed by a delegated responder."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ class Answer:
     reason: str = "unspecified"
 
 
+@functools.lru_cache(maxsize=64)
 def issuer_hashes(issuer: Cert, algorithm: str) -> tuple[bytes, bytes]:
     name, key = hasher(algorithm), hasher(algorithm)
     name.update(issuer.subject)
@@ -67,6 +69,7 @@ def issuer_hashes(issuer: Cert, algorithm: str) -> tuple[bytes, bytes]:
     return name.digest(), key.digest()
 
 
+@functools.lru_cache(maxsize=1024)
 def identify(certificate: Cert, issuer: Cert) -> CertId:
     """With SHA-1, which every verifier knows and on which nothing rests here: the hashes only name an issuer."""
     name_hash, key_hash = issuer_hashes(issuer, "sha1")

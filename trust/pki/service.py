@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -104,6 +104,8 @@ class CertificateAuthority:
         self._key = key
         self._certificate = certificate
         self._terms = terms
+        self._answered: tuple[datetime | None, dict[Hashable, Ocsp]] = None, {}
+        """Answers of one second."""
 
     def found(self, subject: Subject, root: Issuer) -> Cert:
         """Issue the root's own certificate: the beginning of an installation."""
@@ -253,17 +255,30 @@ class CertificateAuthority:
             return refusal("try_later")
 
     def _answer(self, ids: Sequence[CertId], nonce: bytes | None) -> bytes:
-        responder = self._key("ocsp")
-        authority = self.certificate("ca")
-        now = self._now()
+        authority, now = self.certificate("ca"), self._now()
+        return self._respond([self._standing(cert_id, authority) for cert_id in ids], nonce, now)
+
+    def _respond(self, answers: Sequence[Answer], nonce: bytes | None, now: datetime) -> bytes:
         return respond(
-            [self._standing(cert_id, authority) for cert_id in ids],
-            responder,
+            answers,
+            self._key("ocsp"),
             nonce=nonce,
             this_update=now,
             next_update=now + self._terms.ocsp_life,
-            archive_cutoff=authority.not_before,
+            archive_cutoff=self.certificate("ca").not_before,
         )
+
+    def _answer_about(self, member: Cert, authority: Cert) -> Ocsp:
+        """An answer speaks of a whole second: asked again within it, while nothing has changed, the same one is given."""
+        now, responder = self._now(), self._key("ocsp").certificate
+        standing = self._standing(identify(member, authority), authority)
+        asked = (member, authority, responder, standing.known, standing.revoked_at, standing.reason)
+        since, given = self._answered
+        if since != now:
+            self._answered = since, given = now, {}
+        if asked not in given:
+            given[asked] = Ocsp.from_response(self._respond([standing], None, now))
+        return given[asked]
 
     def _standing(self, cert_id: CertId, authority: Cert) -> Answer:
         found = self._store.find(key_identifier(authority), cert_id.serial) if cert_id.names(authority) else None
@@ -288,7 +303,7 @@ class CertificateAuthority:
             if member == root:
                 continue
             if member.issuer == authority.subject and self._is_ours(member, authority):
-                answers.append(Ocsp.from_response(self._answer([identify(member, authority)], None)))
+                answers.append(self._answer_about(member, authority))
                 crls.append(self.crl("ca").crl)
                 certs += [self._key("ocsp").certificate, authority]
             elif member.issuer == root.subject and self._is_ours(member, root):

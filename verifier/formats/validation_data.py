@@ -5,8 +5,9 @@ levels may use it. Errors: none; what cannot be read is as good as absent.
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, TypeVarTuple
 
 from trust.algorithms import verify
 from trust.codecs import asn1
@@ -18,8 +19,24 @@ from trust.model import Cert, Crl, Ocsp
 
 MAX_CHAIN = 12
 """Links: above any real chain."""
+REMEMBERED = 64 << 10
+"""Bytes of a list or an answer about which something is remembered: the lists of a small authority, and all answers."""
 _OCSP_NO_CHECK = "1.3.6.1.5.5.7.48.1.5"
 _SHORT_TERM = "0.4.0.194121.2.1"
+
+
+_Rest = TypeVarTuple("_Rest")
+_Answer = TypeVar("_Answer")
+
+
+def _remembered(question: Callable[[bytes, *_Rest], _Answer]) -> Callable[[bytes, *_Rest], _Answer]:
+    """The last thousand answers to a pure question about small DER: the same lists and chains stand in file after file."""
+    known = functools.lru_cache(maxsize=1024)(question)
+
+    def asked(der: bytes, *rest: *_Rest) -> _Answer:
+        return known(der, *rest) if len(der) <= REMEMBERED else question(der, *rest)
+
+    return asked
 
 
 def complete(chains_of: Iterable[Cert], certs: Iterable[Cert], crls: Iterable[Crl], ocsps: Iterable[Ocsp]) -> bool:
@@ -55,6 +72,11 @@ class _Given:
 
 def signed_by(der: bytes, signer: Cert) -> bool:
     """Whether a certificate, CRL or BasicOCSPResponse is signed by this certificate's key."""
+    return _signed_by(der, signer)
+
+
+@_remembered
+def _signed_by(der: bytes, signer: Cert) -> bool:
     key = signer.public_key
     try:
         body, algorithm_id, value, *_ = asn1.parse(der, Rules.BER).children
@@ -64,6 +86,7 @@ def signed_by(der: bytes, signer: Cert) -> bool:
         return False
 
 
+@_remembered
 def _ocsp_certs(der: bytes) -> tuple[Cert, ...]:
     """certs [0] of a BasicOCSPResponse."""
     try:
@@ -121,6 +144,7 @@ def _needs_none(der: bytes) -> bool:
     return bool(names & {_OCSP_NO_CHECK, _SHORT_TERM})
 
 
+@_remembered
 def _crl_issuer(der: bytes) -> bytes | None:
     try:
         fields = asn1.parse(der, Rules.BER).fields().take(SEQUENCE).fields()
@@ -131,6 +155,7 @@ def _crl_issuer(der: bytes) -> bytes | None:
         return None
 
 
+@_remembered
 def _ocsp_serials(der: bytes) -> frozenset[int]:
     """The serial numbers that a BasicOCSPResponse answers about."""
     try:
