@@ -38,6 +38,9 @@ LEVELS: Mapping[str, int] = {
 }
 """What a verifier calls a shape, without its format in front -> rank of the level that it has reached (EN 319 122-2, EN 319 132-2: the older)."""
 
+UNNAMED = frozenset({"PAdES-BES", "PAdES-EPES"})
+"""Shapes for which EN 319 142-2 has no name of their own when a document time-stamp follows: the next name is PAdES-LTV."""
+
 NEVER = frozenset({"SIGNED_DATA_NOT_FOUND", "REVOKED_NO_POE", "REVOKED_CA_NO_POE", "NOT_YET_VALID", "FORMAT_FAILURE", "HASH_FAILURE"})
 """Sub-indications that stay a refusal whatever the caller allows: the document is missing, or there is a word against the signature."""
 
@@ -202,6 +205,13 @@ def rank(level: str) -> int | None:
     return LEVELS.get(level.partition("-")[2])
 
 
+def _reached(level: str, *, stamped: bool) -> int:
+    """The rank, where every time-stamp of the document is intact and all signatures have one."""
+    if stamped and level in UNNAMED:
+        return RANK[Level.B_T]
+    return rank(level) or 0
+
+
 def _admitted(report: _Report, asked: Asked) -> Kind:
     """What may be extended. Unacceptable with the reason."""
     if not report.signatures:
@@ -256,7 +266,7 @@ def _compared(before: _Report, after: _Report, wanted: Wanted, known: Known, dra
     if before.conclusion == "passed" and after.conclusion != "passed":
         _LOG.error("an extension did not pass the check: %s", after.reasons[:500])
         raise KakuinError(f"extended, the document did not pass our own verification, so it is not given out: {after.reasons[:200]}")
-    short = [level for level in after.levels if (rank(level) or 0) < RANK[wanted.level]]
+    short = [level for level in after.levels if _reached(level, stamped=bool(after.stamps)) < RANK[wanted.level]]
     if short and wanted.status and not all(issued(a, a) for a in known.anchors) and all((rank(level) or 0) >= RANK[Level.B_T] for level in short):
         return replace(draft, warnings=(*draft.warnings, NO_ROOT))
     if short:

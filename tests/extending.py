@@ -16,7 +16,7 @@ from trust.model import Cert, Document
 from trust.ports import Status
 from verifier.policy import load
 from verifier.question import Question
-from verifier.service import answer
+from verifier.service import brief
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Desk:
             (*known.crls, *lists),
             known.ocsps,
         )
-        return answer(question)
+        return brief(question)
 
     def status(self, chain: Sequence[Cert]) -> Status:
         """As the installation's own authority: of its own certificates alone."""

@@ -17,6 +17,7 @@ from eseal.formats.xades import extend as xades
 from eseal.spec import Level
 from trust.codecs import cms
 from trust.codecs.container import Container
+from trust.codecs.signed_data import signed_data
 from trust.codecs.xml import parse
 from trust.codecs.xml.names import local
 from trust.errors import Malformed, Unacceptable
@@ -110,6 +111,9 @@ def _manifested(box: Box, wanted: Wanted, tools: Tools) -> None:
     """Clause 4.4.3.2: signatures to B-LT at most; then an archive manifest. What an earlier archive manifest lists stays as it is."""
     listed = {name for manifest in box.names(ARCHIVE) for name in references(box.read(manifest))}
     inside = replace(wanted, level=Level.B_LT) if wanted.archive else wanted
+    for name in box.names(CADES):
+        # The status of a time-stamp beside a signature often stands in the signature.
+        cades_extend.carried(signed_data(box.read(name)), tools)
     for name in box.names(CADES):
         if name not in listed:
             made, stamps = cades_extend.extended_bytes(box.read(name), None, inside, tools)

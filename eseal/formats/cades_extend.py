@@ -107,10 +107,7 @@ def raised(signed: SignedData, content: Document | None, wanted: Wanted, tools: 
     if signed.content is None and content is None and wanted.archive:
         raise Unacceptable("an archive time-stamp is over the signed content too: name it (detached)")
     sheet = Sheet(raw(signed.certificates), raw(signed.revocations), [Signer.of(info) for info in signed.signers])
-    tools.material.add(signed.certs, signed.crls, signed.ocsps)
-    for info in _every(signed.signers):
-        held = cades.values(info)
-        tools.material.add(held.certs, held.crls, held.ocsps)
+    carried(signed, tools)
     for signer in sheet.signers:
         if not any(True for _ in signer.tokens(cades.SIGNATURE_TIME_STAMP)):
             made = tools.stamped(Digest.of(digest_of(signer.info.digest), signer.value))
@@ -122,6 +119,14 @@ def raised(signed: SignedData, content: Document | None, wanted: Wanted, tools: 
         for signer in sheet.signers:
             archive_signer(sheet, signer, signed, content, tools)
     return sheet
+
+
+def carried(signed: SignedData, tools: Tools) -> None:
+    """What it carries, into the tools' material."""
+    tools.material.add(signed.certs, signed.crls, signed.ocsps)
+    for info in _every(signed.signers):
+        held = cades.values(info)
+        tools.material.add(held.certs, held.crls, held.ocsps)
 
 
 def raw(node: Node | None) -> list[bytes]:

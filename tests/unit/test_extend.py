@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,10 +23,13 @@ from eseal.formats.container import Entry, archive
 from eseal.spec import Level, Spec, choose
 from tests import envelopes, xades_maker
 from tests import pki as office
+from tests.envelopes import envelope, oid, seq, signer_info
 from tests.extending import Desk
+from tests.papers import Paper, paper, stream
 from tests.pki import SIGNED, Pki
 from tests.sealing import CSV, means
 from trust.codecs.asn1 import context, parse, tlv
+from trust.codecs.signed_data import signed_data
 from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
 from trust.model import Digest, Document, StampKind
 from verifier.policy import load
@@ -433,6 +437,54 @@ def test_a_pdf_is_only_ever_appended_to() -> None:
     assert bytes_of(made.document).startswith(bytes_of(document))
     assert bytes_of(again.document).startswith(bytes_of(made.document))
     assert again.conclusion == "passed"
+
+
+THEIRS = office.pki()
+
+
+def _with_status(made: Paper, place: str) -> Paper:
+    """A PDF of others' whose lists stand in one place alone."""
+    lists = THEIRS.crls(SIGNED)
+    if place == "an earlier store":
+        return made.stored(crls=lists).stored()
+    objects = {made.fresh + number: stream(one.der) for number, one in enumerate(lists)}
+    related = " ".join(f"{number} 0 R" for number in objects)
+    return made.rearranged(objects, catalogue=f"{made.catalogue} /DSS << /VRI << /{'0' * 40} << /CRL [{related}] >> >> >>")
+
+
+@pytest.mark.parametrize("place", ["an earlier store", "beside a signature"])
+def test_status_is_found_wherever_a_pdf_holds_it(place: str) -> None:
+    made = _with_status(paper().signed(THEIRS.signer).stamped(THEIRS.tsu), place)
+    raised = Desk(PKI, LATER).extend(made.data, "B-LTA", known=Known((THEIRS.root.certificate,)), allow_indeterminate=True)
+    assert raised.after == ("PAdES-BASELINE-LTA",)
+    assert bytes_of(raised.document).startswith(made.data)
+    bare = paper().signed(THEIRS.signer).stamped(THEIRS.tsu)
+    with pytest.raises(Unavailable, match="no revocation data for the certificate"):
+        Desk(PKI, LATER).extend(bare.data, "B-LTA", known=Known((THEIRS.root.certificate,)), allow_indeterminate=True)
+
+
+def test_an_older_shape_of_pdf_signature_gets_its_time_stamp() -> None:
+    """EN 319 142-2: with signing-time among the signed attributes it is PAdES-BES, with a time-stamp after it too."""
+    made = paper().signed(PKI.signer, cms=lambda over: envelope([signer_info(PKI.signer, over)], certs=(PKI.signer.certificate, *PKI.signer.chain)))
+    raised = Desk(PKI, LATER).extend(made.data, "B-T")
+    assert (raised.before, raised.after, len(raised.draft.stamps)) == (("PAdES-BES",), ("PAdES-BES",), 1)
+    with pytest.raises(Unacceptable, match="holds all that B-T needs already"):
+        Desk(PKI, LATER).extend(raised.document, "B-T")
+
+
+def test_status_of_a_token_is_found_in_the_signature_beside_it() -> None:
+    """The newest archive time-stamp of others came without its status, which the signature that it is over carries."""
+    entries = []
+    with zipfile.ZipFile(io.BytesIO(bytes_of(_sealed(Document.of(CSV, "a.csv"), choose(CSV, format="asic-e-cades"), THEIRS)))) as box:
+        for info in box.infolist():
+            data = box.read(info)
+            if info.filename == "META-INF/timestamp001.tst":
+                bare = [n.raw for n in signed_data(data).node.children if n.tag != context(1)]
+                data = seq(oid("1.2.840.113549.1.7.2"), tlv(context(0), seq(*bare)))
+            entries.append(Entry(info.filename, data, zlib.crc32(data)))
+    made = b"".join(p for p in archive(entries, SIGNED) if isinstance(p, bytes))
+    raised = Desk(PKI, LATER).extend(made, "B-LTA", known=Known((THEIRS.root.certificate,)), allow_indeterminate=True)
+    assert raised.after == ("CAdES-BASELINE-LTA",)
 
 
 @pytest.mark.parametrize(
