@@ -152,6 +152,7 @@ FACTS: dict[str, str] = {
     "made read-only": "読み取り専用にされた",
     "filled, though no change is permitted,": "変更が禁止されているのに入力された",
     "filled, though locked,": "ロックされているのに入力された",
+    "filled, though read-only,": "読み取り専用なのに入力された",
     "signed, though locked,": "ロックされているのに署名された",
     "changed in {}": "{0} が変更された",
     "given an appearance that is not its value": "値と異なる外観が与えられた",

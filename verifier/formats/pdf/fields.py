@@ -1,6 +1,7 @@
 """The fields of a form in one revision (ISO 32000-2 clause 12.7.4), with what they inherit, and the values that they may show."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,15 @@ class Field:
     @property
     def options(self) -> Any:
         return self._inherited("/Opt")
+
+    @property
+    def default_appearance(self) -> Any:
+        return self._inherited("/DA")
+
+    @property
+    def is_calculated(self) -> bool:
+        """Whether a script of its own decides its value (ISO 32000-2 table 199, /C)."""
+        return "/C" in (dictionary_of(self._inherited("/AA")) or {})
 
     @property
     def holder(self) -> Any:
@@ -130,8 +140,35 @@ def states(field: Field) -> frozenset[str]:
     return frozenset() if normal is None else frozenset(normal.keys()) - {"/Off"}
 
 
+_PRESENTED = re.compile("[\ufb00-\ufdff\ufe70-\ufeff]")
+"""Ligatures and the forms that letters of Arabic take within a word."""
+
+
 def squeezed(text: str) -> str:
-    return "".join(text.split())
+    """Without white space and marks of direction; letters in one form, however they are composed and joined."""
+    bare = _PRESENTED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), "".join(text.split()))
+    return unicodedata.normalize("NFC", "".join(c for c in bare if c not in _MARKS))
+
+
+_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\xad")
+_MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
+
+
+def as_drawn(text: str) -> frozenset[str]:
+    """The orders in which the letters of a value stand from left to right: right-to-left scripts run the other way, their numbers do not."""
+    if not any(unicodedata.bidirectional(c) in {"R", "AL"} for c in text):
+        return frozenset({text})
+    runs: list[tuple[bool, str]] = []
+    for character in text:
+        kind = unicodedata.bidirectional(character)
+        before = not runs or runs[-1][0]
+        left = kind in {"L", "EN", "AN"} or (not before and kind in {"ES", "CS", "ET"})
+        if runs and runs[-1][0] == (not left):
+            runs[-1] = runs[-1][0], runs[-1][1] + character
+        else:
+            runs.append((not left, character))
+    turned = [part[::-1].translate(_MIRRORED) if leftwards else part for leftwards, part in runs]
+    return frozenset({"".join(turned), "".join(reversed(turned))})
 
 
 _TAG = re.compile(r"<[^>]{0,10000}>")

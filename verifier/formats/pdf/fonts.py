@@ -4,7 +4,8 @@ A font that came after signing and draws its own letters may show others than it
 """
 
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pikepdf
@@ -38,13 +39,21 @@ class Unknown(ValueError):
 
 def letters(font: Any, familiar: Familiar) -> Letters:
     """How a font is read. Unknown for one that draws its own letters and came after signing, or whose codes are no letters."""
+    known = familiar(font)
+    read = _letters(font, known)
+    return read if known or "/Widths" not in font else _spaced(font, read)
+
+
+def _letters(font: Any, familiar: bool) -> Letters:
     kind = str(font.get("/Subtype"))
     if _PICTURES.search(str(font.get("/BaseFont", ""))):
         raise Unknown
     if kind == "/Type0" and not _embedded_below(font) and str(font.get("/Encoding")) in _CJK:
+        if not familiar and not _evenly_spaced(font):
+            raise Unknown
         return _through(_CJK[str(font.get("/Encoding"))])
     if kind in {"/Type0", "/Type3"} or _embedded(font):
-        if not familiar(font):
+        if not familiar:
             raise Unknown
         to_unicode = font.get("/ToUnicode")
         if isinstance(to_unicode, pikepdf.Stream):
@@ -52,6 +61,43 @@ def letters(font: Any, familiar: Familiar) -> Letters:
         if kind not in {"/TrueType", "/Type1"}:
             raise Unknown
     return _simple(font.get("/Encoding"))
+
+
+_BREADTHS = range(100, 2501)
+"""Thousandths of its size by which a letter moves the next one on; others put letters over each other, or out of sight."""
+
+
+def _spaced(font: Any, read: Letters) -> Letters:
+    """A new font says itself how broad its letters are."""
+    first = int(font.get("/FirstChar", 0))
+    widths = [float(w) for w in font.get("/Widths")]
+
+    def checked(data: bytes) -> str:
+        if any(not 0 <= code - first < len(widths) or not _BREADTHS[0] <= widths[code - first] <= _BREADTHS[-1] for code in data):
+            raise Unknown
+        return read(data)
+
+    return checked
+
+
+def _evenly_spaced(font: Any) -> bool:
+    """The same of a composite font: /DW, and every width in /W."""
+    return all(
+        _BREADTHS[0] <= float(width) <= _BREADTHS[-1]
+        for below in list(font.get("/DescendantFonts"))
+        for width in (below.get("/DW", 1000), *_composite_widths(list(below.get("/W", []))))
+    )
+
+
+def _composite_widths(items: list[Any]) -> Iterator[Any]:
+    """`first [widths]`, or `first last width`, one after the other (ISO 32000-2 clause 9.7.4.3)."""
+    rest = iter(items)
+    for _ in rest:
+        second = next(rest, 0)
+        if isinstance(second, pikepdf.Array):
+            yield from list(second)
+        else:
+            yield next(rest, 0)
 
 
 def _simple(encoding: Any) -> Letters:
@@ -109,7 +155,7 @@ def _differences(encoding: Any, codec: str) -> "dict[bytes, str] | None":
             code = item
         elif isinstance(item, pikepdf.Name) and 0 <= code < 256:
             glyph = str(item)[1:]
-            character = glyph if len(glyph) == 1 else _GLYPHS.get(glyph)
+            character = _character(glyph)
             if character is None:
                 found.pop(bytes((code,)), None)
             else:
@@ -123,7 +169,36 @@ _GLYPHS = {name: str(value) for value, name in enumerate(_DIGITS)} | {
     "space": " ", "period": ".", "comma": ",", "hyphen": "-", "minus": "-", "plus": "+", "colon": ":", "semicolon": ";", "slash": "/", "percent": "%",
     "parenleft": "(", "parenright": ")", "at": "@", "ampersand": "&", "numbersign": "#", "dollar": "$", "Euro": "€", "yen": "¥", "sterling": "£",
     "underscore": "_", "quotesingle": "'", "quotedbl": '"', "equal": "=", "asterisk": "*", "question": "?", "exclam": "!", "bullet": "•",
+    "less": "<", "greater": ">", "bracketleft": "[", "bracketright": "]", "braceleft": "{", "braceright": "}", "bar": "|", "backslash": "\\",
+    "grave": "`", "asciicircum": "^", "asciitilde": "~", "endash": "–", "emdash": "—", "ellipsis": "…", "quoteleft": "‘", "quoteright": "’",
+    "quotesinglbase": "‚", "quotedblleft": "“", "quotedblright": "”", "quotedblbase": "„", "guillemotleft": "«", "guillemotright": "»",
+    "guilsinglleft": "‹", "guilsinglright": "›", "germandbls": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "eth": "ð", "Eth": "Ð", "thorn": "þ",
+    "Thorn": "Þ", "dotlessi": "ı", "lslash": "ł", "Lslash": "Ł", "oslash": "ø", "Oslash": "Ø", "dcroat": "đ", "Dcroat": "Đ", "section": "§",
+    "paragraph": "¶", "degree": "°", "mu": "µ", "plusminus": "±", "multiply": "×", "divide": "÷", "copyright": "©", "registered": "®",
+    "trademark": "™", "cent": "¢", "currency": "¤", "florin": "ƒ", "onehalf": "½", "onequarter": "¼", "threequarters": "¾", "onesuperior": "¹",
+    "twosuperior": "²", "threesuperior": "³", "ordfeminine": "ª", "ordmasculine": "º", "periodcentered": "·", "exclamdown": "¡",
+    "questiondown": "¿", "logicalnot": "¬", "brokenbar": "¦", "dagger": "†", "daggerdbl": "‡", "perthousand": "‰", "fi": "ﬁ", "fl": "ﬂ",
+    "nbspace": " ", "sfthyphen": "-", "macron": "¯", "acute": "´", "dieresis": "¨", "cedilla": "¸",
 }  # fmt: skip
+_ACCENTS = {
+    "grave": 0x300, "acute": 0x301, "circumflex": 0x302, "tilde": 0x303, "macron": 0x304, "breve": 0x306, "dotaccent": 0x307, "dieresis": 0x308,
+    "ring": 0x30A, "hungarumlaut": 0x30B, "caron": 0x30C, "commaaccent": 0x326, "cedilla": 0x327, "ogonek": 0x328,
+}  # fmt: skip
+_ACCENTED = re.compile(r"([A-Za-z])([a-z]+)")
+_BY_NUMBER = re.compile(r"uni([0-9A-F]{4})|u([0-9A-F]{4,6})")
+
+
+def _character(glyph: str) -> str | None:
+    """The letter that a glyph's name stands for, by the rules of the Adobe Glyph List."""
+    if len(glyph) == 1 or glyph in _GLYPHS:
+        return _GLYPHS.get(glyph, glyph)
+    if (number := _BY_NUMBER.fullmatch(glyph)) is not None:
+        return chr(min(int(number[1] or number[2], 16), 0x10FFFF))
+    if (parts := _ACCENTED.fullmatch(glyph)) is not None and parts[2] in _ACCENTS:
+        made = unicodedata.normalize("NFC", parts[1] + chr(_ACCENTS[parts[2]]))
+        return made if len(made) == 1 else None
+    return None
+
 
 _SECTION = re.compile(rb"begin(bfchar|bfrange)(.*?)end\1", re.DOTALL)
 _CHAR = re.compile(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>")

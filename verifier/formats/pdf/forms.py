@@ -15,15 +15,17 @@ from verifier.formats.pdf.appearance import Paint, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
 from verifier.formats.pdf.graph import Key, Revision, written
-from verifier.formats.pdf.shown import Shown
+from verifier.formats.pdf.shown import PUSH_BUTTON, Shown
 from verifier.formats.pdf.signatures import text_of
 from verifier.formats.pdf.store import decoded
+from verifier.formats.pdf.styles import default_appearance, is_plain_default, same_border, same_default, same_look
 
 _HARMLESS_IN_FORM = frozenset({"/SigFlags", "/NeedAppearances", "/Fields", "/DR", "/DA", "/XFA"})
 _HARMLESS_IN_FIELD = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM", "/Kids"})
 _SIGNING = frozenset({"/V", "/AP", "/F", "/Ff", "/MK", "/DA", "/BS", "/Border", "/H"})
 _FILLING = frozenset({"/V", "/AP", "/AS", "/I", "/RV", "/DA", "/MK", "/TI"})
 _ACTIVE = ("/A", "/AA")
+_VALUES = frozenset({"/V", "/AP", "/AS", "/I", "/RV"})
 _READ_ONLY = 1
 _UNSEEN_FLAGS = 64 | 128 | 512
 """ReadOnly, Locked, LockedContents (table 167): the others decide whether an annotation is seen."""
@@ -48,6 +50,7 @@ class Forms:
         self._widgets: set[Key] = set()
         self._fresh: set[Key] = set()
         self._states: dict[str, set[str]] = {}
+        self._default: list[Any] = [None, None]
         self._shown = Shown(comparison, {}, redrawn=False)
 
     @property
@@ -63,7 +66,8 @@ class Forms:
         was, now = _fields_in(comparison.old, before), _fields_in(comparison.new, after)
         # /NeedAppearances: readers draw every field anew from its value.
         redrawn = after is not None and after.get("/NeedAppearances") is True
-        self._shown = Shown(comparison, _fonts_of(after), redrawn=redrawn)
+        self._default = [None if form is None else form.get("/DA") for form in (before, after)]
+        self._shown = Shown(comparison, _fonts_of(after), default=self._default[1], redrawn=redrawn)
         for field in (*was.values(), *now.values()):
             comparison.judge(field.node)
         self._widgets |= {k for k in (*was, *now) if isinstance(k, tuple)}
@@ -149,7 +153,7 @@ class Forms:
         if new.node.is_indirect and comparison.untouched(new.node.objgen) and not inherited:
             return
         keys = (set(old.node.keys()) | set(new.node.keys())) - _HARMLESS_IN_FIELD
-        different = {k for k in keys if not comparison.same(old.node.get(k), new.node.get(k))} | inherited
+        different = {k for k in keys if not comparison.same(old.node.get(k), new.node.get(k)) and not self._same_style(k, old, new)} | inherited
         if not different or (different <= {"/F"} and old.kind == "/Sig" and _view(old.node) == _view(new.node)):
             return
         if old.kind == "/Sig":
@@ -162,10 +166,24 @@ class Forms:
             comparison.forbid(new.label, "filled, though locked,")
         elif not different - {"/Ff"} <= _FILLING or (new.flags | _READ_ONLY) != (old.flags | _READ_ONLY):
             comparison.forbid(new.label, f"changed in {', '.join(sorted(printable(k) for k in different - _FILLING))}")
+        elif old.flags & _READ_ONLY and different & _VALUES and not old.is_calculated:
+            comparison.forbid(new.label, "filled, though read-only,")
         elif "/DA" in different or "/MK" in different or not self._agrees(old, new, different):
             comparison.forbid(new.label, "given an appearance that is not its value")
         else:
             comparison.remark(new.label, "filled in")
+
+    def _same_style(self, key: str, old: Field, new: Field) -> bool:
+        """Whether what decides how a field is drawn means what it meant, in other words."""
+        was, now = old.node.get(key), new.node.get(key)
+        if old.kind == "/Sig":
+            return False
+        if key == "/DA":
+            before, after = (default_appearance(f.default_appearance or d) for f, d in zip((old, new), self._default, strict=True))
+            return same_default(before, after) or (before is None and old.kind == "/Btn" and is_plain_default(after))
+        if key == "/BS":
+            return "/Border" not in old.node and same_border(was, now)
+        return key == "/MK" and same_look(was, now, self._comparison.same, captions=old.kind == "/Btn" and bool(old.flags & PUSH_BUTTON))
 
     def _adopted(self, old: Field, new: Field) -> bool:
         """Whether /Parent leads elsewhere than /Kids came from: some readers inherit values and names that way."""

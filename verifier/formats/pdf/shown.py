@@ -7,20 +7,24 @@ import pikepdf
 
 from trust.errors import Malformed
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
-from verifier.formats.pdf.fields import Field, displayed, listed, rich_text, same_number, squeezed, states, texts, value_text
-from verifier.formats.pdf.words import words
+from verifier.formats.pdf.drawing import box_of
+from verifier.formats.pdf.fields import Field, as_drawn, displayed, listed, rich_text, same_number, squeezed, states, texts, value_text
+from verifier.formats.pdf.styles import default_appearance
+from verifier.formats.pdf.words import Setting, Words, words
 
-_PUSH_BUTTON = 1 << 16
+PUSH_BUTTON = 1 << 16
 _PASSWORD = 1 << 13
 _COMBO = 1 << 17
+_COMB = 1 << 24
 
 
 class Shown:
-    """Judges appearances of the fields of two revisions. `fonts` are those of the form, for appearances that bring none."""
+    """Judges appearances of the fields of two revisions. `fonts` are those of the form, for appearances that bring none, `default` its /DA."""
 
-    def __init__(self, comparison: Comparison, fonts: Mapping[str, Any], *, redrawn: bool) -> None:
+    def __init__(self, comparison: Comparison, fonts: Mapping[str, Any], *, default: Any = None, redrawn: bool) -> None:
         self._comparison = comparison
         self._fonts = fonts
+        self._default = default
         self._redrawn = redrawn
 
     def agrees(self, old: Field, new: Field, different: set[str]) -> bool:
@@ -28,12 +32,12 @@ class Shown:
         if not self._details_agree(new, different):
             return False
         if new.kind == "/Btn":
-            return not new.flags & _PUSH_BUTTON and "/AP" not in different and _state_agrees(new)
+            return not new.flags & PUSH_BUTTON and "/AP" not in different and _state_agrees(new)
         if different & {"/AP", "/AS"}:
             # A value that stays must have looked like itself before: else the signer saw something else ("shadow" forms).
             return self.reads(new) and ("/V" in different or self.reads(old))
         # The picture stays, the value does not: readers that draw the old picture show what is no longer the value, or nothing yet.
-        return "/V" not in different or self.reads(new) or (self._redrawn and self._words(new) == "")
+        return "/V" not in different or self.reads(new) or (self._redrawn and self._text(new) == "")
 
     def contradicts(self, field: Field) -> bool:
         """Whether a text is drawn that can be read, and is not the value."""
@@ -51,18 +55,55 @@ class Shown:
         except Malformed:
             return False
         if field.kind == "/Ch":
-            whole = squeezed("".join(displayed(field)))
-            return shown == whole or (not field.flags & _COMBO and bool(shown) and shown in squeezed("".join(listed(field))))
+            return self._chooses(field, shown)
         if field.flags & _PASSWORD:
-            return len(shown) <= len(value) and set(shown) <= {"*", "•"}
-        return shown == squeezed(value) or same_number(shown, squeezed(value))
+            return len(shown.text) <= len(value) and set(shown.text) <= {"*", "•"}
+        text, wanted = squeezed(shown.text), squeezed(value)
+        if text == wanted or same_number(text, wanted):
+            return True
+        lines = [squeezed(line) for line, _ in shown.lines]
+        return text in as_drawn(wanted) or _wrapped(lines, wanted)
 
-    def _words(self, field: Field) -> str | None:
+    def _chooses(self, field: Field, shown: Words) -> bool:
+        """A choice shows the option that is its value; a list may show others beside it, but marks none of them in its place."""
+        text, chosen = squeezed(shown.text), [c for d in displayed(field) if (c := squeezed(d))]
+        if text == "".join(chosen) or text in as_drawn("".join(chosen)):
+            return True
+        if field.flags & _COMBO:
+            return _is_spelt(text, "".join(chosen), squeezed("".join(texts(field.value))))
+        options = [squeezed(o) for o in listed(field)]
+        if not text or text not in "".join(options):
+            return False
+        lines = [(squeezed(line), ground) for line, ground in shown.lines if line]
+        if not all(line in options for line, _ in lines):
+            return len(lines) == 1 and all(c in text for c in chosen)
+        if not set(chosen) <= {line for line, _ in lines}:
+            return False
+        # A bar of another colour than the whole lies behind what is chosen, or nowhere.
+        barred = [line for line, ground in lines if ground != shown.ground]
+        return not barred or sorted(barred) == sorted(chosen)
+
+    def _text(self, field: Field) -> str | None:
+        shown = self._words(field)
+        return None if shown is None else shown.text
+
+    def _words(self, field: Field) -> Words | None:
         appearance = dictionary_of(field.node.get("/AP"))
         normal = appearance.get("/N") if appearance is not None else None
         if appearance is None or not isinstance(normal, pikepdf.Stream) or set(appearance.keys()) - {"/N"} or "/OC" in field.node:
             return None
-        return words(normal, self._familiar, self._fonts)
+        return words(normal, self._familiar, self._fonts, self._setting(field))
+
+    def _setting(self, field: Field) -> Setting:
+        try:
+            rectangle = box_of(field.node.get("/Rect"))
+        except (TypeError, ValueError):
+            rectangle = None
+        style = dictionary_of(field.node.get("/MK"))
+        turn = 0 if style is None else style.get("/R", 0)
+        given = default_appearance(field.default_appearance or self._default)
+        size = 0.0 if given is None else given.size
+        return Setting(rectangle, turn if isinstance(turn, int) else 0, size, comb=bool(field.flags & _COMB))
 
     def _familiar(self, font: Any) -> bool:
         return bool(font.is_indirect and font.objgen not in self._comparison.changed and self._comparison.unchanged(font))
@@ -74,7 +115,7 @@ class Shown:
                 return False
         except Malformed:
             return False
-        if "/I" not in field.node or not different & {"/I", "/V"}:
+        if not array_of(field.node.get("/I")) or not different & {"/I", "/V"}:
             return True
         options = array_of(field.options)
         chosen = [options[i] for i in array_of(field.node.get("/I")) if isinstance(i, int) and 0 <= i < len(options)]
@@ -89,3 +130,18 @@ def _state_agrees(field: Field) -> bool:
     if value in own or not own:
         return state in ({value} if own else {"/Off", value})
     return state == "/Off"
+
+
+def _is_spelt(shown: str, display: str, value: str) -> bool:
+    """Whether a maker showed the value where its display text differs from it in capitals alone."""
+    return shown == value and value.casefold() == display.casefold()
+
+
+def _wrapped(lines: list[str], wanted: str) -> bool:
+    """Whether the lines, each from left to right, are those of a value that runs the other way."""
+    rest = wanted
+    for line in lines:
+        if line not in as_drawn(rest[: len(line)]):
+            return False
+        rest = rest[len(line) :]
+    return not rest

@@ -1,50 +1,121 @@
 """The words that the appearance of a field shows (ISO 32000-2 clauses 8.4, 9.4 and 12.7.4.3), told only where nothing about them is odd.
 
 Makers draw a value with few operators: a background, a border, a clip, lines of text from left to right and from top to bottom. Anything that
-could hide, reorder or counterfeit letters (pictures, curves, paint over text, colours that cannot be seen, letters outside of the box, no size)
-makes the words unknown. Errors: none outside; Unknown inside.
+could hide, reorder or counterfeit letters (pictures, curves, paint over text, colours that cannot be seen, letters outside of the box or pushed out
+of it, a box shrunk or turned, no size) makes the words unknown. Errors: none outside; Unknown inside.
 """
 
+import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import pikepdf
 
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import SHOWING, named, operations, strings
+from verifier.formats.pdf.appearance import SHOWING, named, operations
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.fonts import Familiar, Letters, Unknown, letters
+from verifier.formats.pdf.sheet import Shape, Sheet, State
 
 MIN_SIZE = 2.0
 """Points: smaller letters are not read by people."""
-WIDTH = 0.6
-"""Of a letter's height, on the average at the most."""
-MIN_CONTRAST = 0.15
-"""Of a colour component, between a letter and what is painted below it."""
-MAX_DETAILS = 8
-"""Short strokes and small fills of bevels and frames; more could draw a letter."""
-SPANNING = 0.6
-"""Of a box's side: a stroke or fill that spans it is a border, a divider or a background."""
-_COLOURS = {"g": (1,), "rg": (3,), "k": (4,), "sc": (1, 3, 4), "scn": (1, 3, 4)}
-"""How many components each takes."""
-_DEVICE = frozenset({"/DeviceGray", "/DeviceRGB", "/DeviceCMYK"})
+MAX_SQUEEZE = 4.0
+"""Times by which a letter may be narrower or broader than its font draws it."""
+_COLOURS = {"g": 1, "rg": 3, "k": 4, "sc": 0, "scn": 0}
+"""How many components each takes; 0 where the colour space says."""
+_DEVICE = {"/DeviceGray": 1, "/DeviceRGB": 3, "/DeviceCMYK": 4}
 _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
 _UNREADABLE = frozenset({"INLINE IMAGE", "BI", "sh", "c", "v", "y", "d0", "d1"})
 """Images, shadings and curves can draw letters without being text."""
 _VISIBLE_BLENDS = frozenset({"/Normal", "/Compatible", "/Multiply", "/Darken"})
+_RECOLOURING = ("/TR", "/TR2")
+"""Functions that every colour goes through."""
+_SETTINGS: Mapping[str, Callable[[State, float], State]] = {
+    "TL": lambda state, value: replace(state, leading=value),
+    "Tc": lambda state, value: replace(state, spacing=value),
+    "Tw": lambda state, value: replace(state, words=value),
+    "Tz": lambda state, value: replace(state, stretch=value / 100),
+    "Ts": lambda state, value: replace(state, rise=value),
+}
 
 
-def words(stream: Any, familiar: Familiar, fonts: Mapping[str, Any]) -> str | None:
-    """The text, white space left out; None where it cannot be told. `fonts` are those that the form lends to appearances without any."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where an appearance is put, and how its field says that text is set."""
+
+    rectangle: Box | None = None
+    """Of the widget, in points; None where it has none that can be read."""
+    turn: int = 0
+    """/R of /MK: degrees by which the widget is turned on its page."""
+    size: float = 0.0
+    """Of letters, by /DA; 0 where the text is fitted into the box."""
+    comb: bool = False
+    """Each letter has a cell of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an appearance shows."""
+
+    lines: tuple[tuple[str, tuple[float, ...]], ...]
+    """From top to bottom, white space left out, each with the colour that it begins on."""
+    ground: tuple[float, ...]
+    """The colour of the whole."""
+
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.lines)
+
+
+def words(stream: Any, familiar: Familiar, fonts: Mapping[str, Any], setting: Setting) -> Words | None:
+    """What is shown; None where it cannot be told. `fonts` are those that the form lends to appearances without any."""
     try:
-        page = _Sheet(box_of(stream.get("/BBox")))
-        _draw(stream, _State(), page, _Fonts(familiar, fonts), 0)
-    except (Malformed, Unknown, ValueError, TypeError):
+        sheet = Sheet(box_of(stream.get("/BBox")), setting.size, setting.comb)
+        scale = _scale(stream, sheet.box, setting)
+        _draw(stream, State(), sheet, _Fonts(familiar, fonts), 0)
+        if scale is not None and any(not _is_readable(height, scale) for height in sheet.heights):
+            return None
+    except (Malformed, Unknown, ValueError, TypeError, ArithmeticError):
         return None
-    return re.sub(r"\s+", "", "".join(page.text))
+    return Words(tuple((re.sub(r"\s+", "", text), ground) for text, ground in sheet.lines), sheet.ground)
+
+
+def _scale(stream: Any, box: Box, setting: Setting) -> tuple[float, float] | None:
+    """How much longer and higher letters become where the appearance is put into its rectangle (algorithm 8); None where nobody sees it.
+
+    A matrix may turn the appearance as /MK says, and no other way: letters upside down or mirrored are not what they are.
+    """
+    a, b, c, d, _, _ = matrix = matrix_of(list(stream.get("/Matrix")) if "/Matrix" in stream else IDENTITY)
+    size = math.hypot(a, b), math.hypot(c, d)
+    if min(size) <= 0:
+        raise Unknown
+    turned = round(math.degrees(math.atan2(b, a))) % 360
+    cosine, sine = round(math.cos(math.radians(turned))), round(math.sin(math.radians(turned)))
+    if (
+        turned not in {0, setting.turn % 360}
+        or turned % 90
+        or math.dist((a, b, c, d), (cosine * size[0], sine * size[0], -sine * size[1], cosine * size[1])) > 1e-3 * max(size)
+    ):
+        raise Unknown
+    if setting.rectangle is None:
+        return None
+    left, bottom, right, top = setting.rectangle
+    if left == right or bottom == top:
+        return None
+    put = bounds(matrix, box)
+    across, up = (right - left) / (put[2] - put[0]), (top - bottom) / (put[3] - put[1])
+    if turned % 180:
+        across, up = up, across
+    return size[0] * across, size[1] * up
+
+
+def _is_readable(height: float, scale: tuple[float, float]) -> bool:
+    across, up = scale
+    return min(across, up) * height >= MIN_SIZE and max(across, up) <= MAX_SQUEEZE * min(across, up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,84 +132,7 @@ class _Fonts:
         return letters(font, self.familiar)
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The graphics state (table 51), as far as letters need it."""
-
-    matrix: Matrix = IDENTITY
-    colour: tuple[float, ...] = (0.0, 0.0, 0.0)
-    clips: tuple[Box, ...] = ()
-    letters: Letters | None = None
-    size: float = 0.0
-    leading: float = 0.0
-    width: float = 1.0
-    """Of lines."""
-
-
-@dataclass(slots=True)
-class _Sheet:
-    """What has been drawn so far."""
-
-    box: Box
-    text: list[str] = field(default_factory=list)
-    painted: list[tuple[tuple[float, ...], Box]] = field(default_factory=list)
-    details: int = 0
-    last: tuple[float, float, float] | None = None
-    """Where the last run of letters ends at the least, its base line, and the height of its letters."""
-
-    def show(self, text: str, at: tuple[float, float] | None, height: float, state: _State) -> None:
-        """Letters at a place; None where they go on from the last."""
-        if not text:
-            return
-        if height < MIN_SIZE:
-            raise Unknown
-        if at is not None:
-            self._place(at, height, state)
-        if self.last is None:
-            raise Unknown
-        self._contrast(self.last[0], self.last[1], height, len(text), state)
-        self.last = (self.last[0] + 0.15 * height * len(text), self.last[1], height)
-        self.text.append(text)
-
-    def _place(self, at: tuple[float, float], height: float, state: _State) -> None:
-        x, y = at
-        for left, bottom, right, top in (self.box, *state.clips):
-            # Lines of a long text leave the box at its bottom; nothing begins beside it or above.
-            if not (left - height <= x <= right and y <= top and (y >= bottom - height or self.text)):
-                raise Unknown
-        if self.last is not None:
-            end, line, size = self.last
-            if not (y < line - 0.2 * size or (abs(y - line) <= 0.5 * size and x >= end)):
-                raise Unknown
-        self.last = (x, y, height)
-
-    def _contrast(self, x: float, y: float, height: float, count: int, state: _State) -> None:
-        """Letters must differ from all that shows below them: from the last paint back to one that lies below the whole run, or to the page."""
-        right = min(x + WIDTH * height * count, self.box[2])
-        below: list[tuple[float, ...]] = []
-        for colour, (left, bottom, end, top) in reversed(self.painted):
-            if left <= right and x <= end and bottom <= y + height / 2 and y <= top:
-                below.append(colour)
-                if left <= x and right <= end and bottom <= y + height / 4 and y + height / 2 <= top:
-                    break
-        else:
-            below.append((1.0, 1.0, 1.0))
-        if any(max(abs(a - b) for a, b in zip(colour, state.colour, strict=True)) < MIN_CONTRAST for colour in below):
-            raise Unknown
-
-    def paint(self, shapes: list[Box], state: _State, *, fill: bool) -> None:
-        if fill and self.text:
-            raise Unknown
-        for box in shapes:
-            if not _spans(box, self.box):
-                self.details += 1
-            if fill:
-                self.painted.append((state.colour, box))
-        if self.details > MAX_DETAILS or (not fill and state.width > 0.3 * (self.box[3] - self.box[1])):
-            raise Unknown
-
-
-def _draw(stream: Any, state: _State, sheet: _Sheet, fonts: _Fonts, depth: int) -> None:
+def _draw(stream: Any, state: State, sheet: Sheet, fonts: _Fonts, depth: int) -> None:
     if depth > 8 or "/OC" in stream:
         raise Unknown
     _Drawing(stream, state, sheet, fonts, depth).run()
@@ -147,13 +141,13 @@ def _draw(stream: Any, state: _State, sheet: _Sheet, fonts: _Fonts, depth: int) 
 class _Drawing:
     """One content stream being drawn."""
 
-    def __init__(self, stream: Any, state: _State, sheet: _Sheet, fonts: _Fonts, depth: int) -> None:
+    def __init__(self, stream: Any, state: State, sheet: Sheet, fonts: _Fonts, depth: int) -> None:
         self._stream, self._state, self._sheet, self._fonts, self._depth = stream, state, sheet, fonts, depth
-        self._saved: list[_State] = []
+        self._saved: list[State] = []
         self._line = self._text = IDENTITY
         self._moved = True
-        self._path: list[Box] = []
-        self._point = (0.0, 0.0)
+        self._path: list[Shape] = []
+        self._points: list[tuple[float, float]] = []
         self._clip = False
 
     def run(self) -> None:
@@ -164,16 +158,16 @@ class _Drawing:
             if name in SHOWING:
                 self._show(name, operands)
             elif name in _COLOURS:
-                if len(operands) not in _COLOURS[name]:
-                    raise Unknown
-                self._state = replace(self._state, colour=rgb(numbers(operands, len(operands))))
+                # Numbers without a colour space that has as many are read in several ways.
+                components = self._state.components if name in {"sc", "scn"} else _COLOURS[name]
+                self._state = replace(self._state, colour=rgb(numbers(operands, components)), components=components)
             elif name in {"re", "m", "l", "h"}:
                 self._construct(name, operands)
             elif name in {"W", "W*"}:
                 self._clip = True
             elif name in _FILLS or name in _STROKES or name == "n":
                 self._paint(name)
-            elif name in {"Td", "TD", "Tm", "T*", "BT", "TL", "Tf", "Tc", "Tz", "Tr", "Ts"}:
+            elif name in {"Td", "TD", "Tm", "T*", "BT", "TL", "Tf", "Tc", "Tw", "Tz", "Tr", "Ts"}:
                 self._set_text(name, operands)
             else:
                 self._set(name, operands)
@@ -191,7 +185,7 @@ class _Drawing:
             # Other colour spaces than these hide which colour a number is.
             if str(operands[0]) not in _DEVICE:
                 raise Unknown
-            self._state = replace(self._state, colour=(0.0, 0.0, 0.0))
+            self._state = replace(self._state, colour=(0.0, 0.0, 0.0), components=_DEVICE[str(operands[0])])
         elif name == "gs":
             _plain(named(self._stream, "/ExtGState", operands))
         elif name in {"BDC", "DP"} and str(operands[0]) == "/OC":
@@ -221,14 +215,12 @@ class _Drawing:
             self._move(product((1, 0, 0, 1, x, y), self._line))
         elif name == "T*":
             self._next_line()
-        elif name == "TL":
-            self._state = replace(state, leading=numbers(operands, 1)[0])
         elif name == "Tf":
             self._state = replace(state, letters=self._fonts.named(self._stream, operands), size=float(operands[1]))
-        elif name in {"Tr", "Tz", "Tc", "Ts"}:
-            low, high = {"Tr": (0.0, 0.0), "Tz": (20.0, 1000.0)}.get(name, (-0.4 * state.size, 500.0))
-            if not low <= numbers(operands, 1)[0] <= high:
-                raise Unknown
+        elif name in _SETTINGS:
+            self._state = _SETTINGS[name](state, numbers(operands, 1)[0])
+        elif numbers(operands, 1)[0]:  # Tr: outlines, nothing, or a clip
+            raise Unknown
 
     def _move(self, matrix: Matrix) -> None:
         self._line = self._text = matrix
@@ -238,40 +230,73 @@ class _Drawing:
         self._move(product((1, 0, 0, 1, 0, -self._state.leading), self._line))
 
     def _show(self, name: str, operands: Any) -> None:
+        state = self._state
+        if name == '"':
+            state = self._state = replace(state, words=float(operands[0]), spacing=float(operands[1]))
         if name in {"'", '"'}:
             self._next_line()
-        read = self._state.letters
-        if read is None:
+        read = state.letters
+        if read is None or state.size <= 0:
             raise Unknown
-        if name == "TJ" and any(float(o) > 500 for o in _items(operands) if not isinstance(o, pikepdf.String)):
+        whole = product(self._text, state.matrix)
+        em = state.size * whole[0] * state.stretch, state.size * whole[3]
+        # Mirrored or turned letters are not what a value looks like.
+        if max(abs(whole[1]), abs(whole[2])) > 1e-3 * max(whole[0], whole[3]) or state.is_odd:
             raise Unknown
-        whole = product(self._text, self._state.matrix)
-        # The lesser of what a letter is wide and high: a matrix may flatten it. Mirrored or turned letters are not what a value looks like.
-        height = min(abs(self._state.size) * whole[0], abs(self._state.size) * whole[3]) if self._state.size > 0 else 0.0
-        for data in strings(operands):
-            self._sheet.show(read(data), (whole[4], whole[5]) if self._moved else None, height, self._state)
-            self._moved = self._moved and not data
+        for item in _items(operands[-1:]):
+            if isinstance(item, pikepdf.String):
+                text = read(bytes(item))
+                self._sheet.show(text, (whole[4], whole[5] + state.rise * whole[3]) if self._moved else None, em, state)
+                self._moved = self._moved and not text
+            elif name == "TJ" and not self._moved:
+                self._sheet.gap(-float(item) / 1000, em[0])
+            elif name == "TJ":
+                whole = product((1, 0, 0, 1, -float(item) / 1000 * state.size * state.stretch, 0), whole)
 
     def _construct(self, name: str, operands: Any) -> None:
         matrix = self._state.matrix
+        if max(abs(matrix[1]), abs(matrix[2])) > 1e-3 * max(abs(matrix[0]), abs(matrix[3])):
+            raise Unknown
         if name == "re":
             x, y, w, h = numbers(operands, 4)
-            self._path.append(bounds(matrix, (x, y, x + w, y + h)))
-        elif name == "m":
-            self._point = (numbers(operands, 2)[0], numbers(operands, 2)[1])
-        elif name == "l":
+            left, bottom, right, top = box = bounds(matrix, (x, y, x + w, y + h))
+            sides = ((left, bottom, left, top), (right, bottom, right, top), (left, bottom, right, bottom), (left, top, right, top))
+            self._end_line()
+            self._path.append(Shape(box, sides, solid=True))
+        elif name in {"m", "l"}:
             x, y = numbers(operands, 2)
-            self._path.append(bounds(matrix, (*self._point, x, y)))
-            self._point = (x, y)
+            if name == "m":
+                self._end_line()
+            self._points.append(bounds(matrix, (x, y, x, y))[:2])
+        elif name == "h" and self._points:
+            self._points.append(self._points[0])
+
+    def _end_line(self) -> None:
+        """What was begun with `m` becomes a shape."""
+        found, self._points = self._points, []
+        if len(found) < 2:
+            return
+        sides = tuple((min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1])) for a, b in pairwise(found))
+        box = hull(list(sides))
+        area = abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise([*found, found[0]]))) / 2
+        self._path.append(Shape(box, sides, solid=len(found) <= 5 and area >= 0.99 * (box[2] - box[0]) * (box[3] - box[1]) > 0))
 
     def _paint(self, name: str) -> None:
+        self._end_line()
         if self._clip and self._path:
-            self._state = replace(self._state, clips=(*self._state.clips, hull(self._path)))
+            self._state = replace(self._state, clips=(*self._state.clips, _clipping(self._path)))
         if name in _FILLS and self._path:
-            self._sheet.paint([hull(self._path)] if len(self._path) > 1 else self._path, self._state, fill=True)
-        if name in _STROKES:
+            self._sheet.paint(self._path, self._state, fill=True)
+        if name in _STROKES and self._path:
             self._sheet.paint(self._path, self._state, fill=False)
         self._path, self._clip = [], False
+
+
+def _clipping(path: list[Shape]) -> Box:
+    """What a path leaves to be seen: a box, or nobody knows."""
+    if len(path) != 1 or not path[0].solid:
+        raise Unknown
+    return path[0].box
 
 
 def _plain(state: Any) -> None:
@@ -280,6 +305,8 @@ def _plain(state: Any) -> None:
         return
     if any(key in state and float(state.get(key)) < 0.5 for key in ("/ca", "/CA")) or "/Font" in state:
         raise Unknown
+    if any(str(state.get(key, "/Identity")) not in {"/Identity", "/Default"} for key in _RECOLOURING):
+        raise Unknown
     if str(state.get("/SMask", "/None")) != "/None" or str(state.get("/BM", "/Normal")) not in _VISIBLE_BLENDS:
         raise Unknown
 
@@ -287,8 +314,3 @@ def _plain(state: Any) -> None:
 def _items(operands: Any) -> Iterator[Any]:
     for operand in operands:
         yield from list(operand) if isinstance(operand, pikepdf.Array) else [operand]
-
-
-def _spans(box: Box, whole: Box) -> bool:
-    """Whether a box is about as wide or as high as the whole."""
-    return any(box[i + 2] - box[i] >= SPANNING * (whole[i + 2] - whole[i]) for i in (0, 1))
