@@ -303,6 +303,18 @@ def test_9110_9_3_2_head_has_no_body(office: Office) -> None:
     assert top.startswith(b"HTTP/1.1 405 ") and rest == b""
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [b"HEAD * HTTP/1.1\r\nHost: tsa\r\n\r\n", b"HEAD /tsa HTTP/1.1\r\n\r\n", b"HEAD /tsa HTTP/1.1\r\nHost: tsa\r\nX : y\r\n\r\n"],
+    ids=["for its target", "for its host", "for a field"],
+)
+def test_9110_9_3_2_head_has_no_body_when_it_is_refused_either(office: Office, refused: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.sendall(refused)
+        top, _, rest = file.read().partition(b"\r\n\r\n")
+    assert top.startswith(b"HTTP/1.1 400 ") and b"\r\ncontent-length: " in top and rest == b""
+
+
 def test_9112_9_3_2_requests_in_one_packet_are_answered_in_order(office: Office) -> None:
     found, went_on = ask(office, WHOLE + TWICE.replace(b"/certificates", b"") + WHOLE)
     assert [answer.status for answer in found] == [200, 405, 200] and went_on

@@ -80,6 +80,8 @@ class StrictHttp(HttpToolsProtocol):
         """No head has begun: what comes next is one."""
         self._line: bytes | None = b""
         """What has come of a request's first line; None behind it."""
+        self._bare = False
+        """The newest request is HEAD: whatever is answered has no body (RFC 9110 section 9.3.2)."""
         self._seen = b""
         """The last octets, where the end of a head or of chunks is looked for."""
         self._fed = 0
@@ -185,6 +187,7 @@ class StrictHttp(HttpToolsProtocol):
         if self._between:
             self._between, self._since, self._rest, self._around = False, self.loop.time(), None, 0
         end = data.find(b"\n")
+        self._bare = data.startswith(b"HEAD ")
         line = judged(data[: end - 1]) if end > 0 and data[end - 1] == 0x0D else unfinished(data)
         if line is None:
             self._line, self._fed = data, len(data)
@@ -419,7 +422,7 @@ class StrictHttp(HttpToolsProtocol):
         body = json.dumps(problem).encode()
         lines = [STATUS_LINE[status], *(b"%s: %s\r\n" % (name, value) for name, value in self.server_state.default_headers)]
         lines.append(b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body))
-        self.transport.write(b"".join((*lines, body)))
+        self.transport.write(b"".join(lines) if self._bare else b"".join((*lines, body)))
         self.transport.close()
 
 
