@@ -17,6 +17,7 @@ from tests.services import program
 from tests.shared import SHARED, needs_shared
 from trust.codecs.xml import METHODS, Method, NodeSet, canonicalize, method_of, parse
 from trust.codecs.xml.base_uri import join
+from trust.codecs.xml.c14n import walked
 from trust.codecs.xml.names import ds
 from trust.codecs.xml.transforms import apply, octets
 from trust.errors import Malformed
@@ -96,6 +97,54 @@ def test_whole_documents_as_libxml2(data: bytes) -> None:
         return  # two attributes of one expanded name: no namespace-well-formed document
     for method in WHOLE:
         assert canonicalize(NodeSet(tree), method) == libxml2(tree.root, method)
+
+
+EXCLUSIVE = [m for m in METHODS.values() if m.family == "exclusive"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=documents(), comments=st.booleans())
+def test_what_libxml2_writes_is_what_the_walk_does(data: bytes, comments: bool) -> None:
+    """Of elements by themselves, exclusively: the one case that is libxml2's."""
+    try:
+        tree = parse(data)
+    except Malformed:
+        return
+    for element in tree.root.iter("*"):
+        for method in EXCLUSIVE:
+            nodes = NodeSet(tree, element, comments)
+            assert canonicalize(nodes, method) == walked(nodes, method)
+
+
+@needs_shared
+def test_every_signed_element_of_the_corpora_is_the_same_by_libxml2_and_by_the_walk() -> None:
+    count = 0
+    for row in map(json.loads, (SHARED / "corpus" / "manifest.jsonl").read_text().splitlines()):
+        if row["format"] not in ("XAdES", "XMLDSig", "XMLERS"):
+            continue
+        try:
+            tree = parse((SHARED / "corpus" / row["file"]).read_bytes())
+        except Malformed:
+            continue
+        for element in (
+            tree.root,
+            *tree.root.iter(ds("SignedInfo"), ds("SignatureValue"), ds("KeyInfo")),
+            *(e for found in tree.ids.values() for e in found),
+        ):
+            for method in EXCLUSIVE:
+                nodes = NodeSet(tree, element)
+                assert canonicalize(nodes, method) == walked(nodes, method), row["id"]
+                count += 1
+    assert count > 1000
+
+
+def test_a_relative_namespace_has_no_canonical_form_where_it_is_rendered() -> None:
+    tree = parse(b'<a xmlns:p="relative"><b Id="x"/><p:c Id="y"/></a>')
+    (sound,), (odd,) = tree.by_id("x"), tree.by_id("y")
+    for method in EXCLUSIVE:
+        assert canonicalize(NodeSet(tree, sound), method) == b'<b Id="x"></b>'
+        with pytest.raises(Malformed, match="relative uri"):
+            canonicalize(NodeSet(tree, odd), method)
 
 
 @settings(max_examples=150, deadline=None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from lxml import etree
 
 from eseal.draft import Base64, Piece
 from eseal.formats.xades import properties
@@ -18,7 +19,7 @@ from eseal.formats.xades.markup import EXCLUSIVE, algorithm, b64, digest_method,
 from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, XML_BY_SIGNATURE, Algorithm, hasher
-from trust.codecs.xml import METHODS, NodeSet, canonicalize, parse
+from trust.codecs.xml import METHODS, NodeSet, Tree, canonicalize, parse
 from trust.codecs.xml.names import DS, PSS, RSA_PSS, XADES_132, ds
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Digest, Document, Token
@@ -27,6 +28,11 @@ from trust.ports import Status
 _SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
 _PLACEHOLDER = "\x00"
 """In a text that is not parsed: where the document's own octets go."""
+
+
+def _own_parser() -> etree.XMLParser:
+    """For what was written here, of any size."""
+    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,9 @@ class _Sheet:
 
     def opened(self) -> "_Opened":
         """Parsed where it will stand, or by itself where that makes no difference."""
-        before, after = (b"", b"") if METHODS[self.c14n].family == "exclusive" else self.around
+        if self.c14n == EXCLUSIVE:
+            return _Opened(None, etree.fromstring(self.text(), _own_parser()), self.c14n)
+        before, after = self.around
         tree = parse(before + self.text() + after)
         return _Opened(tree, tree.root[-1] if before else tree.root, self.c14n)
 
@@ -116,11 +124,15 @@ class _Sheet:
 class _Opened:
     """A sheet's elements in their canonical form."""
 
-    tree: Any
+    tree: Tree | None
+    """None: the signature stands by itself."""
     signature: Any
     c14n: str
 
     def canonical(self, node: Any) -> bytes:
+        if self.tree is None:
+            # Of elements that inherit nothing, and that nobody else wrote; the check reads them by a canonicalisation of its own.
+            return bytes(etree.tostring(node, method="c14n", exclusive=True, with_comments=False))
         return canonicalize(NodeSet(self.tree, node), METHODS[self.c14n])
 
     def child(self, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -43,10 +44,21 @@ def split(tag: Any) -> tuple[str, str]:
     """(namespace, local name) of an element's tag; ("", "") for a comment or processing instruction."""
     if not isinstance(tag, str):
         return "", ""
+    return _known(tag) if len(tag) <= _LONGEST_KNOWN else _cut(tag)
+
+
+_LONGEST_KNOWN: Final = 200
+"""Characters of a name that is remembered with its parts."""
+
+
+def _cut(tag: str) -> tuple[str, str]:
     if tag[:1] == "{":
         space, _, local = tag[1:].partition("}")
         return space, local
     return "", tag
+
+
+_known: Final = functools.lru_cache(maxsize=4096)(_cut)
 
 
 def local(element: Any) -> str:

@@ -48,12 +48,15 @@ def misfit(element: Any, shapes: Shapes) -> str | None:
 def unlike(element: Any, shape: Shape) -> str | None:
     """What is wrong with this element alone."""
     space, name = split(element.tag)
-    if shape.children is not None and shape.children.fullmatch("".join(_label(split(c.tag), space) for c in element.iterchildren("*"))) is None:
-        return f"{name} holds elements that its schema does not have there"
+    if shape.children is not None:
+        held = "".join([_label(split(c.tag), space) for c in element.iterchildren("*")]) if len(element) else ""
+        if shape.children.fullmatch(held) is None:
+            return f"{name} holds elements that its schema does not have there"
+    given = element.keys()
     # Attributes of other namespaces (xsi:schemaLocation) mean nothing to who reads the element.
-    if any(not attribute.startswith("{") and attribute not in shape.attributes for attribute in element.attrib):
+    if not shape.attributes.issuperset(given) and any(not attribute.startswith("{") and attribute not in shape.attributes for attribute in given):
         return f"{name} has an attribute that its schema does not have"
-    if any(element.get(attribute) is None for attribute in shape.needs):
+    if not shape.needs.issubset(given):
         return f"{name} lacks an attribute that its schema has"
     if shape.text is not None:
         return None if shape.text(text_of(element).strip(_SPACE)) else f"{name} holds text of another type than its schema has"
