@@ -20,7 +20,7 @@ from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Una
 from trust.log import journal as module
 from trust.log import tables
 from trust.log.journal import Entry, Journal
-from trust.log.page import Made, entry_data
+from trust.log.page import Made, Request, entry_data
 from trust.log.tree import leaf_hash
 
 AT = datetime(2026, 11, 21, 1, 2, 3, 456_789, tzinfo=UTC)
@@ -171,6 +171,39 @@ def test_a_batch_has_a_limit(engine: Engine, tmp_path: Path, monkeypatch: pytest
             futures = [journal.append_soon("event", b"%d" % number) for number in range(100)]
         assert [future.result(10) for future in futures] == list(range(100))
         assert len(commits) >= 10
+
+
+def test_who_is_answered_and_asks_again_at_once_is_in_the_next_group(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the writer gives way, requests come one by one, and still share a transaction."""
+    groups: list[int] = []
+    done = threading.Event()
+    answered: list[int] = []
+
+    def settle(index: int, _answer: Any, _error: KakuinError | None) -> None:
+        answered.append(index)
+        if len(answered) == 20:
+            done.set()
+
+    def ask(count: int) -> list[Request]:
+        return [Request(None, ("event", b"body"), settle)] * count
+
+    def giving_way(_seconds: float) -> None:
+        assert len(answered) >= 12, "answers leave first"
+        if len(answered) == 12:
+            for _ in range(8):
+                journal.issue_all(ask(1))
+
+    monkeypatch.setattr(module.time, "sleep", giving_way)
+    journal.watch = lambda count, _seconds: groups.append(count)
+    journal.issue_all(ask(12))
+    assert done.wait(10)
+    assert (groups, answered) == ([12, 8], list(range(20)))
+
+
+def test_after_few_answers_nobody_gives_way(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: pytest.fail("nobody is to wait"))
+    for _ in range(3):
+        assert journal.append("event", b"body") >= 0
 
 
 def impatient(engine: Engine) -> None:
