@@ -304,6 +304,8 @@ def _jws(entry: dict[str, Any], content: Payload | None) -> Jws:
         header = parse(decoded.data)
         if not isinstance(header, dict):
             raise Malformed("protected header is a JSON object, got something else")
+    if entry.get("header") == {}:
+        faults.append("header is empty, where it would be left out (RFC 7515 section 7.2.1)")
     if header.keys() & unprotected.keys():
         faults.append("a header parameter is both protected and unprotected (RFC 7515 section 4)")
     value = octets(signature)

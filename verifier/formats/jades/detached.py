@@ -81,6 +81,9 @@ def _sig_d_flaw(entries: dict[str, Any], names: list[str]) -> Defect | None:
     types, hashes = entries.get("ctys"), entries.get("hashV")
     if types is not None and (not isinstance(types, list) or len(types) != len(names) or not all(isinstance(t, str) for t in types)):
         return Defect(_CLAUSE + ".1", "sigD has not one content type for each name")
+    method = entries.get("mId")
+    if method != OBJECT_ID_BY_URI_HASH and ("hashM" in entries or "hashV" in entries):
+        return Defect(_CLAUSE, "sigD has digests, and its mechanism uses none")
     if isinstance(hashes, list) and any(isinstance(h, str) and jose.sloppy(h) for h in hashes):
         return Defect("RFC 7515 section 2", "sigD has a digest in sloppy base64url")
     return None

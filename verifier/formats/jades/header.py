@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -12,6 +13,7 @@ from trust.codecs import asn1, ess, jose, signed_data
 from trust.codecs.jose import Jws
 from trust.errors import KakuinError, Malformed
 from trust.model import Cert, Claims, Defect, Digest, SignerReference
+from verifier.formats.jades.schema import HEADER, misshapen
 
 # RFC 7515 section 4.1.11: `crit` names extensions only, never what RFC 7515 or RFC 7518 define.
 _JWS = ("alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit")
@@ -41,20 +43,25 @@ def flaws(jws: Jws, algorithm: Algorithm | None, signer: Cert | None) -> tuple[D
         found.append(Defect("ETSI TS 119 182-1 clause 5.1.7", f"the signing certificate is referenced once, got {count} references"))
     found += _crit_flaws(jws)
     found += _certificate_flaws(jws, signer)
-    found += [
-        Defect("ETSI TS 119 182-1 clause 5", f"{name} is not of its type", fatal=False, refused=True)
-        for name, kind in _TYPES.items()
-        if name in jws.header and not isinstance(jws.header[name], kind)
-    ]
+    found += [Defect("ETSI TS 119 182-1 clause 5", f"{name} is not of its type", fatal=False, refused=True) for name in misshapen(jws.header, HEADER)]
     if any(isinstance(text := entry.get("digVal"), str) and jose.sloppy(text) for entry in _digests(jws)):
         found.append(Defect("RFC 7515 section 2", "a digest in the header is in sloppy base64url", fatal=False, refused=True))
+    if "enc" in jws.header or "enc" in jws.unprotected:
+        found.append(Defect("RFC 7516 section 9", "enc says that this is encrypted, and it is signed", fatal=False, refused=True))
+    if "x5t" in jws.header and _is_etsi(jws):
+        found.append(Defect("ETSI TS 119 182-1 clause 5.1.6", "x5t has no place in JAdES", fatal=False, refused=True))
     if not isinstance(jws.header.get("b64", True), bool):
         found.append(Defect("RFC 7797 section 3", "b64 is true or false, got something else"))
     misplaced = sorted(jws.unprotected.keys() & {"alg", "b64", *UNDERSTOOD} - {"etsiU"})
-    found += [Defect("ETSI TS 119 182-1 clause 5.1.1", f"{p} stands in the unprotected header", fatal=p == "b64") for p in misplaced]
-    if "etsiU" in jws.header:
-        found.append(Defect("ETSI TS 119 182-1 clause 5.3.1", "etsiU stands in the protected header", fatal=False))
+    found += [Defect("ETSI TS 119 182-1 clause 5.1.1", f"{p} stands in the unprotected header", fatal=p == "b64", refused=True) for p in misplaced]
+    if "etsiU" in jws.unprotected and len(jws.unprotected) > 1:
+        found.append(Defect("ETSI TS 119 182-1 clause 5.3.1", "etsiU stands with others in the unprotected header", fatal=False, refused=True))
     return tuple(found)
+
+
+def _is_etsi(jws: Jws) -> bool:
+    """Whether it speaks the language of JAdES, and is no plain JWS."""
+    return "etsiU" in jws.unprotected or any(name in jws.header for name in _SIGNED)
 
 
 def _crit_flaws(jws: Jws) -> Iterable[Defect]:
@@ -84,14 +91,6 @@ def _crit_flaws(jws: Jws) -> Iterable[Defect]:
             yield Defect(clause, f"{name} is used and crit does not name it", fatal=hides, refused=name == "sigD")
 
 
-_TYPES: dict[str, type] = {
-    **dict.fromkeys(("srCms", "sigX5ts"), list),
-    **dict.fromkeys(("srAts", "sigPl", "sigPId", "adoTst", "sigD", "x5t#o"), dict),
-    **dict.fromkeys(("sigT", "kid", "typ", "cty", "x5u", "jku"), str),
-}
-"""RFC 7515 section 4.1, ETSI TS 119 182-1 clauses 5.1 and 5.2: what has another type is read by one program and skipped by another."""
-
-
 def _digests(jws: Jws) -> list[dict[str, Any]]:
     """The objects of the header that hold a digest."""
     listed = jws.header.get("sigX5ts")
@@ -107,17 +106,23 @@ def _certificate_flaws(jws: Jws, signer: Cert | None) -> Iterable[Defect]:
         if name in header and (not isinstance(header[name], str) or _fault(header[name])):
             yield Defect("RFC 7515 section 2", f"{name} is no base64url", fatal=False, refused=True)
     listed = header.get("x5c", jws.unprotected.get("x5c"))
+    held = certificates(jws)
+    if any(not ess.same_name(below.issuer, above.subject) for below, above in pairwise(held)):
+        yield Defect("RFC 7515 section 4.1.6", "x5c is not in the order of its issuers", fatal=False, refused=True)
     if listed is not None and (not isinstance(listed, list) or not listed or any(_x5c(entry) is None or jose.sloppy(entry) for entry in listed)):
         yield Defect("RFC 7515 section 4.1.6", "x5c is an array of certificates in base64, got something else", fatal=False, refused=True)
     if signer is None:
         return
-    first = next(iter(certificates(jws)), signer)
+    first = next(iter(held), signer)
     if first != signer:
         yield Defect("RFC 7515 section 4.1.6", "the first certificate of x5c is not the signer's", fatal=False, refused=True)
-    thumb = header.get("x5t")
-    if isinstance(thumb, str) and not _fault(thumb) and not _has_digest(signer, Digest("sha1", jose.octets(thumb).data)):
-        yield Defect("RFC 7515 section 4.1.7", "x5t is of another certificate than the signer's", fatal=False, refused=True)
-    if "jwk" in header and not _is_key(header["jwk"], signer):
+    either = jws.unprotected | header
+    for name, digest in (("x5t", "sha1"), ("x5t#S256", "sha256")):
+        thumb = either.get(name)
+        bound = name in header and name in REFERENCES  # told where the signer is identified
+        if not bound and isinstance(thumb, str) and (_fault(thumb) or not _has_digest(signer, Digest(digest, jose.octets(thumb).data))):
+            yield Defect("RFC 7515 section 4.1.7", f"{name} is of another certificate than the signer's", fatal=False, refused=True)
+    if "jwk" in either and not (_is_key(either["jwk"], signer) and _is_for(either["jwk"], header.get("alg"))):
         yield Defect("RFC 7515 section 4.1.3", "jwk is another key than the signer's", fatal=False, refused=True)
 
 
@@ -140,10 +145,24 @@ def _is_key(jwk: object, signer: Cert) -> bool:
                 return jwk.get("kty") == "RSA" and (_number(jwk, "n"), _number(jwk, "e")) == (numbers.n, numbers.e)
             case ec.EllipticCurvePublicKey():
                 point = key.public_numbers()
-                return jwk.get("kty") == "EC" and (_number(jwk, "x"), _number(jwk, "y")) == (point.x, point.y)
+                return (
+                    jwk.get("kty") == "EC"
+                    and jwk.get("crv") == _CURVE_NAMES.get(key.curve.name)
+                    and (_number(jwk, "x"), _number(jwk, "y")) == (point.x, point.y)
+                )
     except Malformed:
         return False
     return True
+
+
+_CURVE_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521", "secp256k1": "secp256k1"}
+"""RFC 7518 section 6.2.1.1, RFC 8812 section 3.1."""
+
+
+def _is_for(jwk: dict[str, Any], alg: object) -> bool:
+    """RFC 7517 sections 4.2 to 4.4: what the key says of its use allows this signature."""
+    operations = jwk.get("key_ops", ["verify"])
+    return jwk.get("use", "sig") == "sig" and jwk.get("alg", alg) == alg and isinstance(operations, list) and "verify" in operations
 
 
 def _number(jwk: dict[str, Any], name: str) -> int | None:

@@ -140,7 +140,7 @@ def _signature(jws: Jws, context: _Context) -> tuple[Evidence, Content]:
     context.budget.spend(stamps=tokens, octets=octets)
     found = stamps.stamps(stamps.Place(jws, of, draft.id, carried, components, inside, pool))
     shape = header.shape(jws, countersignature=context.master is not None)
-    policies = unsigned.policies(components, draft.claims.policy_digest)
+    policies = unsigned.policies(components, draft.claims.policy_digest, named="sigPId" in jws.header)
     named = level(Signed(shape, components, found, draft.signer, data, tuple(counters.found.values())))
     signature = replace(draft, level=named, defects=(*draft.defects, *of.defects, *odd, *policies, *found.defects, *counters.defects))
     known = frozenset(data.certs) | frozenset(s for s in (signature.signer,) if s)

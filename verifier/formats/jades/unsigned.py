@@ -12,11 +12,13 @@ from trust.codecs.signed_data import ocsp_response
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Crl, Defect, Digest, Ocsp
 from verifier.formats.jades.header import readable
-from verifier.formats.policy_text import exchanged
+from verifier.formats.jades.schema import ELEMENTS, misshapen
+from verifier.formats.policy_text import exchanged, unnamed
 
 MAX_COMPONENTS = 1000
 REFERENCES = ("xRefs", "rRefs", "axRefs", "arRefs")
 _CLAUSE = "ETSI TS 119 182-1 clause 5.3.1"
+_VALUES = frozenset(("xVals", "axVals", "rVals", "arVals", "tstVD", "anyValData"))
 _DER = "http://uri.etsi.org/01903/v1.2.2#DER"
 
 
@@ -41,6 +43,17 @@ class Component:
             return ValidationData(_certs(self.value.get("xVals"))) | _revocations(self.value.get("rVals"))
         return ValidationData()
 
+    @property
+    def unread(self) -> bool:
+        """Whether it has certificates or status data, of the types that the schema gives them, that are none."""
+        values = self.value if isinstance(self.value, dict) else {}
+        certs, status = (self.value, {}) if self.name in ("xVals", "axVals") else (values.get("xVals", []), values.get("rVals", {}))
+        status = values if self.name in ("rVals", "arVals") else status
+        if self.name not in _VALUES:
+            return False
+        named = sum("x509Cert" in entry for entry in certs) + sum(len(status.get(name, [])) for name in ("crlVals", "ocspVals"))
+        return named != len(self.data.certs) + len(self.data.crls) + len(self.data.ocsps)
+
     @functools.cached_property
     def digests(self) -> frozenset[Digest]:
         """Annex A.1: the digests by which a component of references names certificates and status data."""
@@ -62,18 +75,28 @@ def components(jws: Jws) -> tuple[tuple[Component, ...], tuple[Defect, ...]]:
         raise TooLarge(f"etsiU has more than {MAX_COMPONENTS} elements")
     one_each = all(len(entry) == 1 for entry in listed if isinstance(entry, dict) and entry)
     found = tuple(component for entry in listed for component in _read(entry))
-    defects = [Defect(_CLAUSE, f"element {number} of etsiU cannot be read", fatal=False) for number, c in enumerate(found, start=1) if not c.name]
+    defects = [_refused(f"element {number} of etsiU cannot be read") for number, c in enumerate(found, start=1) if not c.name]
     if not one_each or ("etsiU" in jws.unprotected and not listed):
-        defects.append(Defect(_CLAUSE, "etsiU has one element or more, each with one member", fatal=False, refused=True))
+        defects.append(_refused("etsiU has one element or more, each with one member"))
     if len({c.encoded is None for c in found}) > 1:
-        defects.append(Defect(_CLAUSE, "etsiU has elements of both forms", fatal=False, refused=True))
+        defects.append(_refused("etsiU has elements of both forms"))
     if any(c.name and c.encoded is not None and jose.octets(c.encoded).fault for c in found):
-        defects.append(Defect("RFC 7515 section 2", "an element of etsiU is sloppy base64url", fatal=False, refused=True))
+        defects.append(_refused("an element of etsiU is sloppy base64url", "RFC 7515 section 2"))
+    odd = tuple(dict.fromkeys(name for c in found for name in misshapen({c.name: c.value}, ELEMENTS)))
+    defects += [_refused(f"{name} is not of its type", "ETSI TS 119 182-1 clause 5.3") for name in odd]
+    if any(c.name not in odd and c.unread for c in found):
+        defects.append(_refused("validation data in etsiU cannot be read", "ETSI TS 119 182-1 clause 5.3.5"))
     return found, tuple(defects)
 
 
-def policies(components: Iterable[Component], said: Digest | None) -> tuple[Defect, ...]:
-    """Clause 5.3.3: the text in sigPSt has the digest that was signed."""
+def _refused(why: str, clause: str = _CLAUSE) -> Defect:
+    return Defect(clause, why, fatal=False, refused=True)
+
+
+def policies(components: Iterable[Component], said: Digest | None, *, named: bool) -> tuple[Defect, ...]:
+    """Clause 5.3.3: sigPSt stands beside a policy that the signer names, and its text has the digest that was signed."""
+    if not named:
+        return (unnamed("ETSI TS 119 182-1 clause 5.3.3"),) if any(c.name == "sigPSt" for c in components) else ()
     texts = (c.value.get("sigPolDoc") for c in components if c.name == "sigPSt" and isinstance(c.value, dict))
     found: list[Defect] = []
     for text in texts:
