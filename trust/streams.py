@@ -2,8 +2,10 @@
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Protocol, SupportsIndex, overload
+
+from trust.errors import Malformed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -70,3 +72,92 @@ class Lent(Sized):
     def close(self) -> None:
         self._shut()
         super().close()
+
+
+BLOCK, MOST_BLOCKS = 1 << 20, 16
+"""Bytes that are read at a time; how many of these are kept: readers go to and fro between tables and what they lead to."""
+PIECE = 1 << 18
+"""Bytes of a long run that are in memory at a time."""
+
+
+class Blocks:
+    """The bytes of a document of any size, as far as they are asked for: in memory are the last few blocks. No file is held open.
+
+    Malformed where the document has become shorter.
+    """
+
+    def __init__(self, opening: Callable[[], BinaryIO], size: int) -> None:
+        self._opening = opening
+        self._size = size
+        self._kept: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> bytes: ...
+    def __getitem__(self, index: SupportsIndex | slice, /) -> int | bytes:
+        """As of bytes."""
+        if not isinstance(index, slice):
+            at = index.__index__()
+            if not 0 <= at < self._size:
+                raise IndexError(at)
+            return self.some(at, at + 1)[0]
+        start, end, _ = index.indices(self._size)
+        if start >= end:
+            return b""
+        part = self.some(start, end)
+        return bytes(part) if len(part) == end - start else b"".join(self.run(start, end))
+
+    def startswith(self, prefix: bytes, start: int = 0, /) -> bool:
+        return self[start : start + len(prefix)] == prefix
+
+    def some(self, start: int, end: int) -> memoryview:
+        """At least one byte from `start`, at most up to `end`, which lie in the document."""
+        number, inside = divmod(start, BLOCK)
+        return memoryview(self._block(number))[inside : inside + end - start]
+
+    def _block(self, number: int) -> bytes:
+        found = self._kept.pop(number, None)
+        if found is None:
+            found = b"".join(self.run(number * BLOCK, min(self._size, (number + 1) * BLOCK)))
+            while len(self._kept) >= MOST_BLOCKS:
+                del self._kept[next(iter(self._kept))]
+        self._kept[number] = found  # the last that was asked for stands last
+        return found
+
+    def run(self, start: int, end: int) -> Iterator[bytes]:
+        """These bytes in pieces."""
+        with self._opening() as stream:
+            stream.seek(start)
+            while start < end:
+                piece = stream.read(min(PIECE, end - start))
+                if not piece:
+                    raise Malformed("the document became shorter while it was read")
+                yield piece
+                start += len(piece)
+
+
+class Source(Protocol):
+    """What a Window looks at."""
+
+    def some(self, start: int, end: int) -> memoryview:
+        """At least one byte from `start`, at most up to `end`."""
+
+
+class Window(Sized):
+    """Ranges of a source, one after the other, as a file that can be read and sought."""
+
+    def __init__(self, source: Source, ranges: Sequence[tuple[int, int]]) -> None:
+        self._source = source
+        self._ranges = ranges
+        super().__init__(sum(end - start for start, end in ranges))
+
+    def bytes_at(self, offset: int, count: int) -> memoryview:
+        for start, end in self._ranges:
+            if offset < end - start:
+                return self._source.some(start + offset, min(end, start + offset + count))
+            offset -= end - start
+        return memoryview(b"")

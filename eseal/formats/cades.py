@@ -8,9 +8,12 @@ from eseal.formats import archive, cms
 from eseal.formats.archive import Attribute
 from eseal.levels import NEEDS, Means, Needs, digest_for, gathered, joined, later, signing_time, stamped
 from eseal.spec import Packaging, Spec
-from trust.errors import Malformed
+from trust.errors import Malformed, TooLarge
 from trust.model import Digest, Document
 from trust.ports import Status
+
+LARGEST_ATTACHED = 8_000_000_000
+"""Bytes: our own reader goes to 8 GiB, with room for what time-stamps bring."""
 
 
 def seal(document: Document, spec: Spec, means: Means) -> Draft:
@@ -19,6 +22,8 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     Unacceptable for a key without an identifier in CMS, Unavailable when the authority gives no token or there is no status.
     """
     attached = spec.packaging is Packaging.ATTACHED
+    if attached and (document.size or 0) > LARGEST_ATTACHED:
+        raise TooLarge(f"a CMS file holds at most {LARGEST_ATTACHED:,} bytes here, got {document.size:,}: seal it detached or in a container")
     made = signed(document, spec, means, NEEDS[spec.level], attached=attached)
     head, tail = made.envelope.head, made.envelope.tail
     return Draft((head, Span(0, document.size or 0), tail) if attached else (made.envelope.whole,), made.value, made.stamps)

@@ -15,7 +15,7 @@ from eseal.levels import NEEDS, Means, digest_for, signing_time, stamped
 from eseal.spec import Spec
 from trust.codecs.asn1 import SEQUENCE, context, tlv
 from trust.codecs.cades import COUNTER_SIGNATURE
-from trust.codecs.signed_data import SignedData, signed_data
+from trust.codecs.signed_data import SignedData, content_info, signed_data
 from trust.errors import Malformed, Unacceptable
 from trust.model import Digest, Document
 
@@ -65,17 +65,17 @@ def countersigned(document: Document, spec: Spec, means: Means, more: Sequence[D
 
 
 def _opened(document: Document) -> tuple[SignedData, Sheet]:
-    signed = signed_data(document.read(LARGEST))
+    signed = signed_data(content_info(document, LARGEST))
     if not signed.signers:
         raise Unacceptable("the CMS holds no signature")
     return signed, Sheet(cades_extend.raw(signed.certificates), cades_extend.raw(signed.revocations), [Signer.of(i) for i in signed.signers])
 
 
 def _content(signed: SignedData, more: Sequence[Document]) -> Document:
-    if signed.content is not None:
+    if (content := signed.attached) is not None:
         if more:
             raise Unacceptable(f"the content is inside the CMS file: one document expected, got {1 + len(more)}")
-        return Document.of(b"".join(signed.content_pieces()))
+        return content
     if len(more) != 1:
         raise Unacceptable(f"the content stands apart from the CMS file: give it as one document more, got {len(more)}")
     if not more[0].readable:

@@ -15,14 +15,14 @@ from trust.codecs import cades, ess
 from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, SET, Node, Rules, context, length_octets, parse, tlv
 from trust.codecs.cms import digest_of as digest_of_pieces
 from trust.codecs.cms import token
-from trust.codecs.signed_data import Attribute, SignedData, SignerInfo, ocsp_response, signed_data, signer_info
+from trust.codecs.signed_data import Attribute, SignedData, SignerInfo, content_info, ocsp_response, signed_data, signer_info
 from trust.codecs.tst import integer
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Digest, Document, Token
 from trust.ports import Status
 
-LARGEST = 256 << 20
-"""Bytes of a CMS file, an attached content included."""
+LARGEST = 8 << 30
+"""Bytes of a CMS file, an attached content included: that is read where it lies."""
 WHOLE = 1 << 16
 """Bytes from which on a content is named rather than copied."""
 _STAMPS = (
@@ -40,8 +40,7 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
 
     Malformed for what is no CMS, Unacceptable for one without its content, Unavailable when token or status is not to be had.
     """
-    data = document.read(LARGEST)
-    signed = signed_data(data)
+    signed = signed_data(content_info(document, LARGEST))
     content = None if signed.content is not None else detached[0] if len(detached) == 1 else None
     sheet = raised(signed, content, wanted, tools)
     return Extended(written(signed, sheet), tuple(sheet.stamps)).draft()

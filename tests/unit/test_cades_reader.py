@@ -1,12 +1,16 @@
 """verifier.formats.cades: content, counter-signatures, stamps with what they cover, and the names of levels."""
 
 import base64
+import functools
+import io
 from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eseal.formats import cades as writer
+from eseal.spec import choose
 from tests import envelopes
 from tests.envelopes import (
     ARCHIVE_V2,
@@ -23,10 +27,13 @@ from tests.envelopes import (
     usual_attributes,
     value_of,
 )
-from tests.pki import authority, crl, root, signer, token, unit
+from tests.pki import authority, crl, pki, root, signer, token, unit
+from tests.sealing import means
+from trust import streams
 from trust.algorithms import verify
+from trust.codecs import asn1, signed_data
 from trust.codecs.asn1 import SET, context, parse, tlv
-from trust.errors import KakuinError, Malformed
+from trust.errors import KakuinError, Malformed, TooLarge
 from trust.model import Digest, Document, Evidence, Scope, Signature, Stamp, StampKind, identify
 from verifier.formats import cades
 from verifier.read import read
@@ -52,6 +59,49 @@ def intact(signature: Signature) -> bool:
     if isinstance(over, Digest):
         return verify(key, signature.algorithm, signature.value, over.value, prehashed=True) and signature.intact_references
     return verify(key, signature.algorithm, signature.value, over) and signature.intact_references
+
+
+LARGE = {
+    "attached": envelope([signer_info(SEAL, CONTENT)], content=CONTENT, certs=CERTS),
+    "changed": envelope([signer_info(SEAL, CONTENT)], content=CONTENT[:-1] + b"!", certs=CERTS),
+    "in pieces": envelopes.indefinite(envelope([signer_info(SEAL, CONTENT)], content=CONTENT, certs=CERTS)),
+    "without attributes": envelope([signer_info(SEAL, CONTENT, attributes=())], content=CONTENT, certs=CERTS),
+    "countersigned": envelope([signer_info(SEAL, CONTENT), signer_info(OTHER, CONTENT)], content=CONTENT, certs=(*CERTS, OTHER.certificate)),
+    "detached": envelope([signer_info(SEAL, CONTENT)], certs=CERTS),
+    "cut off": envelope([signer_info(SEAL, CONTENT)], content=CONTENT, certs=CERTS)[:-50],
+}
+
+
+@pytest.mark.parametrize("der", LARGE.values(), ids=LARGE)
+def test_a_large_file_is_read_where_it_lies_and_read_the_same(der: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> object:
+        found = evidence(der, CONTENT)
+        return found.signatures, found.stamps, found.uncovered, found.defects, found.certs, [d.digest("sha256") for d in found.documents]
+
+    whole = told()
+    monkeypatch.setattr(signed_data, "IN_MEMORY", 0)
+    for name, value in (("BLOCK", 100), ("MOST_BLOCKS", 2), ("PIECE", 70)):
+        monkeypatch.setattr(streams, name, value)
+    monkeypatch.setattr(asn1, "LONG", 50)
+    assert told() == whole
+
+
+def test_no_content_of_a_large_file_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed_data, "IN_MEMORY", 0)
+    monkeypatch.setattr(Document, "read", lambda *_: pytest.fail("read as a whole"))
+    assert all(intact(s) for s in evidence(LARGE["attached"]).signatures)
+
+
+def test_what_is_too_large_is_said() -> None:
+    der = LARGE["attached"]
+    armoured = base64.b64encode(der)
+    for size, head, why in ((cades.MAX_CMS + 1, der, "at most 8589934592 bytes is read"), (cades.MAX_ARMOURED + 1, armoured, "unpack it to DER")):
+        opener = functools.partial(io.BytesIO, head)
+        with pytest.raises(TooLarge, match=why):
+            read(Document("large.p7m", size, opener))
+    opener = functools.partial(io.BytesIO, der)
+    with pytest.raises(TooLarge, match="at most 8,000,000,000 bytes here, got 8,000,000,001: seal it detached or in a container"):
+        writer.seal(Document("large", 8_000_000_001, opener), choose(CONTENT, format="cades", packaging="attached"), means(pki()))
 
 
 def evidence(der: bytes, *detached: bytes) -> Evidence:

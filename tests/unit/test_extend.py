@@ -349,7 +349,8 @@ def test_an_encrypted_pdf_is_extended_with_its_password() -> None:
 def test_xml_is_inserted_wherever_the_maker_left_a_place(name: str, there: str, instead: str) -> None:
     document, _ = sealed(name, "B-B")
     given = bytes_of(document).replace(there.encode(), instead.encode())
-    made = Desk(PKI, LATER).extend(given, "B-LTA")
+    # Empty places are against the schema, so that the verifier concludes when they are filled.
+    made = Desk(PKI, LATER).extend(given, "B-LTA", allow_indeterminate=True)
     assert made.conclusion == "passed"
     assert made.after == ("XAdES-BASELINE-LTA",)
     assert _without_insertion(given, bytes_of(made.document))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests import papers
 from tests.papers import Paper, pades_cms, paper, shown, stream
 from tests.pki import authority, crl, root, signer, unit
+from trust import streams
 from trust.algorithms import verify
 from trust.codecs.asn1 import OCTET_STRING, tlv
 from trust.errors import Malformed
@@ -191,8 +192,9 @@ def test_a_large_file_is_read_in_blocks_and_read_the_same(made: "Paper | bytes",
     whole = told()
     monkeypatch.setattr(file, "MAX_COPY", 0)
     monkeypatch.setattr(file, "BLOCK", 200)
-    monkeypatch.setattr(file, "MOST_BLOCKS", 3)
-    monkeypatch.setattr(Document, "CHUNK", 300)
+    monkeypatch.setattr(streams, "BLOCK", 200)
+    monkeypatch.setattr(streams, "MOST_BLOCKS", 3)
+    monkeypatch.setattr(streams, "PIECE", 300)
     assert told() == whole
 
 
@@ -201,7 +203,8 @@ def test_blocks_are_searched_as_bytes_are(data: bytes, needle: bytes, start: int
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file, "MAX_COPY", 0)
         patch.setattr(file, "BLOCK", 7)
-        patch.setattr(Document, "CHUNK", 5)
+        patch.setattr(streams, "BLOCK", 7)
+        patch.setattr(streams, "PIECE", 5)
         held, begin = file.Bytes(Document.of(data)), min(start, len(data))
         assert held.slice(start, end) == data[start:end]
         assert held.find(needle, begin, end) == data.find(needle, begin, end)

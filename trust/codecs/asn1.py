@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Protocol, SupportsIndex, overload
 
 from trust.algorithms import DIGEST_BY_OID, DIGESTS, RSASSA_PSS_OID, SCHEME_BY_KEY_OID, SIGNATURE_BY_OID, Algorithm
 from trust.errors import Malformed
@@ -40,13 +41,28 @@ class Rules(Enum):
     __hash__ = object.__hash__  # part of the keys of what is remembered: Enum's own takes ten times as long
 
 
+class Octets(Protocol):
+    """Bytes: in memory, or read from where they lie when they are asked for (trust.streams.Blocks)."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> bytes: ...
+    def startswith(self, prefix: bytes, start: int, /) -> bool: ...
+
+
+LONG = 1 << 18
+"""Bytes of a value that are given out at a time where it is for hashing."""
+
+
 class Node:
     """One TLV inside a buffer: `start:stop` is the whole of it, `body:end` its content (an end marker lies between `end` and `stop`)."""
 
     __slots__ = ("_children", "body", "data", "depth", "end", "rules", "start", "stop", "tag")
 
     def __init__(  # one per TLV of every token: keywords would cost more than the parsing
-        self, data: bytes, tag: int, start: int, body: int, end: int, stop: int, depth: int, rules: Rules
+        self, data: Octets, tag: int, start: int, body: int, end: int, stop: int, depth: int, rules: Rules
     ) -> None:
         self.data = data
         self.tag = tag
@@ -158,14 +174,26 @@ class Node:
         return b"".join(self.pieces()) if self.constructed else self.content
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes of an OCTET STRING in the pieces that its encoding has: for hashing without joining."""
+        """The bytes of an OCTET STRING one piece after the other: for hashing without joining."""
+        for start, end in self.ranges():
+            yield from self._run(start, end)
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """Where in the buffer the bytes of an OCTET STRING stand: a range for each piece that its encoding has."""
         if not self.constructed:
-            yield self.content
+            yield self.body, self.end
             return
         if self.rules is Rules.DER:
             raise Malformed("ASN.1: constructed string in DER")
         for child in self.children:
-            yield from child.expect(OCTET_STRING, OCTET_STRING | _CONSTRUCTED).pieces()
+            yield from child.expect(OCTET_STRING, OCTET_STRING | _CONSTRUCTED).ranges()
+
+    def runs(self) -> Iterator[bytes]:
+        """`raw` one piece after the other, however long it is."""
+        return self._run(self.start, self.stop)
+
+    def _run(self, start: int, end: int) -> Iterator[bytes]:
+        return (self.data[at : min(end, at + LONG)] for at in range(start, end, LONG))
 
     def bits(self) -> bytes:
         """The bytes of a BIT STRING that has no unused bits."""
@@ -229,7 +257,7 @@ class Fields:
             raise Malformed(f"ASN.1: {len(self._nodes) - self._at} elements too many in a sequence")
 
 
-def parse(data: bytes, rules: Rules = Rules.DER) -> Node:
+def parse(data: Octets, rules: Rules = Rules.DER) -> Node:
     """The one value that these bytes are; Malformed when bytes are left over."""
     node = _read(data, 0, len(data), 0, rules)
     if node.stop != len(data):
@@ -237,17 +265,17 @@ def parse(data: bytes, rules: Rules = Rules.DER) -> Node:
     return node
 
 
-def parse_inner(data: bytes, rules: Rules, depth: int) -> Node:
+def parse_inner(data: Octets, rules: Rules, depth: int) -> Node:
     """A whole value that was cut out of another, where it stood at this depth: what is refused there is refused here."""
     return _read(data, 0, len(data), depth, rules)
 
 
-def parse_head(data: bytes, rules: Rules = Rules.DER, at: int = 0) -> Node:
+def parse_head(data: Octets, rules: Rules = Rules.DER, at: int = 0) -> Node:
     """The value at an offset; what follows it is the caller's to judge (padding in a PDF's /Contents)."""
     return _read(data, at, len(data), 0, rules)
 
 
-def _read(data: bytes, start: int, limit: int, depth: int, rules: Rules) -> Node:
+def _read(data: Octets, start: int, limit: int, depth: int, rules: Rules) -> Node:
     if depth > MAX_DEPTH:
         raise Malformed(f"ASN.1: nested deeper than {MAX_DEPTH}")
     if start + 2 > limit:
@@ -277,7 +305,7 @@ def _read(data: bytes, start: int, limit: int, depth: int, rules: Rules) -> Node
     return Node(data, tag, start, at, end, end, depth, rules)
 
 
-def _long_tag(data: bytes, at: int, limit: int, tag: int) -> tuple[int, int]:
+def _long_tag(data: Octets, at: int, limit: int, tag: int) -> tuple[int, int]:
     for _ in range(4):
         if at >= limit:
             raise Malformed("ASN.1: data ends inside a tag")
@@ -288,7 +316,7 @@ def _long_tag(data: bytes, at: int, limit: int, tag: int) -> tuple[int, int]:
     raise Malformed("ASN.1: tag number is too large")
 
 
-def _indefinite(data: bytes, start: int, tag: int, body: int, limit: int, depth: int, rules: Rules) -> Node:
+def _indefinite(data: Octets, start: int, tag: int, body: int, limit: int, depth: int, rules: Rules) -> Node:
     """X.690 clause 8.1.3.6: the children tell where it ends."""
     if rules is Rules.DER:
         raise Malformed("ASN.1: indefinite length in DER")

@@ -7,14 +7,16 @@ Errors: Malformed, nothing else.
 """
 
 import functools
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trust.algorithms import Algorithm
 from trust.codecs import asn1
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
-from trust.errors import Malformed
-from trust.model import Cert, Crl, Defect, Ocsp
+from trust.errors import Malformed, TooLarge
+from trust.model import Cert, Crl, Defect, Document, Ocsp
+from trust.streams import Blocks, Window
 
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -28,6 +30,8 @@ _BASIC_OCSP = "1.3.6.1.5.5.7.48.1.1"
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 _OCTETS = (OCTET_STRING, OCTET_STRING | 0x20)
 
+IN_MEMORY = 16 << 20
+"""Bytes of a CMS file that is held in memory."""
 MAX_SIGNERS = 2_000
 """Signers of one SignedData: parallel signatures of real files stay under ten."""
 
@@ -103,6 +107,27 @@ class SignedData:
         if self.content is None:
             return ()
         return self.content.pieces() if self.content.tag in _OCTETS else (self.content.content,)
+
+    @property
+    def attached(self) -> Document | None:
+        """The same as a document, which is read where it lies; None when detached."""
+        content = self.content
+        if content is None or not isinstance(content.data, Blocks):
+            return None if content is None else Document.of(b"".join(self.content_pieces()))
+        source, ranges = content.data, tuple(content.ranges() if content.tag in _OCTETS else ((content.body, content.end),))
+        size = sum(end - start for start, end in ranges)
+        return Document(None, size, lambda: io.BufferedReader(Window(source, ranges), Document.CHUNK))
+
+
+def content_info(document: Document, most: int) -> Node:
+    """The ContentInfo that a document is: in memory where it is small, else read from where it lies as far as it is asked for, its content last.
+
+    TooLarge above `most` bytes."""
+    if document.size is None or document.size <= IN_MEMORY:
+        return asn1.parse(document.read(most), Rules.BER)
+    if document.size > most:
+        raise TooLarge(f"a CMS file of at most {most} bytes is read, got {document.size}")
+    return asn1.parse(Blocks(document.open, document.size), Rules.BER)
 
 
 @functools.lru_cache(maxsize=512)

@@ -12,16 +12,18 @@ from dataclasses import replace
 from trust.codecs import asn1, cms
 from trust.codecs.asn1 import Node, Rules
 from trust.codecs.cades import EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD, ValidationData
-from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
-from trust.errors import Malformed
+from trust.codecs.signed_data import SignedData, SignerInfo, content_info, signed_data
+from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Document, Evidence, Signature, Stamp, Uncovered
 from verifier.formats.cms_levels import Archive, cades_level
 from verifier.formats.cms_records import with_records
 from verifier.formats.cms_signers import Signed, matching, signers
 from verifier.formats.cms_stamps import document_id
 
-MAX_CMS = 256 << 20
-"""Bytes: attached content is held in memory; bigger documents are signed detached."""
+MAX_CMS = 8 << 30
+"""Bytes of a CMS file: attached content is read where it lies."""
+MAX_ARMOURED = 256 << 20
+"""Bytes of one in PEM or base64, which is unpacked in memory."""
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 _ARMOUR = re.compile(rb"\s*-----BEGIN (?:CMS|PKCS7|PKCS #7 SIGNED DATA)-----([A-Za-z0-9+/=\s]*)-----END ")
 _HEAD = 64
@@ -50,7 +52,11 @@ def der_of(data: bytes, *, whole: bool = True) -> bytes | None:
 
 def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[Cert] = ()) -> Evidence:
     """The evidence in a CMS signature. `detached` holds the content where it is not inside; `certs` are further candidates for signers."""
-    der = der_of(document.read(MAX_CMS))
+    if document.head(1) == b"\x30":
+        return evidence(content_info(document, MAX_CMS), detached, certs)
+    if document.size is not None and document.size > MAX_ARMOURED:
+        raise TooLarge(f"a CMS file in PEM or base64 is read up to {MAX_ARMOURED} bytes, got {document.size}: unpack it to DER")
+    der = der_of(document.read(MAX_ARMOURED))
     if der is None:
         raise Malformed("not a CMS signature")
     return evidence(asn1.parse(der, Rules.BER), detached, certs)
@@ -61,7 +67,7 @@ def evidence(whole: Node, detached: Sequence[Document] = (), certs: Iterable[Cer
     signed = signed_data(whole)
     if not signed.signers:
         return Evidence("CMS", certs=frozenset(signed.certs), crls=frozenset(signed.crls), ocsps=frozenset(signed.ocsps))
-    attached = None if signed.content is None else Document.of(b"".join(signed.content_pieces()))
+    attached = signed.attached
 
     def content_of(info: SignerInfo) -> Document | None:
         return attached if attached is not None else matching(info, detached)

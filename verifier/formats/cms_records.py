@@ -12,16 +12,20 @@ from trust.codecs import asn1, cades, cms, hashtree
 from trust.codecs.asn1 import SET, Node, context
 from trust.codecs.hashtree import EvidenceRecord
 from trust.codecs.signed_data import Attribute, SignedData, SignerInfo
-from trust.errors import KakuinError
+from trust.errors import KakuinError, TooLarge
 from trust.model import Cert, Defect, Document, Evidence, Id, identify
 from verifier.formats.contents import of_evidence
 
 _ATTRIBUTES = (cades.EVIDENCE_RECORD, cades.EXTERNAL_EVIDENCE_RECORD)
 MAX_RECORDS = 100
+MAX_CMS = 256 << 20
+"""Bytes of a file that has records inside: they are over the whole of it, which is put together in memory."""
 
 
 def with_records(found: Evidence, whole: Node, signed: SignedData, content: Sequence[Document], certs: Iterable[Cert]) -> Evidence:
     """The evidence of a CMS signature together with the records inside it. `content` is what the signature is detached from."""
+    if len(whole.data) > MAX_CMS:
+        raise TooLarge(f"a CMS file with evidence records inside is read up to {MAX_CMS} bytes, got {len(whole.data)}")
     inside = of_evidence(found)
     given = tuple(certs)
     for info in signed.signers:

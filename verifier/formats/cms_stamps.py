@@ -196,7 +196,7 @@ def _archive_v2(place: Place, found: _Found, others: list[_Found]) -> _Judged:
 
 
 def _everything(place: Place, unsigned: bytes) -> Iterator[bytes]:
-    yield place.signed.encapsulated.raw
+    yield from place.signed.encapsulated.runs()
     if place.signed.content is None and place.content is not None:
         yield from place.content.chunks()
     yield from (n.raw for n in (place.signed.certificates, place.signed.revocations) if n is not None)

@@ -16,7 +16,7 @@ import pikepdf
 from trust.algorithms import hasher
 from trust.errors import KakuinError, Malformed
 from trust.model import Document
-from trust.streams import Sized
+from trust.streams import BLOCK, Blocks, Window
 
 # qpdf tells the logger of every oddity of a hostile file: a program that set up no logging must not show them on standard error.
 logging.getLogger("pikepdf").addHandler(logging.NullHandler())
@@ -25,27 +25,9 @@ MAX_PDF = 2 << 30
 """Bytes."""
 MAX_COPY = 16 << 20
 """Bytes of a revision that is copied to be read; a handful are open at a time. A file that is no larger is held in memory."""
-BLOCK, MOST_BLOCKS = 1 << 20, 16
-"""Bytes of a larger file that are read at a time; how many of these are kept: qpdf goes to and fro between tables and objects."""
 HEADER_WITHIN = 1024
 """ISO 32000-2 annex: the header stands within the first 1,024 bytes; EU DSS and Acrobat look as far."""
 _TAIL = re.compile(rb"%%EOF[ \t]*(?:\r\n|\r|\n)?[\x00\s]*\Z")
-
-
-class Window(Sized):
-    """Ranges of a file, one after the other, as a file that can be read and sought."""
-
-    def __init__(self, data: "Bytes", ranges: Sequence[tuple[int, int]]) -> None:
-        self._data = data
-        self._ranges = ranges
-        super().__init__(sum(end - start for start, end in ranges))
-
-    def bytes_at(self, offset: int, count: int) -> memoryview:
-        for start, end in self._ranges:
-            if offset < end - start:
-                return self._data.some(start + offset, min(end, start + offset + count))
-            offset -= end - start
-        return memoryview(b"")
 
 
 class Bytes:
@@ -55,55 +37,28 @@ class Bytes:
     """
 
     def __init__(self, document: Document) -> None:
-        self._document = document
-        self._blocks: dict[int, bytes] = {}
         self._whole = _small(document)
         self.size = len(self._whole) if self._whole is not None else document.size or 0
         if self.size > MAX_PDF:
             raise Malformed(f"PDF is over {MAX_PDF} bytes")
+        self._blocks = Blocks(document.open, self.size)
         self._begun: dict[str, tuple[int, Any]] = {}
         """By digest algorithm: how far from the beginning is hashed, and the running hash."""
 
     def some(self, start: int, end: int) -> memoryview:
         """At least one byte from `start`, at most up to `end`, which lie in the file."""
-        if self._whole is not None:
-            return self._whole[start:end]
-        number, inside = divmod(start, BLOCK)
-        return memoryview(self._block(number))[inside : inside + end - start]
-
-    def _block(self, number: int) -> bytes:
-        found = self._blocks.pop(number, None)
-        if found is None:
-            found = b"".join(self._run(number * BLOCK, min(self.size, (number + 1) * BLOCK)))
-            while len(self._blocks) >= MOST_BLOCKS:
-                del self._blocks[next(iter(self._blocks))]
-        self._blocks[number] = found  # the last that was asked for stands last
-        return found
+        return self._blocks.some(start, end) if self._whole is None else self._whole[start:end]
 
     def _run(self, start: int, end: int) -> Iterator[bytes | memoryview]:
         """These bytes in pieces. Malformed where the file has become shorter."""
-        if self._whole is not None:
-            yield self._whole[start:end]
-            return
-        with self._document.open() as stream:
-            stream.seek(start)
-            while start < end:
-                piece = stream.read(min(Document.CHUNK, end - start))
-                if not piece:
-                    raise Malformed("PDF became shorter while it was read")
-                yield piece
-                start += len(piece)
+        return self._blocks.run(start, end) if self._whole is None else iter((self._whole[start:end],))
 
     def slice(self, start: int, end: int) -> bytes:
         """As of bytes: what lies beyond the end is left out."""
-        start, end = max(0, min(start, self.size)), max(0, min(end, self.size))
-        if start >= end:
-            return b""
-        part = self.some(start, end)
-        return bytes(part) if len(part) == end - start else b"".join(self._run(start, end))
+        return self._blocks[start:end] if self._whole is None else bytes(self._whole[start:end])
 
     def window(self, ranges: Sequence[tuple[int, int]]) -> BinaryIO:
-        return io.BufferedReader(Window(self, [(start, min(end, self.size)) for start, end in ranges]), 1 << 16)
+        return io.BufferedReader(Window(self, [(start, max(start, min(end, self.size))) for start, end in ranges if start <= self.size]), 1 << 16)
 
     def prefix(self, end: int) -> BinaryIO:
         """The file up to here: a copy where it is small, which qpdf, asking for a few bytes at a time, reads at twice the speed."""
