@@ -7,7 +7,7 @@ import base64
 import binascii
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -27,8 +27,8 @@ CERTIFICATE_NAMES = frozenset({".cer", ".crt", ".der", ".pem", ".p7b", ".p7c"})
 """Of a folder, only files called so are certificates; the others are left alone."""
 
 __all__ = [
-    "certificates", "certificates_in", "crls", "crls_in", "detached", "detached_files", "document", "known_by_digest", "moment", "ocsps", "ocsps_in",
-    "opened", "policy", "shown", "streamed",
+    "certificates", "certificates_in", "crls", "crls_in", "detached", "detached_files", "document", "given", "given_in",
+    "known_by_digest", "moment", "ocsps", "ocsps_in", "opened", "policy", "shown", "streamed",
 ]  # fmt: skip
 
 _T = TypeVar("_T")
@@ -97,6 +97,29 @@ def crls(paths: Iterable[Path]) -> tuple[Crl, ...]:
 def ocsps(paths: Iterable[Path]) -> tuple[Ocsp, ...]:
     """OCSP responses, or basic responses, in DER."""
     return tuple(ocsp for path in paths for ocsp in _read(path, ocsps_in))
+
+
+Given = tuple[tuple[Cert, ...], tuple[Cert, ...], tuple[Crl, ...], tuple[Ocsp, ...]]
+"""Anchors, certificates, lists and answers."""
+
+
+def given(trust: Iterable[Path], certs: Iterable[Path], lists: Iterable[Path], answers: Iterable[Path]) -> Given:
+    """What is given beside a document as files, and folders of files."""
+    return (
+        certificates(trust),
+        certificates(certs),
+        crls(path for path, _ in detached_files(lists)),
+        ocsps(path for path, _ in detached_files(answers)),
+    )
+
+
+def given_in(files: Mapping[str, Sequence[bytes]]) -> Given:
+    """The same as bytes, by the names of the fields that they came in."""
+
+    def each(name: str, read: Callable[[bytes], list[_T]]) -> tuple[_T, ...]:
+        return tuple(found for data in files.get(name, ()) for found in read(data))
+
+    return each("trust", certificates_in), each("certificate", certificates_in), each("crl", crls_in), each("ocsp", ocsps_in)
 
 
 def moment(text: str, clock: Clock | None = None) -> datetime:
@@ -178,11 +201,13 @@ def _certificate(der: bytes) -> Cert:
 
 
 def _pkcs7(der: bytes) -> list[Cert]:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+    from cryptography.x509 import InvalidVersion
 
     try:
         return [Cert(c.public_bytes(Encoding.DER)) for c in pkcs7.load_der_pkcs7_certificates(der)]
-    except ValueError as error:
+    except (ValueError, InvalidVersion, UnsupportedAlgorithm) as error:
         raise Malformed("expected certificates in a PKCS #7, got something else") from error
 
 

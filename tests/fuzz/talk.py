@@ -101,13 +101,13 @@ class _Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
-        self.closed = False
+        self.closed = self.lost = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return {"peername": ("192.0.2.1", 1)}.get(name, default)
 
     def write(self, data: Any) -> None:
-        assert not self.closed, "nothing is said on a connection that was ended"
+        assert self.lost or not self.closed, "nothing is said on a connection that was ended"
         self.written += data
 
     def is_closing(self) -> bool:
@@ -145,9 +145,13 @@ async def _connection(data: bytes, size: int) -> None:
             await asyncio.sleep(0)
     if not transport.closed:
         protocol.eof_received()
-    for _ in range(30):
+    for _ in range(10_000):
+        if not protocol.server_state.tasks:
+            break
         await asyncio.sleep(0)
+    await asyncio.sleep(0)
     protocol.connection_lost(None)
+    transport.lost = True
     while protocol.server_state.tasks:
         await asyncio.sleep(0)
     protocol.timeout_keep_alive_task and protocol.timeout_keep_alive_task.cancel()

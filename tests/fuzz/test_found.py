@@ -14,9 +14,10 @@ from trust.codecs.asn1 import context, parse, tlv
 from trust.codecs.ess import signer_of
 from trust.codecs.signed_data import signed_data
 from trust.errors import Malformed
-from trust.model import Crl, Document
+from trust.model import Cert, Crl, Document
 from trust.ports import Status
 from verifier.read import read
+from verifier.sources import certificates_in
 
 
 def test_a_list_of_an_unknown_version_is_malformed() -> None:
@@ -71,3 +72,14 @@ def test_a_compact_jws_with_text_for_a_payload_is_malformed() -> None:
     header, _, value = _drafted(b"content", format="jades", packaging="attached", serialization="compact").split(b".")
     with pytest.raises(Malformed, match="alphabet"):
         _drafted(b".".join((header, "印".encode(), value)), format="jades", addition="parallel")
+
+
+def test_certificates_of_an_unknown_version_are_malformed() -> None:
+    """cryptography has an exception of its own for it (found by `given`: a PKCS #7 beside a document)."""
+    certificate = OFFICE.ca.certificate.der
+    version = certificate.index(b"\xa0\x03\x02\x01\x02") + 4
+    odd = certificate[:version] + b"\x1a" + certificate[version + 1 :]
+    held = envelope([], content=None, certs=(Cert(odd),))
+    assert Cert(certificate) in certificates_in(envelope([], content=None, certs=(Cert(certificate),)))
+    with pytest.raises(Malformed):
+        certificates_in(held)

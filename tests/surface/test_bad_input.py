@@ -19,6 +19,7 @@ import cli
 from eseal.demonstration import pdf
 from eseal.spec import choose
 from tests.asgi import client
+from trust.edge import exits
 from trust.edge.instance import Answers, Instance
 from trust.log.tables import ENTRY
 from trust.model import Document
@@ -270,7 +271,7 @@ def test_an_unknown_option_is_refused_and_nothing_is_left(world: World, query: s
 
 def test_an_unknown_option_of_the_command_is_bad_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(CSV)
-    assert cli.main(["seal", str(tmp_path / "a.csv"), "--colour", "red"]) == cli.USAGE_EXIT
+    assert cli.main(["seal", str(tmp_path / "a.csv"), "--colour", "red"]) == exits.USAGE
     assert "No such option" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 

@@ -16,7 +16,7 @@ import pytest
 
 import cli
 from tests.stories import FORMATS, STORIES
-from trust.edge import settings
+from trust.edge import exits, settings
 from trust.edge.instance import Answers, Instance
 from trust.edge.settings import SECTIONS
 from trust.edge.units import UnitSettings
@@ -163,7 +163,7 @@ def test_exit_codes_for_scripts_are_those_of_the_verdicts(page: Path, language: 
 
     told = {int(code): words for code, words in re.findall(r"^\| (\d+) \| (.+) \|$", text(page), re.MULTILINE)}
     assert {code: told[code] for code in EXIT_CODE.values()} == {code: getattr(CONCLUSIONS[name], language) for name, code in EXIT_CODE.items()}
-    assert set(told) == {*EXIT_CODE.values(), cli.USAGE_EXIT, Malformed.exit_code, NotFound.exit_code}
+    assert set(told) == {*EXIT_CODE.values(), exits.USAGE, Malformed.exit_code, NotFound.exit_code}
 
 
 # Operators.

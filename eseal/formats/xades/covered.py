@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from trust.algorithms import DIGESTS
 from trust.codecs.xml import Method, NodeSet, Tree
 from trust.codecs.xml.names import digest_name, ds, octets_of
 from trust.codecs.xml.transforms import Bench, apply
-from trust.errors import KakuinError, Malformed, Unacceptable
+from trust.errors import Malformed, Unacceptable
 from trust.model import Digest, Document
 
 MOST_TRANSFORMED = 64 << 20
@@ -55,12 +54,14 @@ def _beside(reference: Any, uri: str | None, detached: Sequence[Document]) -> Do
 
 
 def _by_digest(reference: Any, detached: Sequence[Document]) -> Document | None:
-    try:
-        used = digest_name(reference.find(ds("DigestMethod")))
-        value = octets_of(reference.find(ds("DigestValue")))
-        return next((d for d in detached if used in DIGESTS and d.digest(used) == Digest(used, value)), None)
-    except (KakuinError, AttributeError):
+    used, value = digest_name(reference.find(ds("DigestMethod"))), reference.find(ds("DigestValue"))
+    if used is None or value is None:
         return None
+    try:
+        said = Digest(used, octets_of(value))
+    except Malformed:
+        return None
+    return next((d for d in detached if d.digest(used) == said), None)
 
 
 def _plain(uri: str) -> str:

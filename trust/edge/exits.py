@@ -1,0 +1,30 @@
+"""How a command ends: every error becomes one line and its exit code, here and nowhere else."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from trust.errors import KakuinError
+
+USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+
+def coded(work: Callable[[], Any]) -> int:
+    """The exit code of `work`: what it gives, 0 for nothing, or that of the error that it ended with."""
+    try:
+        return int(work() or 0)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except KakuinError as error:
+        click.echo(f"kakuin: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`kakuin verify … | head`): nothing is wrong, and nothing more can be said.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return BROKEN_PIPE
