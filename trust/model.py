@@ -239,7 +239,8 @@ class Document:
     def read(self, limit: int) -> bytes:
         """All bytes, TooLarge above `limit`."""
         with self.open() as stream:
-            data = stream.read(limit + 1)
+            # No more than there is: a stream takes memory for all that it is asked for.
+            data = stream.read(min(limit, self.size) + 1 if self.size is not None else limit + 1)
         if len(data) > limit:
             raise TooLarge(f"document is over {limit} bytes")
         return data

@@ -518,3 +518,22 @@ def test_a_file_without_a_name_crosses_too(sandbox: Sandbox) -> None:
         stream.flush()
         document = Document("spooled", 10, lambda: Path(f"/proc/self/fd/{stream.fileno()}").open("rb"))  # noqa: SIM115
         assert sandbox.run(f"{HERE}:read_document", document) == ("spooled", 10, b"3456")
+
+
+@pytest.mark.parametrize("name", ["small.p7s", "small.pdf"])
+def test_a_small_file_takes_little_memory_whatever_the_limit_of_its_format(name: str, tmp_path: Path) -> None:
+    """The largest that a reader takes is no measure of what it allocates: an instance's limit of memory is below that."""
+    from verifier.question import Question
+    from verifier.service import Verifier
+
+    file = tmp_path / name
+    file.write_bytes(b"%PDF-1.7\n%%EOF\n" if name.endswith(".pdf") else b"\x30\x03\x06\x01\x2a")
+    document = Document(name, file.stat().st_size, lambda: file.open("rb"))
+    question: Question = Verifier(lambda: datetime(2026, 1, 1, tzinfo=UTC)).question(document)
+    with Sandbox(("verifier.service", "verifier.formats.pades", "verifier.formats.cades"), memory_bytes=256 << 20) as confined:
+        try:
+            confined.run("verifier.service:brief", question, returns=dict)
+        except TooLarge as error:
+            pytest.fail(str(error))
+        except KakuinError:
+            pass  # it is no signature

@@ -134,7 +134,8 @@ def _small(document: Document) -> memoryview | None:
     if document.size is not None and document.size > MAX_COPY:
         return None
     with document.open() as stream:
-        data = stream.read(MAX_PDF + 1)
+        # No more than there is: a stream takes memory for all that it is asked for.
+        data = stream.read(min(MAX_PDF, document.size) + 1 if document.size is not None else MAX_PDF + 1)
     if len(data) > MAX_PDF:
         raise Malformed(f"PDF is over {MAX_PDF} bytes")
     return memoryview(data)
