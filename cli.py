@@ -141,6 +141,12 @@ class House:
 
         return completed(token, self.instance.authority.status)
 
+    def receipt(self, issued: "bytes | int") -> bytes:
+        """Of a token, or of the entry of a number, as soon as the log's checkpoint covers it."""
+        from trust.log.handing import of_instance
+
+        return of_instance(self.instance, issued)
+
     @staticmethod
     def boxed(document: "Document", token: bytes) -> "Document":
         """An ASiC-S container of a document and the time-stamp over it; it reads the document that was given."""
@@ -332,13 +338,15 @@ class House:
         from trust.edge.operations import assembly
         from trust.edge.operations.description import schema
         from trust.edge.operations.gate import Gate, Over
+        from trust.log.handing import indexer
         from tsa.api import REPLY, Endpoint, front
         from tsa.watching import Counting
 
         settings = self.instance.settings
         every = settings.operations.log_requests == "all"
         assembly.watched(self.instance.journal, self.tally)
-        endpoint = Endpoint(self.authority, limit=settings.tsa.request_limit_bytes, watch=Counting(self.tally, self.authority.names, every=every))
+        watch = Counting(self.tally, self.authority.names, every=every)
+        endpoint = Endpoint(self.authority, limit=settings.tsa.request_limit_bytes, watch=watch, index=indexer(self.instance))
         return Gate(
             front(endpoint, self._web()),
             clients=assembly.clients_of(settings),

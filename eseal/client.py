@@ -18,6 +18,7 @@ from eseal.spec import is_pdf
 from trust import VERSION
 from trust.edge.upload import MOST_PARTS, file_name
 from trust.errors import KakuinError, TooLarge, Unacceptable, Unauthorised, Unavailable
+from trust.log.links import linked
 from trust.model import Document
 from trust.streams import Lent
 
@@ -83,6 +84,8 @@ def exchanged(
     """What seal_at() gives, of the request that `request_to` makes."""
     got = answered(server, path, api_key, request_to, transport)
     facts: dict[str, Any] = {name: got.text(name) for name in ("format", "level", "packaging")} | got.facts("seal")
+    if there := linked(got.said.get("link", ""), str(_address(server, path))):
+        facts["receipt_at"] = there
     if asked_level := got.text("level-asked"):
         facts["asked_level"] = asked_level
     return facts, got.pieces, got.name or "sealed"

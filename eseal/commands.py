@@ -31,6 +31,9 @@ class House(Protocol):
     def organisation(self, number: str | None) -> str:
         """The corporate number, or the only organisation's."""
 
+    def receipt(self, issued: "bytes | int") -> bytes:
+        """Of the entry of a seal, by its number."""
+
 
 Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 
@@ -80,6 +83,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
     is_flag=True,
     help="With --server: send digests and no document: cades, xades or jades beside it, or a container that is made here.",
 )
+@options.receipt
 @options.output
 @options.as_json
 @click.pass_obj
@@ -92,6 +96,7 @@ def seal(
     server: str | None,
     api_key_file: Path | None,
     hash_only: bool,
+    receipt: Path | None,
     output: Path | None,
     as_json: bool,
     password_file: Path | None,
@@ -101,7 +106,8 @@ def seal(
 
     FILE is the document; - is standard input. Several, or a folder, become one container (asic-e-cades; documents.asice). The sealed document is
     written beside it (contract.sealed.pdf; data.csv.p7s), or where -o says. What is written is at the level that was asked for and passed our own
-    verifier; otherwise nothing is written. With --degrade it may be lower when a service is away, and says so.
+    verifier; otherwise nothing is written. With --degrade it may be lower when a service is away, and says so. With --receipt, what shows that the
+    seal is in the log of what was issued is written too, when a checkpoint of the log covers it: `kakuin log verify` checks it offline.
     """
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
@@ -114,6 +120,10 @@ def seal(
         asked["password"] = secret_in(password_file, "password file").decode()
     if hash_only and server is None:
         raise click.UsageError("--hash-only goes with --server: on the local instance nothing is sent")
+    if hash_only and receipt is not None:
+        raise click.UsageError(
+            "--receipt goes with a whole document, --hash-only sends none: `kakuin log prove inclusion` makes the receipt"
+        )
     if server is not None:
         key = api_key(api_key_file)
         if hash_only:
@@ -127,7 +137,9 @@ def seal(
         with Progress() as progress:
             document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)} at {server}").documents
             facts, chunks, name = seal_at(server, key, document, asked, attached, more=more)
-        _release(file, output, name, chunks, facts, as_json)
+        _release(file, output, name, chunks, facts, as_json, receipt)
+        if receipt is not None:
+            options.written([_receipt_of(facts)], receipt, replace=True)
         return
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
@@ -145,7 +157,21 @@ def seal(
         }
         if made.degraded:
             facts["asked_level"] = str(made.asked)
-        _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json)
+        _release(file, output, made.document.name or "sealed", options.pieces(made.document.open()), facts, as_json, receipt)
+        if receipt is not None:
+            options.written([house.receipt(made.index)], receipt, replace=True)
+
+
+def _receipt_of(facts: dict[str, Any]) -> bytes:
+    """Of a seal that was made elsewhere: from where its server said, and of nothing else."""
+    from trust.errors import Unavailable
+    from trust.log import handing
+
+    if not facts.get("receipt_at"):
+        raise Unavailable("it is sealed, and the server names no receipt: it has no log")
+    found = handing.fetched(facts["receipt_at"], facts["sha256"])
+    handing.require_seal(found, facts["sha256"])
+    return bytes(found)
 
 
 def _hashed_at(server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any]) -> "tuple[dict[str, Any], Iterator[bytes], str]":
@@ -195,7 +221,7 @@ def _spec(document: "Document", asked: dict[str, Any], attached: "dict[str, Docu
     return choose(document.head(4096), claims=claims_of(said), pdf=pdf_seal_of(asked, attached), **asked)
 
 
-def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool) -> None:
+def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool, receipt: Path | None = None) -> None:
     """Write the sealed document; what was done goes to standard error when the document itself goes to standard output."""
     import json
 
@@ -205,7 +231,7 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
     with Progress() as progress:
         progress.tell(f"writing {target}")
         options.written(chunks, target, replace=output is not None)
-    facts = {"output": str(target), **facts}
+    facts = {"output": str(target), **facts, **({"receipt": str(receipt)} if receipt is not None else {})}
     for warning in facts.get("warnings", ()):
         click.echo(f"warning: {warning}", err=True)
     lower = f" (asked for {facts['asked_level']})" if facts.get("asked_level") else ""

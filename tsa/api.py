@@ -15,10 +15,13 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from fastapi import APIRouter, Response
+from starlette.concurrency import run_in_threadpool
 
 from trust.codecs.tsp import MAX_REQUEST
+from trust.edge.preferences import RECEIPT, preferences
 from trust.edge.strict_http import Answer, Take
 from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
+from trust.log.links import link
 from tsa.service import Authority
 from tsa.watching import Nobody, Watch
 
@@ -32,6 +35,8 @@ QUERY = b"application/timestamp-query"
 REPLY = b"application/timestamp-reply"
 _REPLY_FIELDS = b"content-type: %b\r\n" % REPLY
 PEM = b"application/pem-certificate-chain"
+Index = Callable[[bytes], int]
+"""The number of the log's entry that a TimeStampResp is of. NotFound for a refusal."""
 
 PROBLEM = "application/problem+json"
 _PROBLEMS = {413: "Over the limit of a request.", 415: "Another media type, or a coded body."}
@@ -69,8 +74,12 @@ class Endpoint:
     `{path}/{unit}` and `{path}/{unit}/certificates` are the same for one unit.
     """
 
-    def __init__(self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST, watch: Watch | None = None) -> None:
+    def __init__(
+        self, authority: Authority, *, path: str = "/tsa", limit: int = MAX_REQUEST, watch: Watch | None = None, index: Index | None = None
+    ) -> None:
+        """`index`: where there is a log; whoever prefers so is told with the answer where its receipt is."""
         self.path = path
+        self._index = index
         self._watch: Watch = watch or Nobody()
         self._authority = authority
         self._limit = limit
@@ -132,7 +141,20 @@ class Endpoint:
             return
         begun = time.perf_counter()
         der = await self._authority.stamp_soon(body, unit)
-        await _answer(send, REPLY, der, headers=self._watch.answered(scope, unit, der, time.perf_counter() - begun))
+        headers = self._watch.answered(scope, unit, der, time.perf_counter() - begun)
+        await _answer(send, REPLY, der, headers=(*headers, *await self._receipt(scope, der)))
+
+    async def _receipt(self, scope: Scope, der: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """RFC 7240, RFC 8288: where the receipt is. The answer itself is that of RFC 3161, to the octet."""
+        if self._index is None or not any(name == b"prefer" for name, _ in scope["headers"]):
+            return ()
+        if RECEIPT not in preferences(value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"):
+            return ()
+        try:
+            index = await run_in_threadpool(self._index, der)
+        except KakuinError:
+            return ()  # a refusal; or a log that cannot be read just now, which is no reason to withhold a token that was recorded
+        return ((b"link", link(scope["path"], index).encode()), (b"preference-applied", RECEIPT.encode()))
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], incoming: "_Incoming") -> bytes | None:
         """The whole body, whatever its framing; None when the client has gone."""
@@ -187,7 +209,8 @@ def description(path: str = "/tsa") -> APIRouter:
         path,
         summary="Time-stamp a digest (RFC 3161)",
         description="A TimeStampReq for a TimeStampResp, both DER (RFC 3161 section 3.4). A refusal is an answer too: HTTP 200, and its "
-        "PKIFailureInfo says why. Every token is in the journal before it is answered. No key is asked for.",
+        "PKIFailureInfo says why. Every token is in the journal before it is answered. No key is asked for. With `Prefer: receipt` (RFC 7240) the "
+        "answer has a Link to its receipt in the log, which may be asked for at once.",
         operation_id="post_time_stamp",
         response_class=Response,
         responses={200: {"description": "A TimeStampResp, refusals included.", "content": {REPLY.decode(): {"schema": binary}}}, **problems},

@@ -122,6 +122,29 @@ def remote_stamper(url: str, policy: str | None = None) -> Stamper:
     return RemoteStamper(url, post, policy)
 
 
+def stamped_with_receipt(url: str, digest: Digest) -> tuple[bytes, str | None]:
+    """A token as a RemoteStamper gets it, and the address of its receipt; None where the authority names none."""
+    from trust.edge.fetch import Fetcher
+    from trust.edge.preferences import RECEIPT
+    from trust.log.links import linked
+
+    links: list[str] = []
+
+    def post(address: str, body: bytes, media_type: str) -> bytes:
+        asking = Fetcher(
+            max_bytes=tsp.MAX_RESPONSE,
+            seconds=SECONDS,
+            redirects=0,
+            allow_private=True,
+            fields={"Prefer": RECEIPT},
+            heard=lambda said: links.append(said.get("link", "")),
+        )
+        return asking.post(address, body, media_type)
+
+    token = RemoteStamper(url, post)(digest)
+    return token, linked(links[-1], url) if links else None
+
+
 def _require_private(url: str) -> None:
     """What is asked of an authority tells what somebody is about to sign: it goes over https, or does not leave the machine."""
     try:

@@ -28,6 +28,9 @@ class House(Protocol):
     def completed(self, token: bytes) -> bytes:
         """A token of this installation with the status of its chain."""
 
+    def receipt(self, issued: "bytes | int") -> bytes:
+        """Of what this installation issued: a token, or the number of its entry."""
+
 
 class Open(Protocol):
     """Opens an instance; what needs none is done without."""
@@ -61,6 +64,7 @@ TOKEN, ASIC_S = "tst", "asic-s"
 @click.option("--batch", type=options.file_path, metavar="DIR_OR_LIST", help="Stamp many files under one token: an evidence record for each.")
 @click.option("--blinded", is_flag=True, help="With --batch: no record tells anything of the other files.")
 @click.option("--renew", type=options.file_path, metavar="RECORD_OR_DIR", help="Renew evidence records (NAME.ers): all under one new token.")
+@options.receipt
 @options.output
 @options.as_json
 @click.pass_obj
@@ -75,6 +79,7 @@ def stamp(
     batch: Path | None,
     blinded: bool,
     renew: Path | None,
+    receipt: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -82,6 +87,9 @@ def stamp(
 
     FILE is the document; - is standard input. The token is written beside it (data.csv.tst), or where -o says. Verify it with
     `kakuin verify data.csv.tst --detached data.csv`. With --format asic-s document and token are one file (data.csv.asics).
+
+    With --receipt, what shows that the time-stamp is in the authority's log is written too, as soon as a checkpoint of the log covers it:
+    `kakuin log verify` checks it offline.
 
     With --batch, each file of a folder, or of a list with a name a line or as sha256sum writes it (- is standard input), gets an evidence record of
     its own (RFC 4998), data.csv.ers, beside it or in the folder of -o. What has a record is left alone; the same command goes on after an
@@ -97,6 +105,8 @@ def stamp(
         raise click.UsageError("--renew replaces each record where it is: leave -o out")
     if file is None and format_ != TOKEN:
         raise click.UsageError(f"--format {format_} goes with a FILE: --batch and --renew write evidence records")
+    if receipt is not None and (file is None or format_ != TOKEN):
+        raise click.UsageError("--receipt goes with a FILE, and the token by itself: receipts are of tokens")
     if file is None:
         chosen = click.get_current_context().get_parameter_source("digest") is not click.core.ParameterSource.DEFAULT
         with _stamping(open_house, instance, passphrase_file, server) as (stamper, complete):
@@ -120,14 +130,17 @@ def stamp(
         imprint = document.digest(digest)
     if imprint is None:
         raise Malformed("the document cannot be read")
+    proof: bytes | None = None
     if server is not None:
         from tsa.client import remote_stamper
 
-        der = remote_stamper(server)(imprint)
+        der, proof = (remote_stamper(server)(imprint), None) if receipt is None else _with_receipt(server, imprint)
     else:
         with open_house(instance, passphrase_file) as house:
             # In a container it stands for itself, as an evidence record does.
             der = house.authority.stamper()(imprint) if format_ == TOKEN else house.evidence(imprint)
+            if receipt is not None:
+                proof = house.receipt(der)
     made = token(der)
     if made.imprint != imprint:
         raise Unacceptable("the authority stamped something else")
@@ -135,6 +148,8 @@ def stamp(
     name = boxed.name if boxed is not None and boxed.name else file.name + ".tst"
     target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
     options.written(options.pieces(boxed.open() if boxed is not None else io.BytesIO(der)), target, replace=output is not None)
+    if receipt is not None and proof is not None:
+        options.written([proof], receipt, replace=True)
     signer = made.signature.signer
     facts = {
         "output": str(target),
@@ -144,8 +159,24 @@ def stamp(
         "authority": signer.name if signer else None,
         "digest": f"{imprint.algorithm}:{imprint.value.hex()}",
     }
+    if receipt is not None:
+        facts["receipt"] = str(receipt)
     said = json.dumps(facts, ensure_ascii=False) if as_json else f"stamped {made.gen_time:%Y-%m-%dT%H:%M:%S.%fZ}: {target}"
     click.echo(said, file=sys.stderr if target == options.STDIO else sys.stdout)
+
+
+def _with_receipt(server: str, imprint: "Digest") -> tuple[bytes, bytes]:
+    """A token from elsewhere, and its receipt. Nothing is written of the one without the other."""
+    from trust.errors import Unacceptable
+    from trust.log import handing
+    from tsa.client import stamped_with_receipt
+
+    der, address = stamped_with_receipt(server, imprint)
+    if address is None:
+        raise Unacceptable("the time-stamp authority names no receipt: it has no log, or is no Kakuin; without --receipt it stamps")
+    found = handing.fetched(address)
+    handing.require_token(found, der)
+    return der, bytes(found)
 
 
 @contextlib.contextmanager

@@ -243,7 +243,7 @@ def test_a_receipt_waits_for_its_checkpoint(journal: Journal, publisher: Publish
     stored = publisher.stored
     assert made(publisher.covering(0, stored)).size == 1
     assert publisher.covering(1, stored) is None  # the clock stands still
-    monkeypatch.setattr(api, "LONGEST_WAIT", 0.0)
+    monkeypatch.setattr(api, "USUAL_WAIT", 0.0)
     with asgi.client(application("test", (api.router(stored, publisher, KEY),))) as client:
         answer = client.get("/v1/log/receipts/1")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

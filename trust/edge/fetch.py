@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -55,6 +55,10 @@ class Fetcher:
     allow_private: bool = False
     resolver: Resolver = resolve
     transport: httpx.BaseTransport | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Sent with each request besides its own."""
+    heard: Callable[[Mapping[str, str]], None] | None = None
+    """Told the fields of each 200 answer."""
     _answers: dict[tuple[str, bytes | None], bytes | Unavailable | TooLarge] = field(default_factory=dict)
     _kept: int = 0
     _spent: float = 0.0
@@ -114,6 +118,8 @@ class Fetcher:
                     return str(response.headers["location"])
                 if response.status_code != 200:
                     raise Unavailable(f"{shown(url)} answered {response.status_code}")
+                if self.heard is not None:
+                    self.heard(response.headers)
                 return self._body(response, url, deadline)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{shown(url)} does not answer ({type(error).__name__})") from error
@@ -132,7 +138,7 @@ class Fetcher:
         if left <= 0:
             raise Unavailable(f"{shown(url)} took more than {self.seconds:.0f} s")
         literal = f"[{address}]" if ":" in address else address
-        headers = {"Host": parts.netloc, "User-Agent": f"kakuin/{VERSION}", "Accept-Encoding": "identity"}
+        headers = {**self.fields, "Host": parts.netloc, "User-Agent": f"kakuin/{VERSION}", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = media_type
         request = {

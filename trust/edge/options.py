@@ -46,6 +46,15 @@ def output(function: F) -> F:
     return click.option("-o", "--output", type=file_path, help="Where to write; - is standard output.")(function)
 
 
+def receipt(function: F) -> F:
+    """`--receipt FILE`."""
+    return click.option(
+        "--receipt",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Where to write the receipt too: that it is in the log of what was issued (C2SP tlog-proof).",
+    )(function)
+
+
 def as_json(function: F) -> F:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from trust.codecs import cms, tsp
+from trust.edge.preferences import preferences, waits
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unavailable
 from trust.log import layout, reading
 from trust.log.journal import Entry
@@ -29,8 +30,9 @@ SHORTLY = "public, max-age=60, no-transform"
 FRESH = "public, max-age=2, no-transform"
 TILE = "application/octet-stream"
 
-LONGEST_WAIT = 2.0
-"""Seconds for a checkpoint that covers an entry; whoever asks is told to come again after that."""
+USUAL_WAIT, LONGEST_WAIT = 2.0, 30.0
+"""Seconds for a checkpoint that covers an entry; whoever asks is told to come again after that. The longer one for clients that prefer to wait."""
+Prefer = Annotated[list[str] | None, Header(description="`wait=N`: seconds to wait for the checkpoint, at most 30 (RFC 7240).")]
 SealedDigest = Annotated[
     str | None, Query(pattern="^[0-9a-f]{64}$", description="SHA-256 of the sealed file: shows who has it, where the log does not serve its entries.")
 ]
@@ -44,12 +46,12 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
     """Routes under /log and /v1/log. Without `entries` only hashes are served, and receipts to whoever has the token or the sealed file."""
     api = APIRouter(tags=["The log"])
 
-    async def receipt(find: Callable[[], Entry]) -> Response:
+    async def receipt(find: Callable[[], Entry], prefer: list[str] | None) -> Response:
         """Waiting for a checkpoint costs no thread: those are few, and others need them."""
         entry = await run_in_threadpool(find)
-        waited = 0.0
+        waited, longest = 0.0, waits(preferences(prefer or ()), LONGEST_WAIT, USUAL_WAIT)
         while (newest := await run_in_threadpool(publisher.covering, entry.index, stored)) is None:
-            if waited >= LONGEST_WAIT:
+            if waited >= longest:
                 raise Unavailable(f"entry {entry.index} is not under a checkpoint yet")
             await asyncio.sleep(publisher.pause)
             waited += publisher.pause
@@ -123,8 +125,8 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
         operation_id="get_receipt",
     )
-    async def by_index(index: Annotated[int, Path(ge=0, le=(1 << 63) - 1)], sha256: SealedDigest = None) -> Response:
-        return await receipt(lambda: readable(index, sha256))
+    async def by_index(index: Annotated[int, Path(ge=0, le=(1 << 63) - 1)], sha256: SealedDigest = None, prefer: Prefer = None) -> Response:
+        return await receipt(lambda: readable(index, sha256), prefer)
 
     @api.get(
         "/v1/log/receipts",
@@ -133,8 +135,10 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A tlog-proof."}},
         operation_id="find_receipt",
     )
-    async def by_serial(unit: Annotated[str, Query(max_length=80)], serial: Annotated[int, Query(ge=0, le=(1 << 63) - 1)]) -> Response:
-        return await receipt(lambda: stored.issued(unit, serial))
+    async def by_serial(
+        unit: Annotated[str, Query(max_length=80)], serial: Annotated[int, Query(ge=0, le=(1 << 63) - 1)], prefer: Prefer = None
+    ) -> Response:
+        return await receipt(lambda: stored.issued(unit, serial), prefer)
 
     @api.post(
         "/v1/log/receipts",
@@ -145,14 +149,14 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         openapi_extra={"requestBody": {"required": True, "content": {"application/timestamp-reply": {"schema": _BINARY}}}},
         operation_id="post_receipt",
     )
-    async def by_token(request: Request) -> Response:
+    async def by_token(request: Request, prefer: Prefer = None) -> Response:
         body = bytearray()
         async for part in request.stream():
             body += part
             if len(body) > _MAX_REQUEST:
                 raise TooLarge(f"a time-stamp is at most {_MAX_REQUEST} bytes")
 
-        return await receipt(lambda: stored.token(*token_in(bytes(body))))
+        return await receipt(lambda: stored.token(*token_in(bytes(body))), prefer)
 
     return api
 

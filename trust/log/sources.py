@@ -50,7 +50,7 @@ def address(url: str, transport: httpx.BaseTransport | None = None) -> Resource:
                     raise NotFound(f"{where} does not exist")
                 if answer.status_code != 200:
                     raise Unavailable(f"{where} answered {answer.status_code}")
-                return _capped(answer, where, limit_of(name))
+                return capped(answer, where, limit_of(name))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{where} does not answer ({type(error).__name__})") from error
 
@@ -67,12 +67,12 @@ def receipt_for(url: str, token: bytes, transport: httpx.BaseTransport | None = 
                     raise NotFound(f"{where} does not know this time-stamp")
                 if answer.status_code != 200:
                     raise Unavailable(f"{where} answered {answer.status_code}")
-                return _capped(answer, where, MAX_RECEIPT)
+                return capped(answer, where, MAX_RECEIPT)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{where} does not answer ({type(error).__name__})") from error
 
 
-def _capped(answer: httpx.Response, where: str, limit: int) -> bytes:
+def capped(answer: httpx.Response, where: str, limit: int) -> bytes:
     body = bytearray()
     for chunk in answer.iter_bytes():
         body += chunk
