@@ -1,5 +1,6 @@
 """What all tests share: one office a session, with documents to seal."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,3 +32,29 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made["pdf"].write_bytes(pdf())
     made["csv"].write_bytes(csv())
     return made
+
+
+@pytest.fixture(scope="module")
+def cheap_keys() -> Iterator[None]:
+    """Stretching passphrases is what makes keys slow to write; these guard nothing."""
+    from trust.edge import keystore
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(keystore, "_SCRYPT_COST", 256)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pattern(cheap_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demonstration's installation, to be copied: none of the tests writes in it."""
+    from trust.edge.instance import Instance
+
+    folder = tmp_path_factory.mktemp("pattern") / "instance"
+    Instance.create(folder).close()
+    return folder
+
+
+@pytest.fixture
+def folder(pattern: Path, tmp_path: Path) -> Path:
+    """An installation of the test's own."""
+    return Path(shutil.copytree(pattern, tmp_path / "instance"))

@@ -2,26 +2,23 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, event, insert, inspect, select, text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from tests import tsu
-from tests.journals import issue
+from tests.journals import AT, Counter, issue
 from tests.store.conftest import Database
 from trust.codecs import cms, tsp
-from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.errors import Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import tables
 from trust.log.journal import Journal
-from trust.log.page import MAX_BODY, Made
+from trust.log.page import MAX_BODY
 from tsa import store
 from tsa.service import Authority
-
-AT = datetime(2026, 11, 21, 1, 2, 3, 456_789, tzinfo=UTC)
 
 
 def clock() -> datetime:
@@ -32,31 +29,6 @@ def clock() -> datetime:
 def journal(engine: Engine) -> Iterator[Journal]:
     with Journal(engine, clock) as made:
         yield made
-
-
-class Counter:
-    """Makes `unit serial matter`; refuses what is called bad, and breaks over what is called broken."""
-
-    kind = "token"
-
-    def __init__(self, unit: str = "unit") -> None:
-        self.unit = unit
-
-    def ready(self) -> datetime:
-        return AT
-
-    def make(self, first: int, requests: Sequence[Any], at: datetime | None = None) -> list[Made | KakuinError]:
-        made: list[Made | KakuinError] = []
-        serial = first
-        for matter in requests:
-            if matter == "broken":
-                raise RuntimeError("a fault of ours")
-            if matter == "bad" or first < 1:
-                made.append(Unacceptable("bad"))
-                continue
-            made.append(Made(f"{self.unit} {serial} {matter}".encode(), serial))
-            serial += 1
-        return made
 
 
 def explained(journal: Journal) -> dict[str, list[tuple[int, int]]]:

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine, insert, select, text, update
 
 from tests import postgres
+from tests.journals import AT, Counter, issue
 from tests.store.conftest import Database
-from tests.store.test_journal import AT, Counter, clock, explained, issue
+from tests.store.test_journal import clock, explained
 from trust.edge.engine import bring_up
 from trust.errors import KakuinError, Misconfigured, Unacceptable, Unavailable
 from trust.log import turns as module

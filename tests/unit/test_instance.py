@@ -24,7 +24,6 @@ from sqlalchemy.exc import OperationalError
 from tests.services import program
 from trust.edge import engine as database
 from trust.edge import instance as module
-from trust.edge import keystore
 from trust.edge.diagnosis import Finding, diagnose
 from trust.edge.engine import bring_up, connect, newest_revision, refused, revision, sqlite_url, writing
 from trust.edge.files import write_atomically
@@ -36,27 +35,7 @@ from trust.registry import DEMONSTRATION
 
 OFFICE = Answers("見本市", "8040001079502", base_url="https://seal.example")
 SECRET = b"correct horse battery"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_keys() -> Iterator[None]:
-    """Stretching passphrases is what makes keys slow to write; these guard nothing."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keystore, "_SCRYPT_COST", 256)
-        yield
-
-
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demonstration, to be copied."""
-    folder = tmp_path_factory.mktemp("pattern") / "instance"
-    Instance.create(folder).close()
-    return folder
-
-
-@pytest.fixture
-def folder(pattern: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pattern, tmp_path / "instance"))
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,14 @@ from sqlalchemy import Engine, delete, event, insert, inspect, text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from tests import tsu
-from tests.journals import issue
+from tests.journals import AT, Counter, issue
 from trust.edge import engine as edge
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
 from trust.log import tables
 from trust.log.journal import Entry, Journal
-from trust.log.page import Made, Request, entry_data
+from trust.log.page import Request, entry_data
 from trust.log.tree import leaf_hash
-
-AT = datetime(2026, 11, 21, 1, 2, 3, 456_789, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -37,28 +35,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def journal(engine: Engine) -> Iterator[Journal]:
     with Journal(engine, lambda: AT) as made:
         yield made
-
-
-class Counter:
-    """Makes `unit` `serial` `matter`; refuses what is called bad, and breaks over what is called broken."""
-
-    kind = "token"
-
-    def __init__(self, unit: str = "unit") -> None:
-        self.unit = unit
-
-    def make(self, first: int, requests: Sequence[Any]) -> list[Made | KakuinError]:
-        made: list[Made | KakuinError] = []
-        serial = first
-        for matter in requests:
-            if matter == "broken":
-                raise RuntimeError("a fault of ours")
-            if matter == "bad":
-                made.append(Unacceptable("bad"))
-                continue
-            made.append(Made(f"{self.unit} {serial} {matter}".encode(), serial))
-            serial += 1
-        return made
 
 
 class Held:

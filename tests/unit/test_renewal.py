@@ -1,9 +1,7 @@
 """Successors of keys and certificates: what they are called, what is kept, and what an interruption leaves."""
 
 import json
-import shutil
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,25 +18,7 @@ from trust.model import Digest
 from trust.registry import DEMONSTRATION
 
 SEAL = f"seal-{DEMONSTRATION}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keystore, "_SCRYPT_COST", 256)
-        yield
-
-
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pattern") / "instance"
-    Instance.create(folder).close()
-    return folder
-
-
-@pytest.fixture
-def folder(pattern: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pattern, tmp_path / "instance"))
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 
 
 def stamped(folder: Path) -> tuple[str, int]:

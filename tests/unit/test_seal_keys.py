@@ -1,7 +1,6 @@
 """Seal keys of every type: chosen by one word, written into the settings, made, certified, used and verified."""
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from click.testing import CliRunner
 
 import cli
 from eseal.spec import choose
-from trust.edge import keystore
 from trust.edge.diagnosis import diagnose
 from trust.edge.instance import Answers, Instance
 from trust.edge.keystore import SEAL_KEY_TYPES
@@ -37,15 +35,8 @@ ALGORITHMS = {
 """What each signs with; RSA-4096, which takes seconds to make, differs from RSA-3072 in its size alone."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keystore, "_SCRYPT_COST", 256)
-        yield
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(cheap_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("keys") / "instance"
     Instance.create(made, Answers(seal_key="ed25519")).close()
     return made

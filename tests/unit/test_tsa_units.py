@@ -1,7 +1,6 @@
 """Several units in one authority: who answers, who stands in, what stops one, and what the command line does with them."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import cli
 from tests import pki, tsu
 from trust.codecs import cms, tsp
 from trust.codecs.tsp import Failure
-from trust.edge import keystore
 from trust.edge.instance import Instance
 from trust.edge.settings import combine
 from trust.edge.units import UnitSettings, key_name, read_units, table, unit_name
@@ -279,25 +277,6 @@ def test_keys_of_units_have_names_of_their_own() -> None:
 
 
 # The command line, and a service that runs.
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_keys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keystore, "_SCRYPT_COST", 256)
-        yield
-
-
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pattern") / "instance"
-    Instance.create(folder).close()
-    return folder
-
-
-@pytest.fixture
-def folder(pattern: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pattern, tmp_path / "instance"))
 
 
 def run(folder: Path, *arguments: str) -> str:
