@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trust.model import Digest, Document
     from tsa.service import Authority
     from verifier.assembly import Desk
+    from verifier.bench import Bench
     from verifier.service import Question, Verifier
 
 # name -> (where it is, what it does). The overview is written from here, so that it costs no import.
@@ -214,6 +215,13 @@ class House:
             look=look,
             anchors=self.verifier.anchors,
         )
+
+    @staticmethod
+    def bench() -> "Bench":
+        """Without an instance: a confined process with our own verifier in it."""
+        from verifier.bench import Bench
+
+        return Bench(CONFINED)
 
     def known(self, trust: "Sequence[Path]", certificates: "Sequence[Path]", crls: "Sequence[Path]", ocsps: "Sequence[Path]") -> "Known":
         """What is given beside a document as files, and folders of files."""

@@ -1,9 +1,9 @@
 """`kakuin seal` and `kakuin apikey`: the sealer from the command line."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -11,9 +11,10 @@ import click
 from eseal.pdf_commands import files_of, of_pdf, pdf_seal_of
 from eseal.server_option import api_key, at_server
 from trust.edge import options
-from trust.errors import Malformed, Unacceptable
+from trust.errors import NotFound, Unacceptable
 
 if TYPE_CHECKING:
+    from eseal.hash_commands import Bench
     from eseal.service import Sealer
     from eseal.store import ApiKeys
     from trust.model import Document
@@ -35,7 +36,13 @@ class House(Protocol):
         """Of the entry of a seal, by its number."""
 
 
-Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+class Open(Protocol):
+    """What opens instances, and what there is without one."""
+
+    def __call__(self, folder: Path, passphrase_file: Path | None, /) -> AbstractContextManager[House]: ...
+
+    def bench(self) -> "AbstractContextManager[Bench]":
+        """A confined process with our own verifier in it."""
 
 
 @click.command()
@@ -81,7 +88,7 @@ Open = Callable[[Path, Path | None], AbstractContextManager[House]]
 @click.option(
     "--hash-only",
     is_flag=True,
-    help="With --server: send digests and no document: cades, xades or jades beside it, or a container that is made here.",
+    help="With --server: send digests and no document. A PDF (pades) or a container is put together here; cades, xades or jades stand beside it.",
 )
 @options.receipt
 @options.output
@@ -109,11 +116,14 @@ def seal(
     verifier; otherwise nothing is written. With --degrade it may be lower when a service is away, and says so. With --receipt, what shows that the
     seal is in the log of what was issued is written too, when a checkpoint of the log covers it: `kakuin log verify` checks it offline.
     """
+    from eseal.service import name_of, sealed_name
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import secret_in
     from trust.edge.progress import Progress, Reading
 
     file, document, *more = files[0], *_documents(files)
+    if output is not None:
+        options.writable(output, replace=True)
     asked["format"] = asked.pop("format_") or (FOR_SEVERAL if (more or file.is_dir()) and not asked["addition"] else None)
     attached = files_of(asked)
     if password_file is not None:
@@ -127,10 +137,8 @@ def seal(
     if server is not None:
         key = api_key(api_key_file)
         if hash_only:
-            if attached or password_file is not None:
-                raise Unacceptable("an image, a font and a password go into a PDF, which is not made from digests")
-            facts, chunks, name = _hashed_at(server, key, (document, *more), asked)
-            _release(file, output, name, chunks, facts, as_json)
+            facts, made_here = _hashed_at(open_house, server, key, (document, *more), asked, attached)
+            _release(file, output, made_here.name or "sealed", options.pieces(made_here.open()), facts, as_json)
             return
         from eseal.client import seal_at
 
@@ -145,7 +153,11 @@ def seal(
         number = house.organisation(asked.pop("organisation"))
         with Progress() as progress:
             document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)}").documents
-            made = house.sealer.seal(document, _spec(document, asked, attached), number, more)
+            spec = _spec(document, asked, attached)
+            if output is None and file != options.STDIO:
+                target = sealed_name(name_of((document, *(() if spec.addition else more))), spec)
+                options.writable(file.with_name(PurePath(target).name), replace=False)
+            made = house.sealer.seal(document, spec, number, more)
         facts = {
             "format": str(made.spec.format),
             "level": str(made.spec.level),
@@ -174,21 +186,19 @@ def _receipt_of(facts: dict[str, Any]) -> bytes:
     return bytes(found)
 
 
-def _hashed_at(server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any]) -> "tuple[dict[str, Any], Iterator[bytes], str]":
+def _hashed_at(
+    open_house: Open, server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any], attached: "dict[str, Document]"
+) -> "tuple[dict[str, Any], Document]":
     """Sealed there by digests that are made here."""
-    from eseal.hash_boxes import boxes, seal_box_at
-    from eseal.hash_client import digested, digests_for, seal_hashes_at
+    from eseal.hash_client import There
+    from eseal.hash_commands import sealed_at
     from trust.edge.clock import now
+    from trust.edge.fonts import font
     from trust.edge.progress import Progress, Reading
 
-    names = digests_for(asked["digest"])
-    with Progress() as progress:
+    with Progress() as progress, open_house.bench() as bench:
         heard = Reading(documents, progress, f"hashing {_named(documents[0], documents[1:])}").documents
-        if boxes(asked["format"]):
-            return seal_box_at(server, key, heard, asked, names, now())
-        told = [digested(document, names) for document in heard]
-        progress.tell(f"sealing at {server}")
-        return seal_hashes_at(server, key, told, asked)
+        return sealed_at(There(server, key), heard, asked, attached, bench, now=now(), font=lambda: font(""), progress=progress)
 
 
 def _named(document: "Document", more: "Sequence[Document]") -> str:
@@ -197,7 +207,7 @@ def _named(document: "Document", more: "Sequence[Document]") -> str:
 
 def _documents(files: "tuple[Path, ...]") -> "list[Document]":
     """One by its own name; of several and of folders each by its path, as far as that stays below where one stands."""
-    from trust.edge.source import document_of
+    from trust.edge.source import document_of, shown
 
     if len(files) == 1 and not files[0].is_dir():
         return [document_of(files[0])]
@@ -209,7 +219,7 @@ def _documents(files: "tuple[Path, ...]") -> "list[Document]":
         inside = sorted(f for f in file.rglob("*") if f.is_file()) if file.is_dir() else [file]
         found += [document_of(f, f.relative_to(above).as_posix()) for f in inside]
     if not found:
-        raise Malformed("there is no document in the folder")
+        raise NotFound(f"{'folder' if len(files) == 1 else 'folders'} {', '.join(map(shown, files))} {'has' if len(files) == 1 else 'have'} no files")
     return found
 
 
@@ -227,7 +237,7 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
 
     from trust.edge.progress import Progress
 
-    target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
+    target = output or (options.STDIO if file == options.STDIO else file.with_name(PurePath(name).name))
     with Progress() as progress:
         progress.tell(f"writing {target}")
         options.written(chunks, target, replace=output is not None)

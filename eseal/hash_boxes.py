@@ -5,18 +5,18 @@ made here, so that not even the names of the documents leave (clause 4.4.3.2); w
 exclusive canonicalisation an XML signature is the same wherever it stands, so that it is put into asic:XAdESSignatures (annex A.5) here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
-
-import httpx
 
 from eseal.claims import NAMES as CLAIMS
 from eseal.claims import claims_of
 from eseal.dataset import joined
 from eseal.draft import assembled
+from eseal.formats import archive
 from eseal.formats.asic import (
+    ARCHIVE_MANIFEST,
     MANIFEST,
     MOST,
     SIGNATURE,
@@ -24,22 +24,26 @@ from eseal.formats.asic import (
     SIGNATURES,
     SIMPLE_SIGNATURE,
     SIMPLE_SIGNATURES,
+    TIME_STAMP,
     XML_HEAD,
     XML_TAIL,
     Listed,
     Packed,
+    archive_manifest,
     entry_name,
     manifest,
     packed,
 )
-from eseal.hash_client import digested, seal_hashes_at
+from eseal.hash_client import Made, Next, There, digested, digests_for, facts_of, seal_hashes_at, short
+from eseal.hash_told import octets_in, status_in
+from eseal.levels import stamped
 from eseal.service import name_of, sealed_name, typed
 from eseal.spec import Canonicalization, Format, Level, Spec, choose, media_type
-from trust.errors import Malformed, Unacceptable
-from trust.model import Document
+from trust.errors import Malformed, Unacceptable, Unavailable
+from trust.model import Digest, Document
 
 HIGHEST: Mapping[Format, Level] = MappingProxyType(
-    {Format.ASIC_S_CADES: Level.B_LTA, Format.ASIC_S_XADES: Level.B_LT, Format.ASIC_E_CADES: Level.B_LT, Format.ASIC_E_XADES: Level.B_LT}
+    dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES), Level.B_LTA)
 )
 """What can be made from digests; also the default."""
 _INSIDE: Mapping[Format, Format] = MappingProxyType(
@@ -54,6 +58,8 @@ _INSIDE: Mapping[Format, Format] = MappingProxyType(
 LARGEST = 1 << 26
 """Bytes of a signature."""
 _DECLARED = b"?>\n"
+_Meta = list[tuple[str, bytes]]
+"""Files of META-INF."""
 
 
 def boxes(form: str | None) -> bool:
@@ -78,26 +84,16 @@ def spec_of(asked: Mapping[str, str | None]) -> Spec:
         canonicalization=asked.get("canonicalization"),
         addition=asked.get("addition"),
     )
-    order = list(Level)
-    if order.index(spec.level) > order.index(HIGHEST[form]):
-        raise Unacceptable(f"from digests {form} is made up to {HIGHEST[form]}, got {spec.level}; `kakuin extend` adds the archive time-stamp")
     if spec.canonicalization is not Canonicalization.EXCLUSIVE or spec.addition is not None:
         raise Unacceptable(f"from digests {form} is sealed anew and under exclusive canonicalization, got {spec.addition or spec.canonicalization}")
     return spec
 
 
-def seal_box_at(
-    server: str,
-    api_key: str,
-    documents: Sequence[Document],
-    asked: Mapping[str, str | None],
-    names: Sequence[str],
-    at: datetime,
-    transport: httpx.BaseTransport | None = None,
-) -> tuple[dict[str, Any], Iterator[bytes], str]:
+def seal_box_at(there: There, documents: Sequence[Document], asked: Mapping[str, str | None], names: Sequence[str], at: datetime) -> Made:
     """As eseal.client.seal_at(): a container of documents, of which the server is told digests (`names`, of hashlib) alone.
 
-    `at` is the time of its entries. Each document is read for its digests, for its checksum, and when the container is written.
+    `at` is the time of its entries. Each document is read for its digests, for its checksum, and when the container is written; at B-LTA with XAdES
+    once more.
     """
     spec = spec_of(asked)
     if len(documents) > MOST[spec.format]:
@@ -105,15 +101,41 @@ def seal_box_at(
     flat = MOST[spec.format] == 1
     given = [_named(d, names, entry_name(d.name, flat=flat)) for d in typed(tuple(documents), spec)]
     sent = {**asked, "format": str(_INSIDE[spec.format]), "level": str(spec.level), "packaging": None}
-    signed, meta = [Document(d.name, None, None, d.known) for d in given], list[tuple[str, bytes]]()
+    signed, meta = [Document(d.name, None, None, d.known) for d in given], _Meta()
     if spec.format is Format.ASIC_E_CADES:
-        listed = [Listed(d.name or "", found, d.media_type) for d in given if (found := d.digest(names[-1] if spec.digest else names[0]))]
-        meta.append((MANIFEST, manifest(SIGNATURE, SIGNATURE_TYPE, listed)))
-        signed, sent = [digested(Document.of(meta[0][1], MANIFEST.rpartition("/")[2]), names)], {**sent, "mime_type": None}
-    facts, pieces, _ = seal_hashes_at(server, api_key, signed, sent, transport)
-    meta.append(_held(spec.format, b"".join(pieces)))
-    made = assembled(joined(given), packed(Packed(spec.format, tuple(given), tuple(meta)), at), None, media_type(spec)[0])
-    return {**facts, "format": str(spec.format)}, made.chunks(), sealed_name(name_of(documents), spec)
+        facts, meta = _manifested(there, given, sent, names[-1] if spec.digest else names[0])
+    else:
+        facts, signature = seal_hashes_at(there, given, signed, sent)
+        meta.append(_held(spec.format, signature.read(LARGEST)))
+    pieces = packed(Packed(spec.format, tuple(given), tuple(meta)), at)
+    made = assembled(joined(given), pieces, sealed_name(name_of(documents), spec), media_type(spec)[0])
+    return {**facts, "format": str(spec.format), "packaging": str(spec.packaging)}, made
+
+
+def _manifested(
+    there: There, given: Sequence[Document], sent: Mapping[str, str | None], digest: str
+) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
+    """EN 319 162-1 clause 4.4.3.2: what the server is told of is the manifest, and at B-LTA then the archive manifest. What it said, and META-INF."""
+    listed = [Listed(d.name or "", found, d.media_type) for d in given if (found := d.digest(digest))]
+    document = Document.of(manifest(SIGNATURE, SIGNATURE_TYPE, listed), MANIFEST.rpartition("/")[2])
+    told, sent = digested(document, digests_for(sent.get("digest"))), {**sent, "mime_type": None}
+    meta = [(MANIFEST, document.read(LARGEST))]
+    if sent["level"] != Level.B_LTA:
+        facts, signature = seal_hashes_at(there, [document], [told], sent)
+        return facts, [*meta, _held(Format.ASIC_E_CADES, signature.read(LARGEST))]
+    first = there.first_told([told], {**sent, "format": str(Format.ASIC_E_CADES)})
+    meta.append(_held(Format.ASIC_E_CADES, octets_in(first.get("signature"), "signature")))
+    if "next" not in first:
+        return facts_of(first), meta
+    due = Next.of(first["next"], [told])
+    everything = archive_manifest(listed, meta, digest)
+    try:
+        last = there.last_told(due, Digest.of(due.digest, everything))
+    except Unavailable as error:
+        return short(first, sent, error), meta
+    token = stamped(lambda _: octets_in(last.get("token"), "token"), Digest.of(due.digest, everything))
+    facts = {**facts_of(last), "warnings": [*facts_of(first)["warnings"], *facts_of(last)["warnings"]]}
+    return facts, [*meta, (ARCHIVE_MANIFEST, everything), (TIME_STAMP, archive.completed(token.der, status_in(last.get("values"))))]
 
 
 def _named(document: Document, names: Sequence[str], name: str) -> Document:
@@ -123,8 +145,6 @@ def _named(document: Document, names: Sequence[str], name: str) -> Document:
 
 def _held(form: Format, signature: bytes) -> tuple[str, bytes]:
     """The file of META-INF that holds a signature."""
-    if len(signature) > LARGEST:
-        raise Malformed(f"the server's signature is over {LARGEST} bytes")
     if _INSIDE[form] is Format.CADES:
         return (SIMPLE_SIGNATURE if form is Format.ASIC_S_CADES else SIGNATURE), signature
     declaration, _, element = signature.partition(_DECLARED)

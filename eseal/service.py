@@ -142,7 +142,7 @@ class Sealer:
         draft, spec = self._reached(documents, spec, key, now, signed)
         draft = replace(draft, warnings=(*draft.warnings, *cautions))
         if spec.addition is None:
-            _sound(draft, subject, spec)
+            sound(draft, subject, spec)
         else:
             sound_draft(draft, documents[0])
         shown, name = as_file(documents, spec), name_of(documents[:1] if spec.addition else documents)
@@ -363,7 +363,7 @@ def sound_draft(draft: Draft, document: Document) -> None:
         raise Malformed("what was made is not well formed")
 
 
-def _sound(draft: Draft, document: Document, spec: Spec) -> None:
+def sound(draft: Draft, document: Document, spec: Spec) -> None:
     """The confined process may be in a stranger's hands: what it hands back holds the document whole and in order, or not at all."""
     at = 0
     for piece in draft.pieces:
@@ -424,6 +424,7 @@ def stamping(stamp: Stamper, level: Level) -> Stamper:
 
 def asking(status: StatusSource, level: Level) -> StatusSource:
     """The status service for a confined process, with the level in what it cannot do."""
+
     def asked(chain: Sequence[Cert]) -> Status:
         if not all(isinstance(c, Cert) for c in chain):
             raise Malformed("status is asked of certificates")

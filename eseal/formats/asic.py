@@ -137,12 +137,16 @@ def _extended(files: Sequence[_File], spec: Spec, means: Means) -> _Made:
     meta = [(MANIFEST, made_manifest), (SIGNATURE, made.envelope.whole)]
     if not needs.archive:
         return meta, made.value, made.stamps
-    types = {MANIFEST: _MANIFEST_TYPE, SIGNATURE: SIGNATURE_TYPE}
-    listed += [Listed(name, Digest.of(digest, data), types[name]) for name, data in meta]
-    everything = manifest(TIME_STAMP, _TOKEN_TYPE, listed)
+    everything = archive_manifest(listed, meta, digest)
     token = stamped(means.stamp, Digest.of(digest, everything))
     complete = archive.completed(token.der, later(token, made.held, means.status))
     return [*meta, (ARCHIVE_MANIFEST, everything), (TIME_STAMP, complete)], made.value, (*made.stamps, token.der)
+
+
+def archive_manifest(documents: Sequence[Listed], meta: Sequence[tuple[str, bytes]], digest: str) -> bytes:
+    """Item 5: what the archive time-stamp is over: the documents, their manifest and the signature, which are `meta`."""
+    types = {MANIFEST: _MANIFEST_TYPE, SIGNATURE: SIGNATURE_TYPE}
+    return manifest(TIME_STAMP, _TOKEN_TYPE, [*documents, *(Listed(name, Digest.of(digest, data), types[name]) for name, data in meta)])
 
 
 def _simple_xml(files: Sequence[_File], spec: Spec, means: Means) -> _Made:

@@ -1,5 +1,6 @@
 """Sealing without sending the document, as somebody does whose office is elsewhere."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def key(office: Office) -> dict[str, str]:
     return {"KAKUIN_API_KEY": office.api_key()}
 
 
-@pytest.mark.parametrize(("form", "level", "name"), [("cades", "B-LTA", ".p7s"), ("xades", "B-LT", ".xades.xml"), ("jades", "B-LT", ".jades.json")])
+@pytest.mark.parametrize(("form", "level", "name"), [("cades", "B-LTA", ".p7s"), ("xades", "B-LTA", ".xades.xml"), ("jades", "B-LTA", ".jades.json")])
 def test_a_signature_comes_back_for_digests(
     form: str, level: str, name: str, office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -30,11 +31,32 @@ def test_a_signature_comes_back_for_digests(
     assert (facts["format"], facts["level"], facts["output"]) == (form, level, str(made))
     assert ended("verify", made, "--detached", document, "--trust", office.root)[0] == 0
     assert ended("verify", made, "--detached", documents["pdf"], "--trust", office.root)[0] == 1
-    if level != "B-LTA":
-        # What only the holder of the document can have stamped, he has.
-        raised = tmp_path / "raised"
-        assert ended("extend", made, "--instance", office.folder, "--detached", document, "-o", raised)[0] == 0
-        assert ended("verify", raised, "--detached", document, "--trust", office.root)[0] == 0
+    # What was archived from digests is renewed where the document is.
+    raised = tmp_path / "raised"
+    assert ended("extend", made, "--instance", office.folder, "--detached", document, "-o", raised)[::2] == (0, "")
+    assert ended("verify", raised, "--detached", document, "--trust", office.root)[0] == 0
+
+
+def test_a_pdf_is_sealed_where_it_is(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    there = ("--server", office.url, "--hash-only", "--json")
+    contract = tmp_path / "contract.pdf"
+    contract.write_bytes(documents["pdf"].read_bytes())
+    look = ("--visible", "seal+text", "--reason", "請求", "--location", "東京", "--new-field", "Office")
+    code, told, error = ended("seal", contract, *there, *look, env=key)
+    assert code == 0, error
+    facts, made = json.loads(told), tmp_path / "contract.sealed.pdf"
+    assert (facts["format"], facts["level"], facts["packaging"], facts["output"]) == ("pades", "B-LTA", "enveloped", str(made))
+    assert facts["sha256"] == hashlib.sha256(made.read_bytes()).hexdigest()
+    code, told, error = ended("verify", made, "--trust", office.root, "--json")
+    report = json.loads(told)
+    assert (code, report["conclusion"], report["signatures"][0]["level"]) == (0, "passed", "PAdES-BASELINE-LTA"), error
+    assert len(report["timestamps"]) == 2
+    # Again, over the first one; and a digest that its server's key does not sign with by itself.
+    code, told, error = ended("seal", made, *there, "--digest", "sha512", "--level", "B-LT", "-o", tmp_path / "twice.pdf", env=key)
+    assert code == 0, error
+    report = json.loads(ended("verify", tmp_path / "twice.pdf", "--trust", office.root, "--json")[1])
+    assert [s["level"] for s in report["signatures"]] == ["PAdES-BASELINE-LTA", "PAdES-BASELINE-LT"]
+    assert report["conclusion"] == "passed"
 
 
 def test_several_files_and_standard_input(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
@@ -75,10 +97,14 @@ def test_each_refusal_is_one_clear_line(office: Office, key: dict[str, str], doc
     there = ("--server", office.url, "--hash-only", "-o", tmp_path / "never")
     code, _, error = ended("seal", documents["csv"], "--hash-only", "--instance", office.folder)
     assert code == 2 and "--hash-only goes with --server" in error
-    code, _, error = ended("seal", documents["pdf"], *there, "--format", "pades", env=key)
-    assert code == 65 and "pades is not made from digests: the seal is in the PDF itself" in one_line(error)
-    code, _, error = ended("seal", documents["csv"], *there, "--format", "xades", "--level", "B-LTA", env=key)
-    assert code == 65 and "made up to B-LT, got B-LTA" in one_line(error)
+    code, _, error = ended("seal", documents["csv"], *there, "--format", "pades", env=key)
+    assert code == 65 and "the PDF cannot be updated" in one_line(error)
+    code, _, error = ended("seal", documents["csv"], *there, "--format", "cose", env=key)
+    assert code == 65 and "cose is not made from digests" in one_line(error)
+    code, _, error = ended("seal", documents["csv"], *there, "--font", documents["csv"], env=key)
+    assert code == 65 and "an image, a font and a password go into a PDF" in one_line(error)
+    code, _, error = ended("seal", documents["pdf"], *there, "--server", "http://127.0.0.1:1", env=key)
+    assert code == 69 and "does not answer" in one_line(error)
     code, _, error = ended("seal", documents["csv"], *there, "--digest", "md5", env=key)
     assert code == 65 and "digest is sha256" in one_line(error)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,89 @@
+"""`kakuin seal --server URL --hash-only`: digests leave, what comes back is put together here, and our own verifier reads it before it is written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from eseal.claims import NAMES as CLAIMS
+from eseal.claims import claims_of
+from eseal.hash_boxes import boxes, seal_box_at
+from eseal.hash_client import Made, There, digested, digests_for, seal_hashes_at
+from eseal.hash_pdf import reached, seal_pdf_at
+from eseal.hash_sound import require_sound
+from eseal.pdf_seal import OPTIONS, wished
+from eseal.service import Runner, sha256_of, solid
+from eseal.spec import Format, Spec, choose, is_pdf
+from trust.edge.spool import Spool
+from trust.errors import Unacceptable
+from trust.model import Document
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trust.edge.progress import Progress
+
+HEAD = 4096
+
+
+class Bench(Protocol):
+    """A confined process here, and our own verifier in it; given by the composition."""
+
+    @property
+    def run(self) -> Runner: ...
+
+    def examined(self, document: Document, detached: Sequence[Document] = ()) -> Mapping[str, Any]:
+        """The brief report (docs/report.md), now and trusting nobody. Raises Malformed or TooLarge for what cannot be judged."""
+
+
+Font = Callable[[], Document | None]
+"""Of visible seals, where the caller gives none."""
+
+
+def sealed_at(
+    there: There,
+    documents: Sequence[Document],
+    asked: Mapping[str, str | None],
+    attached: Mapping[str, Document],
+    bench: Bench,
+    *,
+    now: "datetime",
+    font: Font,
+    progress: "Progress",
+) -> Made:
+    """The seal and what is told of it; it reads the documents that were given. Unacceptable, and there is none, where what came back is another."""
+    pdf = len(documents) == 1 and _is_pades(documents[0], asked.get("format"))
+    if not pdf and (attached or asked.get("password") is not None):
+        raise Unacceptable("an image, a font and a password go into a PDF, and this is sealed otherwise")
+    before: Mapping[str, Any] | None = None
+    detached: Sequence[Document] = ()
+    if pdf:
+        spec = _spec(documents[0], asked, attached, font)
+        before = bench.examined(documents[0])
+        facts, made = seal_pdf_at(there, documents[0], spec, asked, bench.run)
+    elif boxes(asked.get("format")):
+        facts, made = seal_box_at(there, documents, asked, digests_for(asked.get("digest")), now)
+    else:
+        names = digests_for(asked.get("digest"))
+        told = [digested(document, names) for document in documents]
+        progress.tell(f"sealing at {there.server}")
+        facts, made = seal_hashes_at(there, documents, told, asked)
+        detached = documents
+    progress.tell(f"verifying {made.name}")
+    with Spool() as spool:
+        require_sound(before, bench.examined(solid(made, spool), detached), reached(facts))
+    return {**facts, "sha256": sha256_of(made).hex()}, made
+
+
+def _is_pades(document: Document, form: str | None) -> bool:
+    """Also where nothing was said, and it is a PDF."""
+    return is_pdf(document.head(HEAD)) if form is None else form.lower() == Format.PADES
+
+
+def _spec(document: Document, asked: Mapping[str, str | None], attached: Mapping[str, Document], font: Font) -> Spec:
+    """What was asked for, as a whole, with letters to write it with."""
+    said = {name: asked.get(name) for name in ("level", "packaging", "digest", "password", "degrade", "serialization", "mechanism", "components")}
+    pdf = wished({name: asked.get(name) for name in OPTIONS}, **attached)
+    if pdf.look is not None and pdf.look.letters and pdf.look.font is None:
+        pdf = replace(pdf, look=replace(pdf.look, font=font()))
+    more = {name: asked.get(name) for name in ("canonicalization", "addition")}
+    return choose(document.head(HEAD), format=Format.PADES, claims=claims_of({name: asked.get(name) for name in CLAIMS}), pdf=pdf, **said, **more)
