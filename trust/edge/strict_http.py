@@ -408,8 +408,9 @@ class StrictHttp(HttpToolsProtocol):
         self._refuse()
 
     def on_response_complete(self) -> None:
+        begins = bool(self.pipeline)  # the next one that waits, now
         super().on_response_complete()
-        if self._waiting and not self.pipeline and not self.transport.is_closing() and self.cycle.response_complete:
+        if self._waiting and not begins and not self.transport.is_closing() and self.cycle.response_complete:
             self._refuse()
 
     def _refuse(self) -> None:
