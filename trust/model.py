@@ -301,6 +301,8 @@ class Reference:
     digest: Digest | None = None
     """As signed."""
     uri: str | None = None
+    media_type: str | None = None
+    """What the signer says that it is."""
 
 
 @dataclass(frozen=True, slots=True)

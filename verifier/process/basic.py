@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from trust import algorithms
 from trust.algorithms import DIGESTS
 from trust.errors import KakuinError
-from trust.model import Digest, Form, Reference, Signature, Stamp, StampKind
+from trust.model import Defect, Digest, Form, Reference, Signature, Stamp, StampKind
 from verifier.chains import facts, public_key, readable
 from verifier.policy import Level
 from verifier.process.chain import Chain, Kind, validate_certificate
@@ -72,7 +72,7 @@ def validate_basic(
         chain = validate_certificate(case, signature.signer, purpose, used_at, trace)
     trace.about = ""
     integrity = run(lambda: _verify(references, trace, value_intact=value_intact))
-    acceptance = run(lambda: _accept(case, signature, purpose, trace))
+    acceptance = run(lambda: _accept(case, signature, stamp, purpose, trace))
     used = algorithms_of(case, signature, stamp)
     status = integrity
     if status.passed:
@@ -114,15 +114,19 @@ def _references(signature: Signature, stamp: Stamp | None) -> tuple[Reference, .
 
 
 def _format(case: Case, signature: Signature, stamp: Stamp | None, trace: Trace) -> None:
-    """Clause 5.2.2. What is wrong with the whole file is wrong with what stands in it for itself, not with a stamp inside of a signature."""
-    whole = case.evidence.defects if stamp is None or stamp.kind in FOR_ITSELF else ()
-    defects = (*whole, *signature.defects, *(stamp.defects if stamp else ()))
-    for defect in defects:
+    """Clause 5.2.2."""
+    for defect in _defects(case, signature, stamp):
         if defect.fatal:
             trace.require(False, f"5.2.2, {defect.clause}", SubIndication.FORMAT_FAILURE, defect.why)
         elif not defect.refused:
             trace.note(False, f"5.2.2, {defect.clause}", None, defect.why, Level.WARN)
     trace.require(True, "5.2.2", SubIndication.FORMAT_FAILURE, "the signature conforms to its format")
+
+
+def _defects(case: Case, signature: Signature, stamp: Stamp | None) -> tuple[Defect, ...]:
+    """What is wrong with the whole file is wrong with what stands in it for itself, not with a stamp inside of a signature."""
+    whole = case.evidence.defects if stamp is None or stamp.kind in FOR_ITSELF else ()
+    return (*whole, *signature.defects, *(stamp.defects if stamp else ()))
 
 
 def _identify(case: Case, signature: Signature, purpose: Purpose, trace: Trace) -> None:
@@ -157,10 +161,10 @@ def _verify(references: Sequence[Reference], trace: Trace, *, value_intact: bool
     trace.require(value_intact, "5.2.7", SubIndication.SIG_CRYPTO_FAILURE, "the signature value verifies with the signer's key")
 
 
-def _accept(case: Case, signature: Signature, purpose: Purpose, trace: Trace) -> None:
+def _accept(case: Case, signature: Signature, stamp: Stamp | None, purpose: Purpose, trace: Trace) -> None:
     """Clause 5.2.8, signed attributes."""
     rules, sub = case.policy.signature, SubIndication.SIG_CONSTRAINTS_FAILURE
-    for defect in signature.defects:
+    for defect in _defects(case, signature, stamp):
         trace.require(not defect.refused, f"5.2.8, {defect.clause}", sub, defect.why)
     count = signature.signer_reference.count
     trace.require(count > 0, "5.2.8", sub, "a signed reference to the signing certificate is there", rules.signing_certificate_reference)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from trust.codecs.xml import parse
 from trust.codecs.xml.names import DS, digest_name, octets_of, split
-from trust.codecs.xml.shape import Shape, Shapes, misfit
+from trust.codecs.xml.shape import Shape, Shapes, is_base64, misfit
 from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Defect, Digest, Document, Reference, Scope
 from verifier.formats.asic.layout import Layout
@@ -30,6 +30,7 @@ class Entry:
     name: str
     """Percent-decoded."""
     digest: Digest | None
+    media_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def manifest(name: str, data: bytes) -> Manifest:
     if len(targets) != 1:
         raise Malformed(f"one element SigReference expected, got {len(targets)}")
     entries = tuple(_entry(child) for child in root.iterchildren(f"{{{namespace}}}DataObjectReference"))
-    return Manifest(name, targets[0].removeprefix("/"), entries, (*_critical(root), *_strays(root)))
+    return Manifest(name, targets[0].removeprefix("/"), entries, (*_critical(root), *_strays(root), *_mistaken(targets[0], root, entries)))
 
 
 def _entry(element: Any) -> Entry:
@@ -87,15 +88,22 @@ def _entry(element: Any) -> Entry:
         digest = Digest(algorithm, octets_of(values[0])) if algorithm and len(values) == 1 else None
     except Malformed:
         digest = None
-    return Entry(uri, unquote(uri), digest)
+    return Entry(uri, unquote(uri), digest, element.get("MimeType") or None)
 
 
 _MODELS = {
     "ASiCManifest": Shape.of("SigReference,(DataObjectReference,)*(ASiCManifestExtensions,)?", "Id"),
-    "SigReference": Shape.of("(DataObjectReference,)*", "Id", "URI", "MimeType"),
-    "DataObjectReference": Shape.of("~,~,(DataObjectReferenceExtensions,)?", "Id", "URI", "MimeType", "Rootfile"),
+    "SigReference": Shape.of("(DataObjectReference,)*", "Id", "URI!", "MimeType"),
+    "DataObjectReference": Shape.of("ds:DigestMethod,ds:DigestValue,(DataObjectReferenceExtensions,)?", "Id", "URI!", "MimeType", "Rootfile"),
+    "ASiCManifestExtensions": Shape.of("(Extension,)+"),
+    "DataObjectReferenceExtensions": Shape.of("(Extension,)+"),
+    "Extension": Shape.of(None, "Critical!"),
 }
-_SHAPES: Shapes = {(namespace, name): shape for namespace in NAMESPACES for name, shape in _MODELS.items()}
+_SHAPES: Shapes = {
+    **{(namespace, name): shape for namespace in NAMESPACES for name, shape in _MODELS.items()},
+    (DS, "DigestMethod"): Shape.of("", "Algorithm!", mixed=True),
+    (DS, "DigestValue"): Shape.of("", text=is_base64),
+}
 """The schema of EN 319 162-1 annex A.4; files that are listed inside of SigReference are listed nowhere, and that is told elsewhere."""
 
 
@@ -104,11 +112,31 @@ def _strays(root: Any) -> list[Defect]:
     return [] if why is None else [Defect(_CLAUSE, why, fatal=False, refused=True)]
 
 
+_KINDS = {"application/pkcs7-signature": ".p7s", "application/x-pkcs7-signature": ".p7s", "application/vnd.etsi.timestamp-token": ".tst"}
+_XML = frozenset(("application/xml", "text/xml"))
+"""Media types of what covers a manifest. deviates: others say nothing here, because makers write whatever they like."""
+
+
+def _mistaken(target: str, root: Any, entries: Sequence[Entry]) -> list[Defect]:
+    """What a manifest says of the file that covers it is so, and it lists each file once."""
+    kind = next(iter(root.iterchildren("{*}SigReference"))).get("MimeType", "").strip().lower()
+    found = []
+    if (kind in _KINDS and not target.endswith(_KINDS[kind])) or (kind in _XML and target.endswith((".p7s", ".tst"))):
+        found.append("manifest says that it is covered by another kind of file than it names")
+    names = [entry.name.removeprefix("/") for entry in entries]
+    if len(set(names)) < len(names):
+        found.append("manifest lists a file twice")
+    return [Defect(_CLAUSE, why, fatal=False, refused=True) for why in found]
+
+
 def _critical(root: Any) -> list[Defect]:
     """No extension of manifests is defined, so none that must be understood is; and one file at most is the one to begin with."""
     marked = [
         e for e in root.iter() if isinstance(e.tag, str) and split(e.tag)[1] == "Extension" and e.get("Critical", "false").strip() in ("true", "1")
     ]
+    flags = [e.get(name) for e in root.iter("*") for name in ("Critical", "Rootfile") if e.get(name) is not None]
+    if any(flag.strip() not in ("true", "false", "1", "0") for flag in flags):
+        return [Defect(_CLAUSE, "manifest has a flag that is neither true nor false", fatal=False, refused=True)]
     roots = [e for e in root.iterchildren("{*}DataObjectReference") if e.get("Rootfile", "false").strip() in ("true", "1")]
     if len(roots) > 1:
         return [Defect(_CLAUSE, "manifest has more than one root file", fatal=False, refused=True)]
@@ -125,7 +153,9 @@ def reference(document: Document | None, entry: Entry) -> Reference:
         made = None if document is None or entry.digest is None else document.digest(entry.digest.algorithm)
     except Unacceptable:
         made = None
-    return Reference(entry.name, document is not None, made is not None and made == entry.digest, Scope.FULL, entry.digest, entry.uri)
+    return Reference(
+        entry.name, document is not None, made is not None and made == entry.digest, Scope.FULL, entry.digest, entry.uri, entry.media_type
+    )
 
 
 def linked(found: Sequence[Manifest], name: str) -> tuple[Manifest, ...]:

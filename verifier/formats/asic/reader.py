@@ -6,7 +6,7 @@ from trust.codecs.container import Container, container
 from trust.codecs.container import claims as zip_claims
 from trust.model import Cert, Defect, Document, Evidence, Record, Reference, Scope, Uncovered
 from verifier.formats.asic import hashchain
-from verifier.formats.asic.layout import MANIFEST, OPEN_DOCUMENT, PLAIN, SIMPLE, Layout, layout
+from verifier.formats.asic.layout import EXTENDED, MANIFEST, OPEN_DOCUMENT, PLAIN, SIMPLE, Layout, layout
 from verifier.formats.asic.listing import contradictions
 from verifier.formats.asic.manifest import Manifest, manifests
 from verifier.formats.asic.signed import SignatureFile, signature_files
@@ -45,10 +45,21 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
         frozenset(c for e in everything for c in e.certs),
         frozenset(c for e in everything for c in e.crls),
         frozenset(o for e in everything for o in e.ocsps),
-        (*parts.mistaken, *contradictions(parts), *_uncovered(parts, lists, files, stamps, [r for e in records for r in e.records])),
-        (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records, *_damaged(box)),
+        (
+            *parts.mistaken,
+            *contradictions(parts, (r for f in files for s in f.evidence.signatures for r in s.references)),
+            *_uncovered(parts, lists, files, stamps, [r for e in records for r in e.records]),
+        ),
+        (*parts.defects, *bad_lists, *bad_files, *bad_tokens, *bad_records, *_unlisted(parts, lists), *_damaged(box)),
         documents,
     )
+
+
+def _unlisted(parts: Layout, lists: Sequence[Manifest]) -> tuple[Defect, ...]:
+    """EN 319 162-1 clause 4.4.3.2: a time-stamp of ASiC-E covers the manifest that names it."""
+    named = {m.target for m in lists}
+    loose = parts.kind == EXTENDED and any(token not in named for token in parts.tokens)
+    return (Defect("EN 319 162-1 clause 4.4.3.2", "a time-stamp that no manifest names"),) if loose else ()
 
 
 def _damaged(box: Container) -> tuple[Defect, ...]:

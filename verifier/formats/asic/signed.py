@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
+from trust.codecs.xml import parse
+from trust.codecs.xml.names import DS, ds, split
 from trust.errors import Malformed
 from trust.model import Cert, Defect, Document, Evidence, Id, Reference, Scope, Signature, Stamp, StampKind
 from verifier.formats import cades, xades
 from verifier.formats.asic import hashchain
-from verifier.formats.asic.layout import SIMPLE, Layout
-from verifier.formats.asic.manifest import Manifest, linked, references
+from verifier.formats.asic.layout import OPEN_DOCUMENT, SIMPLE, Layout
+from verifier.formats.asic.manifest import NAMESPACES, Manifest, linked, references
 from verifier.formats.cms_signers import Signed, matching, signers, unnamed
 from verifier.formats.cms_stamps import document_id, matches
 from verifier.formats.contents import of_evidence
@@ -125,10 +127,34 @@ def _xades(parts: Layout, name: str, data: bytes, certs: tuple[Cert, ...]) -> Si
         return parts.find(asked)
 
     evidence = xades.signatures(data, resolve, certs=certs, kind=parts.kind)
-    signatures = tuple(_chained(parts, replace(s, field=f"{name}: {s.field}" if s.field else name)) for s in evidence.signatures)
+    odd = _frame_defects(data, parts.kind)
+    if not evidence.signatures and parts.kind != OPEN_DOCUMENT:
+        raise Malformed("no signature in it")
+    named = (replace(s, field=f"{name}: {s.field}" if s.field else name, defects=(*s.defects, *odd)) for s in evidence.signatures)
+    signatures = tuple(_chained(parts, s) for s in named)
     # What stands in a signature file beside its signatures is shown to nobody.
     evidence = replace(evidence, signatures=signatures, uncovered=())
     return SignatureFile(name, replace(evidence, stamps=tuple(_raw_value(parts, s, evidence) for s in evidence.stamps)))
+
+
+_ROOTS = frozenset(
+    (
+        *((namespace, "XAdESSignatures") for namespace in NAMESPACES),
+        ("urn:oasis:names:tc:opendocument:xmlns:digitalsignature:1.0", "document-signatures"),
+        ("urn:oasis:names:tc:opendocument:xmlns:container", "signatures"),
+        (DS, "Signature"),
+    )
+)
+
+
+def _frame_defects(data: bytes, kind: str) -> tuple[Defect, ...]:
+    """Clause 4.4.3.1, item 3: signatures stand in one of these elements, and nothing beside them. deviates: a single one may be the root itself."""
+    root = parse(data).root
+    alone = split(root.tag) == (DS, "Signature")
+    strange = not alone and (any(c.tag != ds("Signature") or (c.tail or "").strip() for c in root.iterchildren("*")) or (root.text or "").strip())
+    if kind == OPEN_DOCUMENT or (split(root.tag) in _ROOTS and not strange):
+        return ()
+    return (Defect(_CLAUSE + "4.4.3.1", "a signature file holds something else beside its signatures", fatal=False, refused=True),)
 
 
 def _chained(parts: Layout, signature: Signature) -> Signature:

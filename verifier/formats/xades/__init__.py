@@ -14,7 +14,7 @@ from trust.codecs.xml.names import COUNTERSIGNED_TYPE, XADES_132, ds, split
 from trust.errors import Malformed
 from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
 from verifier.formats.xades import stamps as time_stamps
-from verifier.formats.xades.attributions import misapplied, misattributed, mistyped
+from verifier.formats.xades.attributions import media_types, misapplied, misattributed, mistyped
 from verifier.formats.xades.coverage import uncovered
 from verifier.formats.xades.levels import Shape, level
 from verifier.formats.xades.material import Material, encapsulated, of_token, token_ids
@@ -213,9 +213,10 @@ def _untyped(one: Frame, references: tuple[Resolved, ...]) -> tuple[Defect, ...]
 def _reference_facts(one: Frame, references: tuple[Resolved, ...]) -> tuple[Reference, ...]:
     """Every reference and manifest entry; what must be there and is not stands as a reference that was not found."""
     facts: list[Reference] = []
+    kinds = media_types(one)
     for r in references:
         name = "signed properties" if r.target is not None and r.target is one.signed_properties else r.reference.name
-        facts.append(replace(r.reference, name=name))
+        facts.append(replace(r.reference, name=name, media_type=kinds.get(r.id or "")))
         # A manifest is a list of digests: the signature over it stands, given or not what it lists (XML Signature clause 5.1).
         facts += [e.reference for e in r.entries if not e.absent]
     if references and not any(_is_content(one, r) for r in references):

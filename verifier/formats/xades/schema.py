@@ -94,10 +94,11 @@ _PROPERTIES: Final = {
         "(DataObjectFormat,)*(CommitmentTypeIndication,)*(AllDataObjectsTimeStamp,)*(IndividualDataObjectsTimeStamp,)*(~,)*", "Id"
     ),
     "UnsignedProperties": _holds("(UnsignedSignatureProperties,)?(UnsignedDataObjectProperties,)?", "Id"),
+    # deviates: it may be empty, as makers leave it for those who add to it.
     "UnsignedSignatureProperties": _holds(
         "((CounterSignature|SignatureTimeStamp|CompleteCertificateRefs|CompleteRevocationRefs|AttributeCertificateRefs|AttributeRevocationRefs|"
         "SigAndRefsTimeStamp|RefsOnlyTimeStamp|CertificateValues|RevocationValues|AttrAuthoritiesCertValues|AttributeRevocationValues|"
-        "ArchiveTimeStamp|~),)+",
+        "ArchiveTimeStamp|~),)*",
         "Id",
     ),
     "UnsignedDataObjectProperties": _holds("(UnsignedDataObjectProperty,)+", "Id"),
