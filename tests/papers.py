@@ -43,6 +43,8 @@ class Paper:
     page: str = ""
     resources: str = "/Font << /F1 5 0 R >>"
     """Of the first page."""
+    trailer: str = ""
+    """In every trailer from here on."""
 
     @property
     def fresh(self) -> int:
@@ -64,7 +66,7 @@ class Paper:
             out += b"%d 1\n" % number + line
         bodies = {**self.bodies, **objects}
         previous = f"/Prev {self.start}" if self.start else ""
-        out += f"trailer\n<< /Size {max(bodies) + 1} /Root 1 0 R {previous} {trailer} >>\nstartxref\n{start}\n%%EOF\n".encode()
+        out += f"trailer\n<< /Size {max(bodies) + 1} /Root 1 0 R {previous} {self.trailer} {trailer} >>\nstartxref\n{start}\n%%EOF\n".encode()
         return replace(self, data=bytes(out), bodies=bodies, start=start)
 
     def arranged(self) -> dict[int, bytes]:

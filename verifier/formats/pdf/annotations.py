@@ -9,20 +9,23 @@ from typing import Any
 
 from verifier.formats.pdf.appearance import Paint, is_visible, paints, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
-from verifier.formats.pdf.covering import blank, hides, letters_below
+from verifier.formats.pdf.covering import Below, blank, hides, veiled
 from verifier.formats.pdf.drawing import box_of
 from verifier.formats.pdf.graph import Key, written
 
-_REMARKS = frozenset({"/Text", "/Popup", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret", "/Ink"})
+_DRAWINGS = frozenset({"/Ink", "/Line", "/PolyLine", "/Polygon", "/Square", "/Circle"})
+_REMARKS = frozenset({"/Text", "/Popup", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret"}) | _DRAWINGS
 _HARMLESS = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM"})
 _OF_REMARKS = frozenset(
     {"/Subtype", "/Contents", "/RC", "/Rect", "/RD", "/QuadPoints", "/InkList", "/C", "/CA", "/ca", "/AP", "/AS", "/F", "/Border", "/BS", "/BE"}
     | {"/Popup", "/IRT", "/RT", "/Subj", "/T", "/CreationDate", "/Open", "/Name", "/State", "/StateModel", "/IT", "/Sy", "/Lang", "/BM"}
+    | {"/L", "/LE", "/LL", "/LLE", "/LLO", "/Vertices", "/Measure"}
 )
 """ISO 32000-2 tables 166, 172 and those of each kind."""
 _ACTIVE = ("/A", "/AA", "/PA")
-_SAYING = frozenset({"/StrikeOut", "/Ink", "/Caret"})
+_SAYING = frozenset({"/StrikeOut", "/Caret"}) | _DRAWINGS
 """What a signer may have meant as a change of the text: gone, it says something else."""
+_ICONS = frozenset({"/Text", "/Caret", "/Popup"})
 EDGE = 2.0
 """Points by which neighbours may overlap."""
 NOTE = 40.0
@@ -40,6 +43,7 @@ class Annotations:
     def compare(self, page: str, sheet: Any, before: Any, after: Any) -> None:
         """`sheet` is the page as it was."""
         self._comparison.judge(before, after)
+        below = Below(sheet)
         was = {_identity(a): a for a in array_of(before) if dictionary_of(a) is not None}
         now = {_identity(a): a for a in array_of(after) if dictionary_of(a) is not None}
         others = [[written(a) for a in array_of(v) if dictionary_of(a) is None] for v in (before, after)]
@@ -50,67 +54,79 @@ class Annotations:
             self._comparison.forbid(f"{page} annotations", "put into another order")
         for key, annotation in was.items():
             if key not in now:
-                self._removed(page, annotation)
-            elif not self._is_widget(annotation):
-                self._kept(page, annotation, now[key])
+                self._removed(page, annotation, below)
+        came = [now[key] for key, a in was.items() if key in now and not self._is_widget(a) and self._kept(page, a, now[key], below)]
         for key, annotation in now.items():
             if key not in was and not self._is_widget(annotation):
-                self._added(page, annotation, "added")
+                came += [annotation] if self._added(page, annotation, "added", below) else []
             elif key not in was and key not in self._fresh:
                 self._comparison.forbid(f"{page} {_kind(annotation)} annotation", "added")
-            elif key not in was and _overlays(annotation, sheet, was.values()):
+            elif key not in was and _overlays(annotation, below, was.values()):
                 self._comparison.forbid(f"{page} signature field", "added over what the page showed")
+        if came and _cover_together(came, now.values(), below):
+            self._comparison.forbid(f"{page} annotations", "added over what the page showed")
 
     def _is_widget(self, annotation: Any) -> bool:
         return bool(annotation.is_indirect and annotation.objgen in self._widgets)
 
-    def _removed(self, page: str, annotation: Any) -> None:
+    def _removed(self, page: str, annotation: Any, below: Below) -> None:
         name = f"{page} {_kind(annotation)} annotation"
-        if self._may_go(annotation):
+        if self._may_go(annotation, below):
             self._comparison.remark(name, "removed")
         else:
             self._comparison.forbid(name, "removed")
 
-    def _may_go(self, annotation: Any) -> bool:
+    def _may_go(self, annotation: Any, below: Below) -> bool:
         """Whether a remark may be taken away: not what hid something when it was signed, nor, unless a signer said so, what changed the text."""
         permission, kind = self._comparison.permission, name_of(annotation.get("/Subtype"))
-        return permission.annotations and not (permission.level is None and kind in _SAYING) and is_remark(annotation)
+        return permission.annotations and not (permission.level is None and kind in _SAYING) and is_remark(annotation, below)
 
-    def _kept(self, page: str, old: Any, new: Any) -> None:
+    def _kept(self, page: str, old: Any, new: Any, below: Below) -> bool:
+        """Whether a remark became another one."""
         keys = (set(old.keys()) | set(new.keys())) - _HARMLESS
         if all(self._comparison.same(old.get(k), new.get(k)) for k in keys):
-            return
-        if self._may_go(old) and all(k in _OF_REMARKS or self._comparison.same(old.get(k), new.get(k)) for k in keys):
-            self._added(page, new, "changed")
-        else:
-            self._comparison.forbid(f"{page} {_kind(old)} annotation", "changed")
+            return False
+        if self._may_go(old, below) and all(k in _OF_REMARKS or self._comparison.same(old.get(k), new.get(k)) for k in keys):
+            return self._added(page, new, "changed", below)
+        self._comparison.forbid(f"{page} {_kind(old)} annotation", "changed")
+        return False
 
-    def _added(self, page: str, annotation: Any, how: str) -> None:
+    def _added(self, page: str, annotation: Any, how: str, below: Below) -> bool:
+        """Whether it is a remark that may come."""
         name = f"{page} {_kind(annotation)} annotation"
         self._comparison.judge(annotation)
-        if self._comparison.permission.annotations and is_remark(annotation):
-            self._comparison.remark(name, how)
-        else:
-            self._comparison.forbid(name, how)
+        permitted = self._comparison.permission.annotations and is_remark(annotation, below)
+        (self._comparison.remark if permitted else self._comparison.forbid)(name, how)
+        return permitted
 
 
-def is_remark(annotation: Any) -> bool:
+def _cover_together(came: list[Any], everything: Iterable[Any], below: Below) -> bool:
+    """Whether remarks that came hide something with each other, or with those that were there."""
+    drawn = [a for a in everything if name_of(a.get("/Subtype")) in _REMARKS - _ICONS]
+    were = [a for a in drawn if not any(a is c for c in came) and not hides(a, below)]
+    fresh = [a for a in came if name_of(a.get("/Subtype")) not in _ICONS]
+    return len(fresh) + len(were) > 1 and bool(fresh) and veiled([*fresh, *were], below)
+
+
+def is_remark(annotation: Any, below: Below) -> bool:
     """Whether an annotation can only comment: of a kind that does, without action, drawing neither words nor pictures, hiding nothing."""
     kind = name_of(annotation.get("/Subtype"))
     if kind not in _REMARKS or any(key in annotation for key in _ACTIVE):
         return False
     if paints(dictionary_of(annotation.get("/AP"))) & {Paint.TEXT, Paint.PICTURE}:
         return False
-    if kind in {"/Text", "/Caret"}:
+    if kind in _ICONS - {"/Popup"}:
         return "/AP" not in annotation or (extent(annotation.get("/Rect")) <= NOTE and not blank(annotation))
-    return not hides(annotation)
+    if kind == "/Line" and annotation.get("/Cap") is True:
+        return False
+    return not hides(annotation, below)
 
 
-def _overlays(seal: Any, sheet: Any, others: Iterable[Any]) -> bool:
+def _overlays(seal: Any, below: Below, others: Iterable[Any]) -> bool:
     """Whether a seal that came later is drawn over letters of the page, or over another field or remark: not even a signer may replace them."""
     if not (Paint.TEXT in seen(seal) or (seen(seal) and hides(seal))):
         return False
-    return letters_below(sheet, seal.get("/Rect")) or any(_is_shown(o) and _meet(seal.get("/Rect"), o.get("/Rect")) for o in others)
+    return below.lettered(seal.get("/Rect")) or any(_is_shown(o) and _meet(seal.get("/Rect"), o.get("/Rect")) for o in others)
 
 
 def _is_shown(annotation: Any) -> bool:

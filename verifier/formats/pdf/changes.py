@@ -5,6 +5,7 @@ Some are judged by rules (catalogue, page tree, annotations, form); everything e
 be equal down to its last object. Nothing that can be reached from the trailer is left out. Errors: Malformed, nothing else.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +24,7 @@ from verifier.formats.pdf.graph import Revision, affected, written
 from verifier.formats.pdf.increments import disagreements
 from verifier.formats.pdf.pages import Pages, nodes_of
 from verifier.formats.pdf.signatures import SignatureDictionary
+from verifier.formats.pdf.store import decoded
 from verifier.formats.pdf.structure import Structure
 
 _HARMLESS_IN_CATALOGUE = frozenset(
@@ -42,6 +44,8 @@ _HARMLESS_IN_TRAILER = frozenset(
 _TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
 """What the information dictionary says of the document itself (ISO 32000-2 table 349)."""
 WINDOW = 1 << 20
+_XMP_TITLE = re.compile(rb"<dc:title\b[^>]{0,1000}>(.{0,100000}?)</dc:title", re.DOTALL)
+_TAG = re.compile(rb"<[^>]{0,1000}>")
 
 
 Visit = Callable[[int, pikepdf.Pdf], None]
@@ -90,6 +94,29 @@ def _permission(signed: Sequence[SignatureDictionary]) -> Permission:
     return Permission(min(levels, default=None), tuple(lock for d in signed for lock in d.locks))
 
 
+def _shows_title(root: Any) -> bool:
+    preferences = dictionary_of(root.get("/ViewerPreferences"))
+    return preferences is not None and preferences.get("/DisplayDocTitle") is True
+
+
+def _named(pdf: pikepdf.Pdf) -> str:
+    """The title in the information dictionary."""
+    information = dictionary_of(pdf.trailer.get("/Info"))
+    title = information.get("/Title") if information is not None else None
+    return " ".join(str(title).split()) if isinstance(title, pikepdf.String) else ""
+
+
+def _described(pdf: pikepdf.Pdf) -> str:
+    """The title in the metadata stream."""
+    stream = pdf.Root.get("/Metadata")
+    try:
+        data = decoded(stream, WINDOW) if isinstance(stream, pikepdf.Stream) else b""
+    except Malformed:
+        return "?"
+    found = _XMP_TITLE.search(data)
+    return "" if found is None else " ".join(_TAG.sub(b" ", found[1]).decode("utf-8", "replace").split())
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """From one revision to the next."""
@@ -118,10 +145,19 @@ class _Step:
             was, now = (dictionary_of(t.get("/Info")) or pikepdf.Dictionary() for t in (before, after))
             for key in _TOLD:
                 comparison.equal(f"document {key}", was.get(key), now.get(key))
+        if any(_shows_title(r.pdf.Root) for r in (comparison.old, comparison.new)):
+            self._title(comparison)
         comparison.equal("trailer /Encrypt", before.get("/Encrypt"), after.get("/Encrypt"))
         for key in sorted(set(before.keys()) & set(after.keys()) - _HARMLESS_IN_TRAILER):
             if written(before.get(key)) == written(after.get(key)):
                 comparison.equal(f"trailer {key}", before.get(key), after.get(key))
+
+    def _title(self, comparison: Comparison) -> None:
+        """The title stands above the document, in the bar of its window: one that comes after signing is nobody's."""
+        for titles in (_named, _described):
+            was, now = (titles(r.pdf) for r in (comparison.old, comparison.new))
+            if now and now != was:
+                comparison.forbid("document /Title", "changed")
 
     def _catalogue(self, comparison: Comparison) -> None:
         before, after = comparison.old.pdf.Root, comparison.new.pdf.Root

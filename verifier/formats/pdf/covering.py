@@ -3,59 +3,68 @@
 Errors: none; what cannot be read hides.
 """
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pikepdf
 
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, Paint, named, operations, paints, streams
-from verifier.formats.pdf.comparison import array_of, dictionary_of, name_of
+from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, named, operations, streams
+from verifier.formats.pdf.comparison import array_of, dictionary_of
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.file import reading
+from verifier.formats.pdf.veils import Grid, Mark, border, marks, opaque
 
 THIN = 4.0
 """Points: a box so low is a line below words or through them."""
 BROAD = 12.0
 """Points: a stroke so broad is a bar."""
-CLEAR = 0.6
-"""Opacity up to which what lies below can be read."""
 WHITE = 0.95
 _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
-_SHINING = frozenset({"/Multiply", "/Darken"})
 _DEPTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Paint:
-    """The graphics state, as far as hiding needs it."""
+def hides(annotation: Any, below: "Below | None" = None) -> bool:
+    """Whether an annotation paints what nothing can be read through: areas, bars, pictures, all of it together.
 
-    matrix: Matrix = IDENTITY
-    opacity: float = 1.0
-    shines: bool = False
-    width: float = 1.0
-    pattern: Any = None
-    """What areas are filled with, where that is no colour."""
-
-
-def hides(annotation: Any) -> bool:
-    """Whether an annotation paints areas, bars or pictures through which nothing shines."""
-    border = dictionary_of(annotation.get("/BS"))
-    width = border.get("/W") if border is not None else (array_of(annotation.get("/Border"))[2:3] or [1])[0]
+    `below` is the page: strokes that are solid over its letters or pictures hide, though they are no broader than a pen's.
+    """
     try:
-        if width is not None and float(width) > BROAD:
+        if border(annotation) > BROAD:
             return True
-        scale_to = box_of(annotation.get("/Rect"))
-        shines = name_of(annotation.get("/BM")) in _SHINING
-        for stream in streams(annotation.get("/AP")):
-            scale = _scale(stream, scale_to)
-            if any(_opaque(stream, _Paint(shines=shines), scale, 0)):
-                return True
+        found = opaque(marks(annotation))
+        # Readers that draw a mark themselves draw it where it says, whatever its rectangle.
+        outside = [] if "/AP" in annotation else [box for mark in found for box in mark.boxes]
+        return _covers(found, hull([box_of(annotation.get("/Rect")), *outside]), below)
     except (Malformed, TypeError, ValueError, ArithmeticError):
         return True
-    return False
+
+
+def veiled(annotations: list[Any], below: "Below") -> bool:
+    """Whether remarks that hide nothing for themselves do so together."""
+    found, boxes = [], []
+    try:
+        for annotation in annotations:
+            found += marks(annotation)
+            boxes.append(box_of(annotation.get("/Rect")))
+        return bool(boxes) and _covers(opaque(found), hull(boxes), below)
+    except (Malformed, TypeError, ValueError, ArithmeticError):
+        return True
+
+
+def _covers(solid: list[Mark], rectangle: Box, below: "Below | None") -> bool:
+    areas = [box for mark in solid if not mark.stroked for box in mark.boxes]
+    if any(min(box[2] - box[0], box[3] - box[1]) > THIN for box in areas):
+        return True
+    for boxes, side in ((areas, THIN), ([box for mark in solid for box in mark.boxes], BROAD)):
+        grid = Grid(rectangle)
+        for box in boxes:
+            grid.paint(box)
+        if any(grid.blocks(side + 1)):
+            return True
+    return below is not None and any(grid.blocks(THIN + 1)) and (below.pictured(rectangle) or grid.solid_at(iter(below.letters), THIN + 1))
 
 
 def blank(annotation: Any) -> bool:
@@ -65,78 +74,6 @@ def blank(annotation: Any) -> bool:
     except (Malformed, TypeError, ValueError):
         return True
     return bool(colours) and all(min(c) >= WHITE for c in colours)
-
-
-def _scale(stream: Any, rectangle: Box) -> float:
-    """How much larger a length becomes when the appearance is put into its rectangle."""
-    box = bounds(matrix_of(array_of(stream.get("/Matrix")) or list(IDENTITY)), box_of(stream.get("/BBox")))
-    return max((rectangle[i + 2] - rectangle[i]) / max(box[i + 2] - box[i], 1e-6) for i in (0, 1))
-
-
-def _opaque(stream: Any, paint: _Paint, scale: float, depth: int) -> Iterator[bool]:
-    """Whether each painting operator hides."""
-    if depth > _DEPTH:
-        raise Malformed("appearance is nested too deeply")
-    saved: list[_Paint] = []
-    path: list[Box] = []
-    for operation in operations(stream):
-        name, operands = str(operation.operator), operation.operands
-        if name == "q":
-            saved.append(paint)
-        elif name == "Q" and saved:
-            paint = saved.pop()
-        elif name == "cm":
-            paint = replace(paint, matrix=product(matrix_of(operands), paint.matrix))
-        elif name == "w":
-            paint = replace(paint, width=numbers(operands, 1)[0])
-        elif name == "gs":
-            paint = _with(paint, named(stream, "/ExtGState", operands))
-        elif name in {"g", "rg", "k", "sc", "scn"}:
-            paint = replace(paint, pattern=named(stream, "/Pattern", list(operands)[-1:]) if name == "scn" else None)
-        elif name in {"m", "l", "c", "v", "y", "re"}:
-            path += _extent(name, operands, paint.matrix)
-        elif name in _FILLS or name in _STROKES or name in {"n", "sh", "INLINE IMAGE", "Do"}:
-            seen = paint.opacity > CLEAR and not paint.shines
-            if name == "Do":
-                yield from _inner(stream, operands, paint, scale, depth)
-            elif name in {"sh", "INLINE IMAGE"}:
-                yield seen
-            elif path and name != "n":
-                grown = max(abs(v) for v in paint.matrix[:4]) * scale
-                area = hull(path)
-                # A pattern of lines, such as a wave, leaves room between them.
-                solid = paint.pattern is None or bool(paints(paint.pattern) - {Paint.LINES})
-                yield seen and name in _FILLS and solid and min(area[2] - area[0], area[3] - area[1]) * scale > THIN
-                yield seen and name in _STROKES and paint.width * grown > BROAD
-            path = []
-
-
-def _inner(stream: Any, operands: Any, paint: _Paint, scale: float, depth: int) -> Iterator[bool]:
-    inner = named(stream, "/XObject", operands)
-    if inner is None:
-        return
-    if str(inner.get("/Subtype")) == "/Form":
-        matrix = product(matrix_of(array_of(inner.get("/Matrix")) or list(IDENTITY)), paint.matrix)
-        yield from _opaque(inner, replace(paint, matrix=matrix), scale, depth + 1)
-    else:
-        yield paint.opacity > CLEAR and not paint.shines and not any(k in inner for k in ("/SMask", "/Mask", "/ImageMask"))
-
-
-def _with(paint: _Paint, state: Any) -> _Paint:
-    if state is None:
-        return paint
-    blend = state.get("/BM")
-    names = [name_of(b) for b in (array_of(blend) or [blend])]
-    opacity = min((float(state.get(k)) for k in ("/ca", "/CA") if k in state), default=paint.opacity)
-    return replace(paint, opacity=opacity, shines=paint.shines if blend is None else names[0] in _SHINING)
-
-
-def _extent(name: str, operands: Any, matrix: Matrix) -> list[Box]:
-    values = [float(o) for o in operands]
-    if name == "re":
-        x, y, w, h = numbers(operands, 4)
-        return [bounds(matrix, (x, y, x + w, y + h))]
-    return [bounds(matrix, (x, y, x, y)) for x, y in zip(values[::2], values[1::2], strict=True)]
 
 
 def _colours(stream: Any, depth: int) -> Iterator[tuple[float, ...]]:
@@ -175,17 +112,36 @@ _WIDTH = 0.5
 """Of a letter's height, where its font does not say."""
 
 
-def letters_below(page: Any, rectangle: Any) -> bool:
-    """Whether letters of the page's own content have their middle in the rectangle."""
-    try:
-        left, bottom, right, top = box_of(rectangle)
-        return any(left < x < right and bottom < y < top for x, y in _letters(page, page, IDENTITY, 0))
-    except (Malformed, TypeError, ValueError, ArithmeticError):
-        return True
+class Below:
+    """What a page draws by itself: the middles of its letters, and where its pictures lie. Read when it is asked for."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+
+    @functools.cached_property
+    def _drawn(self) -> tuple[list[tuple[float, float]], list[Box]]:
+        pictures: list[Box] = []
+        return list(_letters(self._page, self._page, IDENTITY, 0, pictures)), pictures
+
+    @property
+    def letters(self) -> list[tuple[float, float]]:
+        return self._drawn[0]
+
+    def lettered(self, rectangle: Any) -> bool:
+        """Whether letters have their middle in the rectangle; also where that cannot be read."""
+        try:
+            left, bottom, right, top = box_of(rectangle)
+            return any(left < x < right and bottom < y < top for x, y in self.letters)
+        except (Malformed, TypeError, ValueError, ArithmeticError):
+            return True
+
+    def pictured(self, rectangle: Box) -> bool:
+        """Whether a picture of the page reaches into the rectangle."""
+        return any(all(min(rectangle[i + 2], box[i + 2]) > max(rectangle[i], box[i]) for i in (0, 1)) for box in self._drawn[1])
 
 
-def _letters(page: Any, stream: Any, matrix: Matrix, depth: int) -> Iterator[tuple[float, float]]:
-    """The middles of the letters that a page or a form on it draws, in the page's space."""
+def _letters(page: Any, stream: Any, matrix: Matrix, depth: int, pictures: list[Box]) -> Iterator[tuple[float, float]]:
+    """The middles of the letters that a page or a form on it draws, in the page's space; pictures are put into the list."""
     if depth > _DEPTH:
         raise Malformed("page is nested too deeply")
     resources = _resources(stream) if stream is page or "/Resources" in stream else _resources(page)
@@ -225,7 +181,11 @@ def _letters(page: Any, stream: Any, matrix: Matrix, depth: int) -> Iterator[tup
         elif name == "Do":
             inner = _of(resources, "/XObject", operands)
             if inner is not None and str(inner.get("/Subtype")) == "/Form":
-                yield from _letters(page, inner, product(matrix_of(array_of(inner.get("/Matrix")) or list(IDENTITY)), matrix), depth + 1)
+                yield from _letters(page, inner, product(matrix_of(array_of(inner.get("/Matrix")) or list(IDENTITY)), matrix), depth + 1, pictures)
+            elif inner is not None:
+                pictures.append(bounds(matrix, (0, 0, 1, 1)))
+        elif name == "INLINE IMAGE":
+            pictures.append(bounds(matrix, (0, 0, 1, 1)))
 
 
 def _moderate(stream: Any) -> bool:

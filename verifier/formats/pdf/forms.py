@@ -180,10 +180,10 @@ class Forms:
             return False
         if key == "/DA":
             before, after = (default_appearance(f.default_appearance or d) for f, d in zip((old, new), self._default, strict=True))
-            return same_default(before, after) or (before is None and old.kind == "/Btn" and is_plain_default(after))
+            return same_default(before, after) or (was is None and old.kind == "/Btn" and is_plain_default(after))
         if key == "/BS":
             return "/Border" not in old.node and same_border(was, now)
-        return key == "/MK" and same_look(was, now, self._comparison.same, captions=old.kind == "/Btn" and bool(old.flags & PUSH_BUTTON))
+        return key == "/MK" and same_look(was, now, self._comparison.same, captions=old.kind != "/Btn" or bool(old.flags & PUSH_BUTTON))
 
     def _adopted(self, old: Field, new: Field) -> bool:
         """Whether /Parent leads elsewhere than /Kids came from: some readers inherit values and names that way."""

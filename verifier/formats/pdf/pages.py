@@ -86,6 +86,8 @@ class Pages:
             return
         for key in sorted((set(old.keys()) | set(new.keys())) - _HARMLESS):
             comparison.equal(f"{name} {key}", old.get(key), new.get(key))
+        if "/Thumb" in new:
+            comparison.equal(f"{name} /Thumb", old.get("/Thumb"), new.get("/Thumb"))
         self._annotations.compare(name, old, old.get("/Annots"), new.get("/Annots"))
 
     def _same_nodes(self, former: tuple[Any, ...], later: tuple[Any, ...], was: Tree, now: Tree) -> bool:

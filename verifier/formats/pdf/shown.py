@@ -6,6 +6,7 @@ from typing import Any
 import pikepdf
 
 from trust.errors import Malformed
+from verifier.formats.pdf.buttons import shows_states
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.drawing import box_of
 from verifier.formats.pdf.fields import Field, as_drawn, displayed, listed, rich_text, same_number, squeezed, states, texts, value_text
@@ -32,12 +33,19 @@ class Shown:
         if not self._details_agree(new, different):
             return False
         if new.kind == "/Btn":
-            return not new.flags & PUSH_BUTTON and "/AP" not in different and _state_agrees(new)
+            return not new.flags & PUSH_BUTTON and ("/AP" not in different or self._redraws(old, new, different)) and _state_agrees(new)
         if different & {"/AP", "/AS"}:
             # A value that stays must have looked like itself before: else the signer saw something else ("shadow" forms).
             return self.reads(new) and ("/V" in different or self.reads(old))
         # The picture stays, the value does not: readers that draw the old picture show what is no longer the value, or nothing yet.
         return "/V" not in different or self.reads(new) or (self._redrawn and self._text(new) == "")
+
+    def _redraws(self, old: Field, new: Field, different: set[str]) -> bool:
+        """Whether a button was drawn anew with the same states, each as what it means."""
+        was, now = ((dictionary_of(f.node.get("/AP")) or pikepdf.Dictionary()) for f in (old, new))
+        pointed = all(key not in now or self._comparison.same(was.get(key), now.get(key)) for key in ("/R", "/D"))
+        before = [old] if "/V" not in different else []
+        return pointed and states(old) == states(new) and all(shows_states(f.node, self._familiar) for f in (*before, new))
 
     def contradicts(self, field: Field) -> bool:
         """Whether a text is drawn that can be read, and is not the value."""

@@ -17,6 +17,8 @@ _TOKEN = re.compile(r"/[^\s/\[\]()<>{}%]+|[^\s/\[\]()<>{}%]+")
 _COLOURS = {"g": 1, "rg": 3, "k": 4}
 SHADE = 0.011
 """By which one number of a colour may differ: makers keep three digits, or one of 256 steps."""
+_SIGNS = frozenset("3456789lnuH")
+"""Codes of the dingbats that a check box or radio button is marked with: which of them it is says nothing."""
 DARK = 0.5
 LEGIBLE = 4.0
 """Points."""
@@ -72,9 +74,10 @@ def same_look(old: Any, new: Any, same: Callable[[Any, Any], bool], *, captions:
         if key in {"/BC", "/BG"}:
             if after is not None and not _near(_colour(before), _colour(after)):
                 return False
-        elif (
-            not same(before, after) and not (after is None and key == "/CA" and not captions) and not (before is None and key == "/R" and after == 0)
-        ):
+        elif key == "/CA" and not captions:
+            if after is not None and str(after) not in _SIGNS:
+                return False
+        elif not same(before, after) and not (key == "/R" and before is None and after == 0):
             return False
     return True
 

@@ -187,7 +187,7 @@ class _Drawing:
                 raise Unknown
             self._state = replace(self._state, colour=(0.0, 0.0, 0.0), components=_DEVICE[str(operands[0])])
         elif name == "gs":
-            _plain(named(self._stream, "/ExtGState", operands))
+            plain(named(self._stream, "/ExtGState", operands))
         elif name in {"BDC", "DP"} and str(operands[0]) == "/OC":
             raise Unknown
         elif name == "Do":
@@ -299,7 +299,7 @@ def _clipping(path: list[Shape]) -> Box:
     return path[0].box
 
 
-def _plain(state: Any) -> None:
+def plain(state: Any) -> None:
     """An /ExtGState must leave letters as they are: neither transparent nor masked."""
     if state is None:
         return
