@@ -91,7 +91,7 @@ def extend(
     if allow_private_networks and server is not None:
         raise click.UsageError("--allow-private-networks is for the local instance: what a server may fetch, its operator says")
     from eseal.extend import Wanted
-    from eseal.extend_service import Asked
+    from eseal.extend_service import Asked, extended_name
     from eseal.spec import level_named
     from trust.edge.keystore import secret_in
     from trust.edge.progress import Progress, Reading
@@ -99,6 +99,10 @@ def extend(
 
     password = secret_in(password_file, "password file").decode() if password_file is not None else None
     wanted = Wanted(level_named(level), password)
+    if output is not None:
+        options.writable(output, replace=True)
+    elif file.suffix:
+        options.writable(file.with_name(extended_name(file.name, "")), replace=False)
     with open_house(instance, passphrase_file) as house, Progress() as progress:
         known = house.known(trust, certificates, crls, ocsps)
         given = (document_of(file), *house.detached(detached))

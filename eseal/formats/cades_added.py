@@ -65,7 +65,10 @@ def countersigned(document: Document, spec: Spec, means: Means, more: Sequence[D
 
 
 def _opened(document: Document) -> tuple[SignedData, Sheet]:
-    signed = signed_data(content_info(document, LARGEST))
+    try:
+        signed = signed_data(content_info(document, LARGEST))
+    except Malformed as error:
+        raise Malformed(f"a signature is added to a CMS file in DER, and this is none: {error}") from error
     if not signed.signers:
         raise Unacceptable("the CMS holds no signature")
     return signed, Sheet(cades_extend.raw(signed.certificates), cades_extend.raw(signed.revocations), [Signer.of(i) for i in signed.signers])

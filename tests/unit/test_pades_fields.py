@@ -66,6 +66,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], dict[str, str], str]] = {
     "certified twice": (lambda: sealed(form(), certify="forms"), {"certify": "forms"}, "signed already"),
     "sealed though forbidden": (lambda: sealed(form(), certify="no-changes"), {}, "allows no changes after it"),
     "lock against the field's": (lambda: form(Lock=Dictionary(Action=Name.All)), {"field": "Approval", "lock": "all"}, "says itself"),
+    "lock of no field": (form, {"lock": "Totall"}, "the PDF has no form field called Totall"),
     "lock of no kind": (lambda: form(Lock=Dictionary(Action=Name.Some)), {"field": "Approval"}, "a lock of a kind that is not known"),
     "name with line ends": (_odd, {"field": "X"}, r"empty ones are: 承認\?B"),
 }

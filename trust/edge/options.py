@@ -1,5 +1,6 @@
 """Options that every command spells the same way, and how a command reads and writes files."""
 
+import errno
 import io
 import os
 import re
@@ -20,7 +21,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 STDIO = Path("-")
 DEFAULT_INSTANCE = "kakuin-instance"
 
-file_path = click.Path(path_type=Path, allow_dash=True)
+
+
+class FileName(click.Path):
+    """The name of a file: an empty one, which a script's unset variable gives, is none, and no folder where one stands."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in ("", b""):
+            self.fail("the name of the file is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+file_path = FileName(path_type=Path, allow_dash=True)
 folder_path = click.Path(path_type=Path, file_okay=False)
 
 
@@ -77,16 +89,13 @@ def moment(text: str) -> datetime:
 
 
 def written(chunks: Iterable[bytes], path: Path, *, replace: bool) -> None:
-    """All of it or nothing, durable when it returns. `-` is standard output. Conflict where the file exists and `replace` is not given."""
+    """All of it or nothing, durable when it returns. `-` is standard output. Errors are those of writable()."""
     if path == STDIO:
         stream: BinaryIO = sys.stdout.buffer
         stream.writelines(chunks)
         stream.flush()
         return
-    if path.is_dir():
-        raise Conflict(f"{path} is a folder, expected a file to write")
-    if path.exists() and not replace:
-        raise Conflict(f"{path} exists already: name another file with -o, or the same to replace it")
+    writable(path, replace=replace)
     if path.exists() and not path.is_file():
         # A device or a pipe (`-o /dev/null`): nothing to replace.
         with told(f"write {path}"), path.open("wb") as stream:
@@ -110,6 +119,27 @@ def written(chunks: Iterable[bytes], path: Path, *, replace: bool) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def writable(path: Path, *, replace: bool) -> None:
+    """That a file can come to stand there, so far as it can be told before there is one: asked before any work is done that is recorded.
+
+    Conflict for a folder, and where the file exists and `replace` is not given; Misconfigured where its folder is not there or takes no files.
+    """
+    if path == STDIO:
+        return
+    with told(f"write {path}"):
+        there, folder = path.exists(), path.parent
+        if path.is_dir():
+            raise Conflict(f"{path} is a folder, expected a file to write")
+        if there and not replace:
+            raise Conflict(f"{path} exists already: name another file with -o, or the same to replace it")
+        if there and not path.is_file():
+            return
+        if not folder.stat() or not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _umask() -> int:

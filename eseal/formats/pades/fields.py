@@ -111,10 +111,26 @@ def _locking(reader: PdfFileReader, lock: Lock | None, name: str) -> FieldMDPSpe
     """All are named, those of the document and the seal's own `name`: /All would forbid the document time-stamps that come after it, too."""
     if lock is None:
         return None
+    if lock.scope is Scope.THESE and (unknown := set(lock.fields) - {name, *_every_name(reader)}):
+        raise Unacceptable(f"the PDF has no form field called {_shown(min(unknown))}, which is to be locked")
     if lock.scope is not Scope.ALL:
         return FieldMDPSpec(FieldMDPAction(f"/{lock.scope.value}"), list(lock.fields))
     there = [str(entry(field, "/T")) for field in elements(dictionary(reader.root, "/AcroForm"), "/Fields") if entry(field, "/T") is not None]
     return FieldMDPSpec(FieldMDPAction.INCLUDE, list(dict.fromkeys([*there, name])))
+
+
+def _every_name(reader: PdfFileReader) -> Iterator[str]:
+    """Full names of the form's fields (ISO 32000-1 clause 12.7.3.2), and of those that only hold others."""
+    waiting = [("", field) for field in elements(dictionary(reader.root, "/AcroForm"), "/Fields")]
+    for _ in range(MAX_FIELDS):
+        if not waiting:
+            return
+        above, field = waiting.pop()
+        own = entry(field, "/T")
+        full = above if own is None else f"{above}.{own}" if above else str(own)
+        if own is not None:
+            yield full
+        waiting += [(full, kid) for kid in elements(field, "/Kids")]
 
 
 def _lock_of(reader: PdfFileReader, field: Any, pdf: PdfSeal) -> FieldMDPSpec | None:
