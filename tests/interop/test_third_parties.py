@@ -9,25 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from eseal.client import seal_at
 from tests.office import Office, run
 from tests.services import program
 from tests.shared import SHARED, needs_shared
+from trust.edge.source import document_of
 
 pytestmark = pytest.mark.xdist_group("office")
 
 PADES = ("B-B", "B-T", "B-LT", "B-LTA")
 CADES = tuple((level, packaging) for level in PADES for packaging in ("attached", "detached"))
 ASIC = tuple((kind, level) for kind in ("asic-s-cades", "asic-s-xades", "asic-e-cades", "asic-e-xades") for level in PADES)
-JADES = {
-    **{f"{level}.attached": ("--packaging", "attached") for level in PADES},
-    **{f"{level}.detached-hash": () for level in PADES},
-    **{f"{level}.detached-payload": ("--mechanism", "payload") for level in PADES},
-    **{f"{level}.detached-uri": ("--mechanism", "uri") for level in PADES},
+JADES: dict[str, dict[str, str]] = {
+    **{f"{level}.attached": {"packaging": "attached"} for level in PADES},
+    **{f"{level}.detached-hash": {} for level in PADES},
+    **{f"{level}.detached-payload": {"mechanism": "payload"} for level in PADES},
+    **{f"{level}.detached-uri": {"mechanism": "uri"} for level in PADES},
     # EU DSS does not canonicalise, so that of components in the clear it cannot check an archive time-stamp.
-    **{f"{level}.clear": ("--packaging", "attached", "--components", "clear") for level in PADES[:3]},
-    "B-LTA.general": ("--packaging", "attached", "--serialization", "general"),
-    "B-B.compact": ("--packaging", "attached", "--serialization", "compact"),
-    "B-B.compact-detached": ("--mechanism", "payload", "--serialization", "compact"),
+    **{f"{level}.clear": {"packaging": "attached", "components": "clear"} for level in PADES[:3]},
+    "B-LTA.general": {"packaging": "attached", "serialization": "general"},
+    "B-B.compact": {"packaging": "attached", "serialization": "compact"},
+    "B-B.compact-detached": {"mechanism": "payload", "serialization": "compact"},
 }
 XADES = tuple((level, packaging) for level in PADES for packaging in ("enveloped", "attached", "detached"))
 NOTICE = '<?xml version="1.0" encoding="UTF-8"?>\n<通知 xml:lang="ja">\n <額 単位="円">1000</額>\n</通知>\n'
@@ -36,32 +38,32 @@ COSE = ("B-B.attached", "B-T.attached", "B-T.detached")
 
 @pytest.fixture(scope="session")
 def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Each format and level, sealed on the local instance by the command line."""
-    folder = tmp_path_factory.mktemp("sealed")
-    made: dict[str, Path] = {}
-    for level in PADES:
-        out = made[f"pades.{level}"] = folder / f"pades.{level}.pdf"
-        run("seal", documents["pdf"], "--instance", office.folder, "--format", "pades", "--level", level, "-o", out)
-    for level, packaging in CADES:
-        out = made[f"cades.{level}.{packaging}"] = folder / f"cades.{level}.{packaging}.p7s"
-        run("seal", documents["csv"], "--instance", office.folder, "--format", "cades", "--level", level, "--packaging", packaging, "-o", out)
-    for name, options in JADES.items():
-        out = made[f"jades.{name}"] = folder / f"jades.{name}.json"
-        run("seal", documents["csv"], "--instance", office.folder, "--format", "jades", "--level", name.split(".")[0], *options, "-o", out)
+    """Each format and level, sealed by the service: a command for each would start seventy times."""
+    folder, key = tmp_path_factory.mktemp("sealed"), office.api_key()
     notice = folder / "notice.xml"
     notice.write_text(NOTICE)
+    csv, pdf = documents["csv"], documents["pdf"]
+    made: dict[str, Path] = {}
+
+    def seal(name: str, ending: str, *files: Path, **asked: str) -> None:
+        first, *more = map(document_of, files)
+        _, pieces, _ = seal_at(office.url, key, first, asked, more=more)
+        made[name] = folder / f"{name}.{ending}"
+        made[name].write_bytes(b"".join(pieces))
+
+    for level in PADES:
+        seal(f"pades.{level}", "pdf", pdf, format="pades", level=level)
+    for level, packaging in CADES:
+        seal(f"cades.{level}.{packaging}", "p7s", csv, format="cades", level=level, packaging=packaging)
+    for name, options in JADES.items():
+        seal(f"jades.{name}", "json", csv, format="jades", level=name.split(".")[0], **options)
     for level, packaging in XADES:
-        out = made[f"xades.{level}.{packaging}"] = folder / f"xades.{level}.{packaging}.xml"
-        document = notice if packaging == "enveloped" else documents["csv"]
-        run("seal", document, "--instance", office.folder, "--format", "xades", "--level", level, "--packaging", packaging, "-o", out)
+        seal(f"xades.{level}.{packaging}", "xml", notice if packaging == "enveloped" else csv, format="xades", level=level, packaging=packaging)
     for name in COSE:
         level, packaging = name.split(".")
-        out = made[f"cose.{name}"] = folder / f"cose.{name}.cose"
-        run("seal", documents["csv"], "--instance", office.folder, "--format", "cose", "--level", level, "--packaging", packaging, "-o", out)
+        seal(f"cose.{name}", "cose", csv, format="cose", level=level, packaging=packaging)
     for kind, level in ASIC:
-        out = made[f"{kind}.{level}"] = folder / f"{kind}.{level}.{kind[:6].replace('-', '')}"
-        both = (documents["csv"], documents["pdf"]) if kind.startswith("asic-e") else (documents["csv"],)
-        run("seal", *both, "--instance", office.folder, "--format", kind, "--level", level, "-o", out)
+        seal(f"{kind}.{level}", kind[:6].replace("-", ""), csv, *([pdf] if kind.startswith("asic-e") else []), format=kind, level=level)
     return made
 
 
