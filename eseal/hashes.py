@@ -84,10 +84,8 @@ def require_known(documents: Sequence[Document], spec: Spec, algorithm: Algorith
             f"from digests {spec.format} is made up to {highest}, got {spec.level}: its archive time-stamp is over the document's bytes; "
             f"`kakuin extend` adds it where the document is"
         )
-    if spec.claims.content_timestamp and spec.format is not Format.CADES:
-        raise Unacceptable(
-            f"a content time-stamp of {spec.format} is over the document's bytes, and only digests are known; cades has one from a digest"
-        )
+    if spec.claims.content_timestamp and len(documents) > 1:
+        raise Unacceptable(f"a content time-stamp of several documents is over their bytes, and only digests are known; got {len(documents)}")
     for name in known_digests(digest_for(algorithm, spec.digest)):
         if any(d.digest(name) is None for d in documents):
             given = sorted({_plain(d.algorithm) for document in documents for d in document.known}) or ["none"]

@@ -1,4 +1,4 @@
-"""EU DSS on seals that were made from digests, with the documents given."""
+"""EU DSS on seals that were made from digests, put together by the client, with the documents given."""
 
 import json
 import subprocess
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from eseal import hashes
-from eseal.claims import Claims
 from eseal.hash_boxes import HIGHEST
-from eseal.spec import SEVERAL, Format, Level, Packaging, Spec
+from eseal.spec import SEVERAL, Format, Level
+from tests.paper_seals import picture
 from tests.pki import SIGNED
 from tests.sealing import CSV, lists
 from tests.shared import SHARED, needs_shared
-from tests.unit.test_hashes import NUMBER, PKI, Desk, known, packed_at, sealer
+from tests.unit.test_hash_client import PAPER, sealed
+from tests.unit.test_hashes import PKI, Desk
 from trust.model import Document
 
 
@@ -26,7 +26,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.engine.dispose()
 
 
-_KIND = {Format.CADES: "CAdES", Format.XADES: "XAdES", Format.JADES: "JAdES"}
+_KIND = {
+    Format.PADES: "PAdES",
+    Format.CADES: "CAdES",
+    Format.XADES: "XAdES",
+    Format.JADES: "JAdES",
+    Format.ASIC_S_CADES: "CAdES",
+    Format.ASIC_E_CADES: "CAdES",
+    Format.ASIC_S_XADES: "XAdES",
+    Format.ASIC_E_XADES: "XAdES",
+}
 _LISTS_GIVEN = (Level.B_B, Level.B_T)
 
 
@@ -39,24 +48,22 @@ def test_eu_dss_accepts_what_was_made_from_digests(desk: Desk, tmp_path: Path) -
     for file, crl in zip(crls, lists(PKI), strict=True):
         file.write_bytes(crl.der)
     jobs, expected = [], {}
-    for form, levels in hashes.LEVELS.items():
-        for level in levels:
+    for form, kind in _KIND.items():
+        for level in Level:
             name = f"{form}.{level}"
-            stamped = Claims(content_timestamp=form is Format.CADES)
-            made = sealer().seal(known(), Spec(form, level, Packaging.DETACHED, claims=stamped), NUMBER)
-            (tmp_path / name).write_bytes(made.document.read(1 << 26))
-            job = {"id": name, "file": str(tmp_path / name), "trust": [str(tmp_path / "root.cer")], "detached": [str(document)]}
+            given = [Document.of(PAPER, "a.pdf")] if form is Format.PADES else [Document.of(CSV, "data.csv")]
+            if form in HIGHEST and form in SEVERAL:
+                given.append(Document.of(b"<b/>", "folder/b.xml"))
+            stamped = {} if len(given) > 1 and kind == "XAdES" else {"content_timestamp": "true"}
+            look = {"visible": "image", "level": level} if form is Format.PADES else {}
+            image = {"image": picture("PNG")} if look else {}
+            _, made = sealed(desk.there, given, {"format": form, "level": level, **stamped, **look}, **image)
+            (tmp_path / name).write_bytes(made)
+            job = {"id": name, "file": str(tmp_path / name), "trust": [str(tmp_path / "root.cer")]}
             job["time"] = f"{SIGNED + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
-            jobs.append(job | ({"crls": [str(c) for c in crls]} if level in _LISTS_GIVEN else {}))
-            expected[name] = (f"{_KIND[form]}-BASELINE-{level.removeprefix('B-')}", True, "TOTAL_PASSED")
-    for form, highest in HIGHEST.items():
-        name = f"{form}.{highest}"
-        given = [Document.of(CSV, "data.csv")] + ([Document.of(b"<b/>", "folder/b.xml")] if form in SEVERAL else [])
-        _, box = packed_at(desk, given, form)
-        (tmp_path / name).write_bytes(box)
-        at = f"{SIGNED + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
-        jobs.append({"id": name, "file": str(tmp_path / name), "trust": [str(tmp_path / "root.cer")], "time": at})
-        expected[name] = (f"{'CAdES' if form.endswith('-cades') else 'XAdES'}-BASELINE-{highest.removeprefix('B-')}", True, "TOTAL_PASSED")
+            beside = {"detached": [str(document)]} if form in (Format.CADES, Format.XADES, Format.JADES) else {}
+            jobs.append(job | beside | ({"crls": [str(c) for c in crls]} if level in _LISTS_GIVEN else {}))
+            expected[name] = (f"{kind}-BASELINE-{level.removeprefix('B-')}", True, "TOTAL_PASSED")
     asked = "".join(json.dumps(job) + "\n" for job in jobs)
     done = subprocess.run([SHARED / "oracle" / "dss", "batch"], input=asked, capture_output=True, text=True, check=True)
     found = {a["id"]: [(s["level"], s["intact"], s["indication"]) for s in a["signatures"]] for a in map(json.loads, done.stdout.splitlines())}

@@ -77,7 +77,7 @@ class Liar(httpx.BaseTransport):
         return told if isinstance(told, httpx.Response) else httpx.Response(200, json=told)
 
     def there(self, desk: Desk) -> There:
-        return There("http://test", desk.key, self)
+        return There("https://test", desk.key, self)
 
 
 DETACHED = [(form, level) for form in ("cades", "xades", "jades") for level in Level]
@@ -231,7 +231,7 @@ def test_a_second_step_that_makes_no_sense_is_not_taken(case: str) -> None:
 
 @pytest.mark.parametrize("told", [b"{", b"[]", b"\xff"], ids=["no json", "no object", "no text"])
 def test_an_answer_that_is_no_object_is_malformed(told: bytes) -> None:
-    there = There("http://test", "key", httpx.MockTransport(lambda _: httpx.Response(200, content=told)))
+    there = There("https://test", "key", httpx.MockTransport(lambda _: httpx.Response(200, content=told)))
     with pytest.raises(Malformed, match="the server's answer"):
         there.key({})
 

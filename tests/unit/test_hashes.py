@@ -26,7 +26,7 @@ from eseal.store import ApiKeys, Repeats
 from tests import pki as office
 from tests.asgi import Web
 from tests.pki import SIGNED, Party, stamper
-from tests.sealing import CSV, lists
+from tests.sealing import CSV, imprint, lists
 from trust.algorithms import Algorithm
 from trust.edge.engine import bring_up, connect, sqlite_url
 from trust.edge.sandbox import Sandbox
@@ -104,10 +104,16 @@ def test_digests_cross_into_the_confined_process() -> None:
     assert checked(made.document, [Document.of(CSV, "data.csv")], b"").passed
 
 
-def test_cades_has_a_content_time_stamp_of_a_digest() -> None:
-    made = sealer().seal(known(), detached(Format.CADES, Level.B_LT, claims=Claims(content_timestamp=True)), NUMBER)
+@pytest.mark.parametrize("form", [Format.CADES, Format.XADES, Format.JADES])
+def test_one_document_gets_a_content_time_stamp_of_its_digest(form: Format) -> None:
+    spec = detached(form, Level.B_LT, claims=Claims(content_timestamp=True))
+    made = sealer().seal(known(), spec, NUMBER)
     assert len(made.draft.stamps) == 2
+    assert imprint(made.draft.stamps[0]) == Digest.of("sha256", CSV)
     assert checked(made.document, [Document.of(CSV, "data.csv")], b"").passed
+    if form in SEVERAL:
+        with pytest.raises(Unacceptable, match="a content time-stamp of several documents is over their bytes"):
+            sealer().seal(known(), spec, NUMBER, [known(b"other", "b.csv")])
 
 
 ELSEWHERE = [(f, packaging) for f, packaging in OFFERED if f not in hashes.LEVELS or (packaging is not Packaging.DETACHED and f is not Format.PADES)]
@@ -126,13 +132,12 @@ def test_what_needs_the_bytes_is_refused(form: Format, packaging: Packaging) -> 
     [
         (detached(Format.XADES, Level.B_LTA), "xades is made up to B-LT, got B-LTA: its archive time-stamp is over the document's bytes"),
         (detached(Format.JADES, Level.B_LTA), "jades is made up to B-LT, got B-LTA"),
-        (detached(Format.XADES, Level.B_T, claims=Claims(content_timestamp=True)), "a content time-stamp of xades is over the document's bytes"),
         (detached(Format.JADES, Level.B_B, mechanism=Mechanism.PAYLOAD), "by uri-hash, got payload"),
         (detached(Format.JADES, Level.B_B, mechanism=Mechanism.HTTP_HEADERS), "by uri-hash, got http-headers"),
         (detached(Format.CADES, Level.B_B, digest="sha512"), r"a sha512 digest of each document is needed \(this key signs it\), got sha256"),
         (detached(Format.CADES, Level.B_B, digest="sha3_256"), r"a sha3-256 digest of each document is needed \(this key signs it\), got sha256"),
     ],
-    ids=["xades-lta", "jades-lta", "xades-content", "payload", "http", "sha512", "sha3"],
+    ids=["xades-lta", "jades-lta", "payload", "http", "sha512", "sha3"],
 )
 def test_each_refusal_says_why(spec: Spec, why: str) -> None:
     with pytest.raises(Unacceptable, match=why):
@@ -169,7 +174,7 @@ class Desk:
 
     @property
     def there(self) -> There:
-        return There("http://test", self.key, self.transport)
+        return There("https://test", self.key, self.transport)
 
     @property
     def transport(self) -> httpx.BaseTransport:

@@ -182,6 +182,8 @@ def sign(
 
 def _stamped_before(parts: Sequence[Part], digest: str, means: Means) -> Token:
     """EN 319 132-1 clause 5.2.8.1: a token over the data of each reference, one behind the other."""
+    if len(parts) == 1 and parts[0].digest.algorithm == digest:
+        return stamped(means.stamp, parts[0].digest)
     running = hasher(digest)
     for part in parts:
         for chunk in part.octets():
