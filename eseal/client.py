@@ -16,6 +16,7 @@ import httpx
 
 from eseal.spec import is_pdf
 from trust import VERSION
+from trust.edge.fetch import loopback, why
 from trust.edge.upload import MOST_PARTS, file_name
 from trust.errors import KakuinError, TooLarge, Unacceptable, Unauthorised, Unavailable
 from trust.log.links import linked
@@ -116,7 +117,7 @@ def answered(server: str, path: str, api_key: str, request_to: Requesting, trans
             raise Unavailable(f"{url.host} sent something else than what it made: the digest of what arrived is not the one it says")
     except httpx.HTTPError as error:
         spool.close()
-        raise Unavailable(f"{url.host} does not answer ({_why(error)})") from error
+        raise Unavailable(f"{url.host} does not answer ({why(error)})") from error
     except BaseException:
         spool.close()
         raise
@@ -129,21 +130,9 @@ def _address(server: str, path: str) -> httpx.URL:
         url = httpx.URL(server.rstrip("/") + path)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Unacceptable("a server is an http or https address, such as https://seal.example.jp")
-    return url
-
-
-def _why(error: httpx.HTTPError) -> str:
-    """What was wrong with the connection, in a few words."""
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.ConnectError):
-        text = str(error).lower()
-        if "certificate" in text or "ssl" in text or "tls" in text:
-            return f"no secure connection: {_line(str(error))[:120]}"
-        return "no connection"
-    return "the connection broke off" if isinstance(error, httpx.TransportError) else type(error).__name__
+    if (url.scheme == "https" and url.host) or (url.scheme == "http" and loopback(url.host)):
+        return url
+    raise Unacceptable("a server's address begins with https:// (http:// on this machine only): an API key is not sent in the clear")
 
 
 def _secret(asked: Mapping[str, str | None]) -> bool:

@@ -4,7 +4,6 @@ The answer comes from a stranger over a network. It is believed when it is a tok
 a certificate that it carries and that is for time-stamping. Whether that certificate is anybody's whom one trusts is the verifier's question.
 """
 
-import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,18 +146,13 @@ def stamped_with_receipt(url: str, digest: Digest) -> tuple[bytes, str | None]:
 
 def _require_private(url: str) -> None:
     """What is asked of an authority tells what somebody is about to sign: it goes over https, or does not leave the machine."""
+    from trust.edge.fetch import loopback
+
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         raise Unacceptable("the time-stamp authority's address is none") from None
-    if host and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(host))):
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and loopback(host))):
         return
     raise Unacceptable("the time-stamp authority's address begins with https:// (http:// on this machine only)")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -88,6 +88,8 @@ def verify(
     """
     if bool(files) == (batch is not None):
         raise click.UsageError("--batch names the files itself: leave FILE out" if files else "name a file to verify, or jobs with --batch")
+    if "" in files:
+        raise click.UsageError("the name of a file is empty")
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")
     if batch is not None and (detached or crls or ocsps or certificates or at or bundle or save_bundle or online or csv or resume):

@@ -67,9 +67,9 @@ def test_what_does_not_go_there_is_said(office: Office, documents: dict[str, Pat
     code, _, error = ended(*given, "--server", office.url, "--online", "--allow-private-networks")
     assert code == 2 and "what a server may fetch, its operator says" in error
     assert ended(*given, "--server", office.url)[0] == 77
-    for address in ("ftp://there", "there", "http://"):
+    for address in ("ftp://there", "there", "http://", "http://seal.example.jp", "http://[::1", "https://"):
         code, _, error = ended(*given, "--server", address, env={"KAKUIN_API_KEY": "k"})
-        assert code == 65 and "an http or https address" in one_line(error)
+        assert code == 65 and "begins with https:// (http:// on this machine only)" in one_line(error)
     code, _, error = ended(*given, "--server", "http://127.0.0.1:1", env={"KAKUIN_API_KEY": "k"})
     assert code == 69 and "127.0.0.1 does not answer (no connection)" in one_line(error)
     assert list(tmp_path.iterdir()) == []

@@ -89,12 +89,12 @@ def test_files_and_secrets_go_to_a_server_in_a_form() -> None:
         return httpx.Response(200, content=b"%PDF-sealed", headers={"kakuin-level": "B-LTA"})
 
     def asked(said: dict[str, str | None], **attached: Document) -> httpx.Request:
-        _, pieces, _ = seal_at("http://there", "key", Document.of(b"%PDF-1.7 x", "a.pdf"), said, attached, httpx.MockTransport(answer))
+        _, pieces, _ = seal_at("https://there", "key", Document.of(b"%PDF-1.7 x", "a.pdf"), said, attached, httpx.MockTransport(answer))
         assert b"".join(pieces) == b"%PDF-sealed"
         return seen[-1]
 
     plain = asked({"level": "B-T", "visible": None})
-    assert (plain.content, str(plain.url)) == (b"%PDF-1.7 x", "http://there/v1/seals?level=B-T")
+    assert (plain.content, str(plain.url)) == (b"%PDF-1.7 x", "https://there/v1/seals?level=B-T")
     whole = asked({"visible": "image", "password": "secret"}, image=Document.of(IMAGE, "ring.png"))
     assert whole.headers["content-type"].startswith("multipart/form-data")
     assert "secret" not in str(whole.url)
@@ -108,7 +108,7 @@ def test_what_comes_back_is_what_the_server_made() -> None:
         return httpx.Response(200, content=b"%PDF-sealed", headers={"repr-digest": f"sha-256=:{'A' * 43}=:"})
 
     with pytest.raises(Unavailable, match="the digest of what arrived is not the one it says"):
-        seal_at("http://there", "key", Document.of(b"x"), {}, {}, httpx.MockTransport(answer))
+        seal_at("https://there", "key", Document.of(b"x"), {}, {}, httpx.MockTransport(answer))
 
 
 class Exposing(World):

@@ -22,6 +22,25 @@ Resolver = Callable[[str, int], list[str]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+def why(error: Exception) -> str:
+    """What was wrong with a connection, in a few words."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        text = "".join(c if c.isprintable() else "?" for c in str(error))
+        secure = any(word in text.lower() for word in ("certificate", "ssl", "tls"))
+        return f"no secure connection: {text[:120]}" if secure else "no connection"
+    return "the connection broke off" if isinstance(error, httpx.TransportError | OSError) else type(error).__name__
+
+
+def loopback(host: str) -> bool:
+    """Whether what goes there does not leave this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, by the system's resolver. Unavailable when there are none."""
     try:
@@ -122,7 +141,7 @@ class Fetcher:
                     self.heard(response.headers)
                 return self._body(response, url, deadline)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise Unavailable(f"{shown(url)} does not answer ({type(error).__name__})") from error
+            raise Unavailable(f"{shown(url)} does not answer ({why(error)})") from error
 
     def _request(self, url: str, body: bytes | None, media_type: str, deadline: float) -> tuple[dict[str, Any], str]:
         try:

@@ -22,7 +22,6 @@ STDIO = Path("-")
 DEFAULT_INSTANCE = "kakuin-instance"
 
 
-
 class FileName(click.Path):
     """The name of a file: an empty one, which a script's unset variable gives, is none, and no folder where one stands."""
 
@@ -136,7 +135,8 @@ def writable(path: Path, *, replace: bool) -> None:
             raise Conflict(f"{path} exists already: name another file with -o, or the same to replace it")
         if there and not path.is_file():
             return
-        if not folder.stat() or not folder.is_dir():
+        folder.stat()
+        if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -1,5 +1,6 @@
 """`kakuin audit` from the command line. Imports stand inside, so that `kakuin --help` costs nothing."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from trust.edge import options
+from trust.errors import NotFound
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
@@ -143,8 +145,12 @@ def audit(
     period = _Period(options.moment(since) if since else None, options.moment(until) if until else None)
     if period.since is not None and period.until is not None and period.since >= period.until:
         raise click.UsageError("the period ends before it begins")
+    if missing := [path for path in files if not os.path.lexists(path)]:
+        raise NotFound(f"no such file: {sources.shown(missing[0])}")
     if not by_files and export is None:
         instance = instance or Path(options.DEFAULT_INSTANCE)
+    if instance is not None and not (instance / "anchors").is_dir():
+        raise NotFound(f"there is no instance in {sources.shown(instance)} (no folder anchors): `kakuin init` makes one, --instance names it")
     source = _Source(files, listed, export, instance)
     anchors = sources.certificates(trust) if trust or instance is None else sources.certificates([instance / "anchors"])
     verifier = Verifier(now, sources.policy(policy or DEFAULT_POLICY), anchors)
