@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eseal.client import seal_at
 from tests.office import Office, run
 from tests.services import program
 from tests.shared import SHARED, needs_shared
-from trust.edge.source import document_of
 
 pytestmark = pytest.mark.xdist_group("office")
 
@@ -39,17 +37,15 @@ COSE = ("B-B.attached", "B-T.attached", "B-T.detached")
 @pytest.fixture(scope="session")
 def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Each format and level, sealed by the service: a command for each would start seventy times."""
-    folder, key = tmp_path_factory.mktemp("sealed"), office.api_key()
+    folder = tmp_path_factory.mktemp("sealed")
     notice = folder / "notice.xml"
     notice.write_text(NOTICE)
     csv, pdf = documents["csv"], documents["pdf"]
     made: dict[str, Path] = {}
 
     def seal(name: str, ending: str, *files: Path, **asked: str) -> None:
-        first, *more = map(document_of, files)
-        _, pieces, _ = seal_at(office.url, key, first, asked, more=more)
         made[name] = folder / f"{name}.{ending}"
-        made[name].write_bytes(b"".join(pieces))
+        made[name].write_bytes(office.seal(*files, **asked))
 
     for level in PADES:
         seal(f"pades.{level}", "pdf", pdf, format="pades", level=level)

@@ -37,8 +37,8 @@ def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.
     """A CSV at B-T, which carries no status, and a PDF at B-LTA, which carries everything."""
     folder = tmp_path_factory.mktemp("bundles")
     made = {"csv": folder / "dataset.csv.p7s", "pdf": folder / "notice.sealed.pdf"}
-    run("seal", documents["csv"], "--instance", office.folder, "--level", "B-T", "-o", made["csv"])
-    run("seal", documents["pdf"], "--instance", office.folder, "-o", made["pdf"])
+    made["csv"].write_bytes(office.seal(documents["csv"], level="B-T"))
+    made["pdf"].write_bytes(office.seal(documents["pdf"]))
     return made
 
 
@@ -90,7 +90,7 @@ def test_the_service_fetches_only_where_its_operator_lets_it(office: Office, doc
     """Another office's seal, verified by a service that trusts that office and has none of its status."""
     import httpx
 
-    run("seal", documents["csv"], "--instance", office.folder, "--level", "B-T", "-o", tmp_path / "x.p7s")
+    (tmp_path / "x.p7s").write_bytes(office.seal(documents["csv"], level="B-T"))
     other = Office.create(tmp_path / "instance")
     form = [
         ("document", ("x.p7s", (tmp_path / "x.p7s").read_bytes())),

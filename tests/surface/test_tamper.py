@@ -27,21 +27,12 @@ def lists(office: Office, tmp_path_factory: pytest.TempPathFactory) -> list[Path
 
 
 @pytest.fixture(scope="session")
-def sealed(office: Office, documents: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("tamper")
-    asked = {
-        "pdf B-B": ("pdf", "--level", "B-B"),
-        "pdf B-T": ("pdf", "--level", "B-T"),
-        "pdf B-LTA": ("pdf", "--level", "B-LTA"),
-        "csv attached": ("csv", "--level", "B-T", "--packaging", "attached"),
-        "csv detached": ("csv", "--level", "B-T", "--packaging", "detached"),
+def sealed(office: Office, documents: dict[str, Path]) -> dict[str, bytes]:
+    pdf, csv = documents["pdf"], documents["csv"]
+    return {
+        **{f"pdf {level}": office.seal(pdf, level=level) for level in ("B-B", "B-T", "B-LTA")},
+        **{f"csv {packaging}": office.seal(csv, level="B-T", packaging=packaging) for packaging in ("attached", "detached")},
     }
-    made = {}
-    for name, (kind, *options) in asked.items():
-        out = folder / name.replace(" ", ".")
-        run("seal", documents[kind], "--instance", office.folder, *options, "-o", out)
-        made[name] = out.read_bytes()
-    return made
 
 
 class Judge:
