@@ -120,14 +120,18 @@ def stamp(
     import sys
 
     from trust.codecs.cms import token
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, Reading
     from trust.edge.source import document_of
     from trust.errors import Malformed, Unacceptable
 
     document = document_of(file)
+    if output is not None:
+        options.writable(output, replace=True)
+    elif file != options.STDIO:
+        options.writable(file.with_name(file.name + (".asics" if format_ == ASIC_S else ".tst")), replace=False)
     with Progress() as progress:
-        progress.tell(f"hashing {document.name or 'standard input'}")
-        imprint = document.digest(digest)
+        [heard] = Reading((document,), progress, f"hashing {document.name or 'standard input'}").documents
+        imprint = heard.digest(digest)
     if imprint is None:
         raise Malformed("the document cannot be read")
     proof: bytes | None = None
