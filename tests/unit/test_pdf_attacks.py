@@ -22,10 +22,10 @@ def suspicion(made: Paper) -> list[str]:
         found = read(Document.of(made.data))
     except Malformed as error:
         return [str(error)]
-    defects = (d.why for s in (*found.signatures, *found.stamps) for d in s.defects if d.fatal)
+    defects = (d.why for s in (*found.signatures, *found.stamps) for d in s.defects if d.fatal or d.refused)
     references = [r for s in (*found.signatures, *found.stamps) for r in s.references]
     broken = ["not intact"] if not all(r.intact for r in references) else []
-    unread = [d.why for d in found.defects if d.fatal]
+    unread = [d.why for d in found.defects if d.fatal or d.refused]
     return [*(f"{u.name}: {u.why}" for u in found.uncovered if u.grave), *unread, *defects, *broken]
 
 

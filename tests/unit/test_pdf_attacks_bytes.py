@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests import papers
-from tests.papers import CONTENTS, FONT, FORM, PAGE, PAGES, TEXT, Paper, pades_cms, stream
+from tests.papers import CONTENTS, FONT, FORM, PAGE, PAGES, TEXT, Paper, look, pades_cms, stream, text_field
 from tests.unit.test_pdf_attacks import suspicion
 from tests.unit.test_pdf_changes import CERTIFIED, NEW, OTHER, PLAIN, SEAL, SIGNED, TSU, alarms, drawn, filled
 
@@ -179,6 +179,15 @@ def tiny_numbers() -> Paper:
     return signed.saved({FONT: (font % "0.0014").encode()})
 
 
+def raw_look(length: int | None, after: bytes = b"") -> Paper:
+    """The text field is filled, and the stream of its appearance says this length; `after` stands behind its first end."""
+    drawn_text = b"BT /Helv 12 Tf 0 g 2 6 Td (1000) Tj ET"
+    field = b"7 0 obj\n" + text_field("1000") + b"\nendobj\n"
+    says = len(drawn_text) if length is None else length
+    head = f"8 0 obj\n<< /Type /XObject {ZIPPED} /Length {says} >>\nstream\n".encode()
+    return update(field + head + drawn_text + b"\nendstream\n" + after + b"endobj\n", f"7 2\n{{0}} 00000 n \n{{{len(field)}}} 00000 n \n")
+
+
 def zipped(data: bytes, entries: str = "") -> bytes:
     return stream(zlib.compress(data), f"/Filter /FlateDecode {entries}")
 
@@ -244,6 +253,13 @@ BYTES: dict[str, Story] = {
     "decoy of the whole form": lambda: SIGNED.saved({1: body_of(1).replace(b"/AcroForm 6 0 R", b"/AcroForm << /Fields [] >>")}),
     "no form any more": lambda: SIGNED.saved({1: body_of(1).replace(b"/AcroForm 6 0 R", b"")}),
     "encryption added": lambda: SIGNED.saved({}, trailer="/Encrypt << /Filter /Standard /V 1 /R 2 /O () /U () /P -4 >>"),
+    "length of a stream too small": lambda: raw_look(0),
+    "length of a stream too large": lambda: raw_look(9999),
+    "stream behind the end of a stream": lambda: raw_look(None, b"BT /Helv 12 Tf 0 g 2 6 Td (9000) Tj ET\nendstream\n"),
+    "words behind an object": lambda: update(b"90 0 obj\n(x) (y)\nendobj\n", "90 1\n{0} 00000 n \n"),
+    "appearance in another file": lambda: filled(SIGNED, "1000", look("1000", entries="/F (other.bin)")),
+    "signature of another type": lambda: PLAIN.signed(SEAL, type_="/Catalog"),
+    "signature that calls itself a time-stamp": lambda: PLAIN.signed(SEAL, type_="/DocTimeStamp"),
     "validation data that is the page": lambda: SIGNED.rearranged({4: drawn("900")}, catalogue="/DSS << /Certs [4 0 R] >>"),
     "header exchanged by what stands before": lambda: replace(SIGNED, data=b"GIF89a" + SIGNED.data),
 }
@@ -257,6 +273,9 @@ LAWFUL: dict[str, Story] = {
     "stream that holds objects of its own": lambda: SIGNED.saved({90: stream(EVIL)}),
     "compressed": lambda: filled(SIGNED, "1000", zipped(b"BT /Helv 12 Tf 2 6 Td (1000) Tj ET", ZIPPED)),
     "usage rights": lambda: usage_rights(named=True),
+    "appearance of a plain length": lambda: raw_look(None),
+    "an object that is another": lambda: update(b"90 0 obj\n5 0 R\nendobj\n", "90 1\n{0} 00000 n \n"),
+    "length that is an object": lambda: SIGNED.saved({90: b"<< /Length 91 0 R >>\nstream\nabc\nendstream", 91: b"3"}),
     "empty update": lambda: SIGNED.saved({}),
     "hybrid that agrees": hybrid_that_agrees,
     "store, time-stamp, signature": lambda: CERTIFIED.stored(()).stamped(TSU).signed(OTHER, "Sig2").stored(()).stamped(TSU, "Stamp2"),

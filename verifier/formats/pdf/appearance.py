@@ -80,6 +80,8 @@ def streams(value: Any) -> Iterator[Any]:
 def operations(stream: Any) -> list[Any]:
     """The operators of a content stream. Malformed where it is broken or too long."""
     decoded(stream, MAX_STREAM)
+    if isinstance(stream, pikepdf.Stream) and "/F" in stream:
+        raise Malformed("appearance stands in another file")
     with reading("an appearance is broken"):
         return list(pikepdf.parse_content_stream(stream))
 

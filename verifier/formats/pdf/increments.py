@@ -67,6 +67,8 @@ def disagreements(data: Bytes, start: int, end: int, old: Revision, new: Revisio
         yield Uncovered("objects outside any revision", f"appended {when}, where only some readers see them")
     if doubled:
         yield Uncovered("dictionary with a key that stands twice", f"appended {when}, where readers differ")
+    if parser.misled:
+        yield Uncovered("stream of another length than it says", f"appended {when}, where readers differ")
     if hybrid or found.twice:
         yield Uncovered("cross-reference tables that contradict each other", f"appended {when}, where readers differ")
 

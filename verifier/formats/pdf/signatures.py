@@ -155,6 +155,10 @@ def _dictionary(value: Any, names: tuple[str, ...], data: Bytes, locks: list[Any
     # /Contents is never encrypted (ISO 32000-2 clause 7.6.2), but qpdf decrypts it where it does not know a signature: then the bytes alone speak.
     inside = None if encrypted else bytes(held) if isinstance(held, pikepdf.String) else b""
     ranges, contents = _placed(value.get("/ByteRange"), inside, data, defects)
+    # A signature may leave its type out; a time-stamp is one by its sub-filter, and /Sig beside that is another matter.
+    stamp = name_of(value.get("/SubFilter")) == "/ETSI.RFC3161"
+    if name_of(value.get("/Type")) not in {"/Sig", None, *(["/DocTimeStamp"] if stamp else [])}:
+        defects.append(Defect(_RANGES, "signature dictionary is of another /Type", fatal=False, refused=True))
     doc_mdp, transforms = _transforms(value)
     return SignatureDictionary(
         names,

@@ -32,6 +32,8 @@ class Parser:
     at: int = 0
     doubled: set[bytes] = field(default_factory=set)
     """Keys that stand twice in one dictionary, with two values."""
+    misled: bool = False
+    """A stream says a length that it does not have."""
 
     def token(self) -> bytes:
         """The next token; empty at the end. Of a string all of it."""
@@ -99,7 +101,10 @@ class Parser:
         start = self.at if started is None else started.end()
         size = int(length) if isinstance(length, bytes) and length.isdigit() and len(length) < 12 else None
         found = None if size is None else _END_STREAM.match(self.data, start + size)
-        found = found or _END_STREAM.search(self.data, start)
+        if found is None:
+            # A length that is an object of its own is not followed here.
+            self.misled |= not isinstance(length, list)
+            found = _END_STREAM.search(self.data, start)
         if found is None:
             raise Malformed("PDF stream has no end")
         self.at = found.end()
@@ -124,15 +129,14 @@ def object_at(parser: Parser) -> Written | None:
     if found is None:
         return None
     at, parser.at = parser.at, found.end()
-    value = parser.value()
-    while True:
+    value, token = parser.value(), parser.token()
+    if token == b"stream":
+        parser.skip_stream(value.get(b"/Length") if isinstance(value, dict) else None)
         token = parser.token()
-        if token == b"stream":
-            parser.skip_stream(value.get(b"/Length") if isinstance(value, dict) else None)
-        elif token == b"endobj":
-            break
-        elif token == b"" or token in {b"obj", b"xref", b"trailer"}:
-            raise Malformed("PDF object has no end")
+    elif token.isdigit():  # an object that is a reference to another
+        token = parser.token() if parser.token() == b"R" else b""
+    if token != b"endobj":
+        raise Malformed("PDF object does not end where it should")
     return Written(int(found[1]), int(found[2]), at, value)
 
 
