@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1
-from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
+from trust.codecs.asn1 import INTEGER, OCTET_STRING, OID, SEQUENCE, SET, Node, Rules, context
 from trust.codecs.cades import ValidationData
 from trust.codecs.signed_data import cert, ocsp_response
 from trust.codecs.xml import Method
@@ -141,6 +141,10 @@ def _first_of(form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: 
         tree = ((imprint.value,),) if any(imprint.value in options for options in values) else ((),)
     leaves = frozenset(tree[0])
     found = tuple(any(option in leaves for option in options) for options in values)
+    present = [option for options in values for option in options if option in leaves]
+    # RFC 4998 section 4.3, RFC 6283 section 3.3: of a group of data objects the first list holds all and nothing else.
+    if len(objects) > 1 and all(found) and leaves - {whole} > set(present):
+        found = (False,) * len(found)
     kept = all(inside for inside, before in zip(found, at_first, strict=False) if before)
     if not chain.earlier:
         linked: bool | None = True
@@ -148,11 +152,16 @@ def _first_of(form: str, chain: Chain, digest: _Hash, imprint: Digest, objects: 
         linked = whole in leaves and kept
     else:
         linked = kept if any(at_first) else None
-    return Judged(_carries(imprint, tree, digest), linked, found)
+    # deviates: in XML a group may hold an object twice though it was given once, as EU DSS writes and reads it.
+    alike = frozenset(v for v in present if form == RFC6283 or present.count(v) > 1)
+    return Judged(_carries(imprint, tree, digest, alike), linked, found)
 
 
-def _carries(imprint: Digest, tree: Sequence[Sequence[bytes]], digest: _Hash) -> bool:
+def _carries(imprint: Digest, tree: Sequence[Sequence[bytes]], digest: _Hash, alike: frozenset[bytes] = frozenset()) -> bool:
+    """Whether the imprint is the root. `alike`: values of several data objects, which may stand beside themselves."""
     sizes = {len(value) for group in tree for value in group}
+    if any(len(set(group)) < len(group) for group in tree) and not alike.issuperset(v for group in tree for v in group if group.count(v) > 1):
+        return False  # a value beside itself is hashed twice by one reader and once by another
     # What has another length is no hash value of the tree's algorithm: two of them could be told apart in several ways.
     return imprint.algorithm == digest.algorithm and sizes == {DIGESTS[digest.algorithm].size} and imprint.value == _root(tree, digest)
 
@@ -226,8 +235,8 @@ def _archive_time_stamp(node: Node) -> ArchiveTimeStamp:
     algorithm = None if named is None else _implicit_digest(named)
     groups = [] if reduced is None else [group.expect(SEQUENCE).children for group in reduced.children]
     tree = [tuple(leaf.expect(OCTET_STRING).octets() for leaf in group) for group in groups]
-    if attributes is not None and not attributes.children:
-        raise Malformed("evidence record: attributes of an archive time-stamp are one or more, got none")
+    if attributes is not None:
+        _attributes(attributes)
     if reduced is not None and (not tree or not all(tree) or sum(map(len, tree)) > MAX_HASHES):
         raise Malformed(f"evidence record: a reduced hash tree has 1 to {MAX_HASHES} values")
     return ArchiveTimeStamp(algorithm, named is None or algorithm is not None, tuple(tree), token.raw, token.raw)
@@ -241,15 +250,22 @@ def _implicit_digest(node: Node) -> str | None:
 def _crypto_infos(node: Node) -> ValidationData:
     """Attributes of any type whose values are certificates, lists or OCSP answers: the types are not registered, the values tell."""
     found = ValidationData()
-    if not node.children or any(attribute.tag != SEQUENCE for attribute in node.children):
-        raise Malformed("evidence record: cryptographic information is one attribute or more")
-    for attribute in node.children:
-        try:
-            values = attribute.fields().rest()[1].expect(SET).children
-        except (Malformed, IndexError):
-            continue
+    for values in _attributes(node):
         for value in values:
             found |= validation_value(value.raw)
+    return found
+
+
+def _attributes(node: Node) -> list[list[Node]]:
+    """The values of each Attribute (RFC 5652 section 5.3), of which there is one at least."""
+    found = []
+    for attribute in node.children:
+        fields = attribute.expect(SEQUENCE).fields()
+        fields.take(OID).oid()
+        found.append(fields.take(SET).children)
+        fields.done()
+    if not found or not all(found):
+        raise Malformed("evidence record: attributes are one or more, each with a value")
     return found
 
 

@@ -8,7 +8,7 @@ from trust.codecs.cades import ValidationData
 from trust.codecs.hashtree import MAX_HASHES, RFC6283, ArchiveTimeStamp, Chain, EvidenceRecord, validation_value, within_caps
 from trust.codecs.xml import Method, NodeSet, Tree, canonicalize, method_of, parse
 from trust.codecs.xml.names import octets_of, split
-from trust.codecs.xml.shape import Shape, Shapes, misfit
+from trust.codecs.xml.shape import Shape, Shapes, is_base64, misfit
 from trust.errors import Malformed
 
 NAMESPACE = "urn:ietf:params:xml:ns:ers"
@@ -17,16 +17,25 @@ _SHAPES: Shapes = {
     (NAMESPACE, name): shape
     for name, shape in {
         "EvidenceRecord": Shape.of("(EncryptionInformation,)?(SupportingInformationList,)?ArchiveTimeStampSequence,", "Version"),
-        "ArchiveTimeStampSequence": Shape.of("(ArchiveTimeStampChain,)*"),
-        "ArchiveTimeStampChain": Shape.of("DigestMethod,CanonicalizationMethod,(ArchiveTimeStamp,)+", "Order"),
-        "ArchiveTimeStamp": Shape.of("(HashTree,)?TimeStamp,(Attributes,)?", "Order"),
+        "SupportingInformationList": Shape.of("(SupportingInformation,)+"),
+        "SupportingInformation": Shape.of(None, "Type!"),
+        "ArchiveTimeStampSequence": Shape.of("(ArchiveTimeStampChain,)+"),
+        "ArchiveTimeStampChain": Shape.of("DigestMethod,CanonicalizationMethod,(ArchiveTimeStamp,)+", "Order!"),
+        "DigestMethod": Shape.of("", "Algorithm!", mixed=True),
+        "CanonicalizationMethod": Shape.of("(e:InclusiveNamespaces,)?", "Algorithm!", mixed=True),
+        "ArchiveTimeStamp": Shape.of("(HashTree,)?TimeStamp,(Attributes,)?", "Order!"),
+        "Attributes": Shape.of("(Attribute,)+"),
+        "Attribute": Shape.of(None, "Order!", "Type"),
         "HashTree": Shape.of("(Sequence,)+"),
-        "Sequence": Shape.of("(DigestValue,)+", "Order"),
+        "Sequence": Shape.of("(DigestValue,)+", "Order!"),
+        "DigestValue": Shape.of("", text=is_base64),
+        "TimeStampToken": Shape.of("", "Type!", text=is_base64),
         "TimeStamp": Shape.of("TimeStampToken,(CryptographicInformationList,)?"),
         "CryptographicInformationList": Shape.of("(CryptographicInformation,)+"),
+        "CryptographicInformation": Shape.of(None, "Order!", "Type!"),
     }.items()
 }
-"""The schema of RFC 6283 section 8, without what holds anything."""
+"""The schema of RFC 6283 section 8; parameters that no algorithm here has are not let through."""
 
 
 def claims(tree: Tree) -> bool:
@@ -84,15 +93,21 @@ def _stamp(tree: Tree, element: Any, method: Method, algorithm: str | None) -> A
 
 
 def _information(element: Any) -> ValidationData:
-    """Section 3.1.3: CryptographicInformation of types CERT, CRL, OCSP; others, and what cannot be read, are left out."""
+    """Section 3.1.3: CryptographicInformation of types CERT, CRL, OCSP, which are what they say; others are left out."""
     found = ValidationData()
     for listed in _children(_one(element, "TimeStamp"), "CryptographicInformationList"):
-        for item in _children(listed, "CryptographicInformation"):
-            try:
-                found |= validation_value(octets_of(item))
-            except Malformed:
+        for item in _ordered(_children(listed, "CryptographicInformation")):
+            kind = item.get("Type")
+            if kind not in _KINDS:
                 continue
+            held = validation_value(octets_of(item))
+            if not getattr(held, _KINDS[kind]):
+                raise Malformed("XML evidence record: cryptographic information is not of the type that it says")
+            found |= held
     return found
+
+
+_KINDS = {"CERT": "certs", "CRL": "crls", "OCSP": "ocsps"}
 
 
 def _children(element: Any, name: str) -> list[Any]:
