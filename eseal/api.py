@@ -5,7 +5,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -145,12 +145,12 @@ def recognised(keys: ApiKeys, authorization: str | None) -> ApiKey:
     return keys.recognise(found[1])
 
 
-def options_in(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
+def options_in(pairs: "Iterable[tuple[str, Any]]", where: str, names: frozenset[str] = _NAMES) -> dict[str, str]:
     """Unacceptable for one that does not exist: a slip of the pen must not make a seal weaker than was meant."""
     found: dict[str, str] = {}
     for name, value in pairs:
-        if name not in _NAMES or (where == "query" and name in _SECRET):
-            raise Unacceptable(f"the {where} has an option that does not exist; there are {', '.join(sorted(_NAMES - _SECRET))}")
+        if name not in names or (where == "query" and name in _SECRET):
+            raise Unacceptable(f"the {where} has an option that does not exist; there are {', '.join(sorted(names - _SECRET))}")
         if name in found:
             raise Unacceptable(f"the {where} gives {name} twice")
         if not isinstance(value, str):

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from eseal.api import IDEMPOTENCY_KEY, document_headers, json_pairs, placed, recognised, request_digest, streamed
+from eseal.api import IDEMPOTENCY_KEY, document_headers, json_pairs, options_in, placed, recognised, request_digest, streamed
 from eseal.draft import assembled
 from eseal.extend import MEDIA_TYPE, Kind, Wanted
 from eseal.extend_material import Known
@@ -29,7 +29,6 @@ BESIDE = ("trust", "certificate", "crl", "ocsp")
 LARGEST_BESIDE = 32 << 20
 """Bytes of one of them."""
 _NAMES = frozenset({"level", "password", "online", "allow_indeterminate"})
-_SECRET = frozenset({"password"})
 _TRUTH = {"true": True, "false": False}
 
 Read = Callable[[Mapping[str, Sequence[bytes]]], Known]
@@ -73,19 +72,8 @@ def router(extender: Extender, keys: ApiKeys, repeats: Repeats, read: Read, limi
 
 
 def _options(pairs: "list[tuple[str, Any]]", where: str) -> dict[str, str]:
-    """Unacceptable for one that does not exist."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in _NAMES or (where == "query" and name in _SECRET):
-            raise Unacceptable(f"the {where} has an option that does not exist; there are {', '.join(sorted(_NAMES - _SECRET))}")
-        if name in found:
-            raise Unacceptable(f"the {where} gives {name} twice")
-        if isinstance(value, bool):
-            value = str(value).lower()  # noqa: PLW2901  # in JSON a truth value is one
-        if not isinstance(value, str):
-            raise Unacceptable(f"option {name} is a text")
-        found[name] = value
-    return found
+    """In JSON a truth value is one."""
+    return options_in(((name, str(value).lower() if isinstance(value, bool) else value) for name, value in pairs), where, _NAMES)
 
 
 def _truth(said: Mapping[str, str], name: str) -> bool:

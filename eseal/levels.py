@@ -140,6 +140,16 @@ def joined(left: Status, right: Status) -> Status:
     )
 
 
+def without(some: Status, known: Status) -> Status:
+    """What is not known already."""
+    certs, crls, ocsps = set(known.certs), set(known.crls), set(known.ocsps)
+    return Status(
+        tuple(x for x in some.crls if x not in crls),
+        tuple(x for x in some.ocsps if x not in ocsps),
+        tuple(x for x in some.certs if x not in certs),
+    )
+
+
 def material(chains: Sequence[Sequence[Cert]], status: StatusSource) -> Status:
     """All that a verifier needs for these chains, themselves included. Unavailable when some status is not to be had."""
     found = Status()

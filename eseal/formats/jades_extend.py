@@ -12,7 +12,7 @@ from eseal.draft import Draft, Piece, Span
 from eseal.extend import Extended, Tools, Wanted, digest_of
 from eseal.formats import jades
 from eseal.formats.jades_payload import archived_payload
-from eseal.levels import joined
+from eseal.levels import joined, without
 from trust.algorithms import hasher
 from trust.codecs import jose
 from trust.codecs.cms import token
@@ -158,7 +158,7 @@ def _raised(sheet: Sheet, wanted: Wanted, tools: Tools, detached: Sequence[Docum
 def _archive(sheet: Sheet, imprint: Digest, tools: Tools) -> Token:
     """Clause 5.3.6, and what the new time-stamp's own chain needs, as far as it is not there."""
     made = tools.stamped(imprint)
-    rest = _without(tools.material.of_token(made), _there(sheet, tools))
+    rest = without(tools.material.of_token(made), _there(sheet, tools))
     sheet.add("arcTst", {**({"canonAlg": _JCS} if sheet.clear else {}), **_container(made)})
     if rest.certs:
         sheet.add("tstVD", jades.values(rest))
@@ -269,15 +269,15 @@ def _signer(jws: Jws, tools: Tools) -> Cert:
 def _hold(sheet: Sheet, tools: Tools) -> None:
     """Clause 5.3.5: of signers in xVals and rVals, where these are not there yet; all else in tstVD (clause 5.3.6.1)."""
     there = _there(sheet, tools)
-    own = _without(tools.material.of([_signer(jws, tools) for jws in (sheet.jws, *_counters(sheet))]), there)
+    own = without(tools.material.of([_signer(jws, tools) for jws in (sheet.jws, *_counters(sheet))]), there)
     direct = Status(() if sheet.has("rVals") else own.crls, () if sheet.has("rVals") else own.ocsps, () if sheet.has("xVals") else own.certs)
     for name, value in jades.values(direct).items():
         sheet.add(name, value)
     there = joined(there, direct)
-    rest = _without(own, there)
+    rest = without(own, there)
     for der in list(sheet.tokens(*_STAMPS)):
         if (found := _token(der, tools)) is not None:
-            rest = joined(rest, _without(tools.material.of_token(found), there))
+            rest = joined(rest, without(tools.material.of_token(found), there))
     if rest != Status():
         sheet.add("tstVD", jades.values(rest))
 
@@ -289,15 +289,6 @@ def _there(sheet: Sheet, tools: Tools) -> Status:
         if (found := _token(der, tools)) is not None:
             made = joined(made, Status(found.crls, found.ocsps, found.certs))
     return made
-
-
-def _without(some: Status, known: Status) -> Status:
-    certs, crls, ocsps = set(known.certs), set(known.crls), set(known.ocsps)
-    return Status(
-        tuple(x for x in some.crls if x not in crls),
-        tuple(x for x in some.ocsps if x not in ocsps),
-        tuple(x for x in some.certs if x not in certs),
-    )
 
 
 # Clause 5.3.6.3.

@@ -8,11 +8,10 @@ Fields are hashed as they stand in the file, tag and length included. Errors: no
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from trust.algorithms import hasher
 from trust.codecs import asn1, cades
 from trust.codecs.asn1 import context
 from trust.codecs.cades import ValidationData
-from trust.codecs.cms import signature_id, token
+from trust.codecs.cms import digest_of, signature_id, token
 from trust.codecs.signed_data import Attribute, SignedData, SignerInfo, ocsp_response, signed_data, signer_info
 from trust.errors import Malformed, Unacceptable
 from trust.model import Cert, Defect, Digest, Document, Id, Stamp, StampKind, Token
@@ -89,18 +88,8 @@ _Judged = tuple[bool | None, frozenset[Id], tuple[Defect, ...]]
 
 def matches(imprint: Digest, pieces: Pieces) -> bool:
     """Whether the imprint is the digest of these pieces; False where the algorithm is not available here."""
-    made = digest(imprint.algorithm, pieces)
+    made = digest_of(pieces, imprint.algorithm)
     return made is not None and made == imprint
-
-
-def digest(algorithm: str, pieces: Pieces) -> Digest | None:
-    try:
-        running = hasher(algorithm)
-    except Unacceptable:
-        return None
-    for piece in pieces:
-        running.update(piece)
-    return Digest(algorithm, running.digest())
 
 
 def document_digest(document: Document | None, algorithm: str | None) -> Digest | None:
@@ -160,7 +149,7 @@ def _referenced(place: Place, others: list[_Found]) -> frozenset[Id]:
     wanted = cades.reference_digests(place.info)
     kinds = {d.algorithm for d in wanted}
     data = _all_data(place, others)
-    return frozenset(item.id for item in (*data.certs, *data.crls, *data.ocsps) for kind in kinds if digest(kind, (item.der,)) in wanted)
+    return frozenset(item.id for item in (*data.certs, *data.crls, *data.ocsps) for kind in kinds if digest_of((item.der,), kind) in wanted)
 
 
 def _all_data(place: Place, others: Iterable[_Found]) -> ValidationData:
@@ -247,7 +236,7 @@ def _indexed(place: Place, index: cades.HashIndex, others: list[_Found]) -> tupl
     seen: set[bytes] = set()
 
     def note(octets: bytes, *ids: Id) -> None:
-        made = digest(index.algorithm, (octets,))
+        made = digest_of((octets,), index.algorithm)
         if made is not None and made.value in wanted:
             seen.add(made.value)
             covers.update(ids)

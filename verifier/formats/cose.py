@@ -9,10 +9,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trust.algorithms import Algorithm
-from trust.codecs import cms, cose, signed_data
+from trust.codecs import cms, cose
 from trust.codecs.cose import CoseSignature, Message
 from trust.codecs.ess import same_name
-from trust.errors import KakuinError, Malformed, TooLarge
+from trust.errors import Malformed, TooLarge
 from trust.model import (
     Cert,
     Claims,
@@ -33,6 +33,7 @@ from trust.model import (
     identify,
 )
 from verifier.formats.contents import of_token
+from verifier.formats.validation_data import readable
 
 MAX_COSE = 64 << 20
 """Bytes of a message: bigger payloads are signed detached."""
@@ -247,7 +248,7 @@ def _chain_flaws(*headers: dict[Any, Any]) -> Iterator[Defect]:
         if value is None:
             continue
         listed = value if isinstance(value, list) else [value]
-        certs = [_readable(der) if isinstance(der, bytes) else None for der in listed]
+        certs = [readable(der) if isinstance(der, bytes) else None for der in listed]
         known = [cert for cert in certs if cert is not None]
         if not certs or len(known) < len(certs):
             yield Defect("RFC 9360 section 2", "x5chain holds what is no certificate", fatal=False, refused=True)
@@ -280,16 +281,7 @@ def _certificates(of: Message, one: CoseSignature) -> tuple[Cert, ...]:
     headers = (one.header, one.unprotected, of.header, of.unprotected)
     values = [header.get(label) for header in headers for label in (cose.X5CHAIN, cose.X5BAG)]
     listed = [der for value in values for der in (value if isinstance(value, list) else [value])]
-    return tuple(dict.fromkeys(cert for der in listed if isinstance(der, bytes) and (cert := _readable(der)) is not None))
-
-
-def _readable(der: bytes) -> Cert | None:
-    try:
-        cert = signed_data.cert(der)
-        cert.subject, cert.issuer, cert.serial  # noqa: B018  # both faces are made now or never
-    except (KakuinError, ValueError, TypeError):
-        return None
-    return cert
+    return tuple(dict.fromkeys(cert for der in listed if isinstance(der, bytes) and (cert := readable(der)) is not None))
 
 
 def _signer(one: CoseSignature, carried: tuple[Cert, ...], given: tuple[Cert, ...]) -> tuple[Cert | None, SignerReference]:
@@ -309,7 +301,7 @@ def _signer(one: CoseSignature, carried: tuple[Cert, ...], given: tuple[Cert, ..
 
 def _first(value: object) -> Cert | None:
     der = value[0] if isinstance(value, list) and value else value
-    return _readable(der) if isinstance(der, bytes) else None
+    return readable(der) if isinstance(der, bytes) else None
 
 
 def _thumbprint(value: object) -> Digest | None:

@@ -108,6 +108,16 @@ def chain(leaf: Cert, pool: Sequence[Cert]) -> tuple[Cert, ...]:
     return tuple(links)
 
 
+def readable(der: bytes) -> Cert | None:
+    """A certificate; None where it cannot be read."""
+    try:
+        cert = cert_of(der)
+        cert.subject, cert.issuer, cert.serial  # noqa: B018  # both faces are made now or never
+    except (KakuinError, ValueError, TypeError):
+        return None
+    return cert
+
+
 def issuer_of(child: Cert, pool: Sequence[Cert]) -> Cert | None:
     """Of several certificates with the issuer's name and key (cross-certificates), the self-issued one: it needs no status."""
     found = [c for c in pool if issued(child, c)]

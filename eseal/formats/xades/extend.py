@@ -14,7 +14,7 @@ from eseal.formats.xades import properties
 from eseal.formats.xades.covered import octets_of_reference
 from eseal.formats.xades.insertion import Edit, appended, edited, tags
 from eseal.formats.xades.markup import EXCLUSIVE, element
-from eseal.levels import joined
+from eseal.levels import joined, without
 from trust.algorithms import hasher
 from trust.codecs.cms import token
 from trust.codecs.signed_data import cert, ocsp_response
@@ -268,18 +268,18 @@ def _hold(sheet: Sheet, tools: Tools) -> None:
     texts = []
     for place in sheet.places:
         there = _there(place, tools)
-        own = _without(tools.material.of(_signers(place, tools)), there)
+        own = without(tools.material.of(_signers(place, tools)), there)
         made: list[str] = []
         direct = Status(() if place.has("RevocationValues") else own.crls, () if place.has("RevocationValues") else own.ocsps, own.certs)
         if place.has("CertificateValues"):
             direct = Status(direct.crls, direct.ocsps)
         made += map(declared, properties.validation_values(direct))
         there = joined(there, direct)
-        rest = _without(own, there)
+        rest = without(own, there)
         for prop, der in place.stamps():
             if (found := _token(der, tools)) is None:
                 continue
-            rest = joined(rest, _without(tools.material.of_token(found), there))
+            rest = joined(rest, without(tools.material.of_token(found), there))
             if rest != Status():
                 made.append(declared(properties.stamp_validation(prop.get("Id"), rest)))
                 there, rest = joined(there, rest), Status()
@@ -298,15 +298,6 @@ def _there(place: _Place, tools: Tools) -> Status:
     return made
 
 
-def _without(some: Status, known: Status) -> Status:
-    certs, crls, ocsps = set(known.certs), set(known.crls), set(known.ocsps)
-    return Status(
-        tuple(x for x in some.crls if x not in crls),
-        tuple(x for x in some.ocsps if x not in ocsps),
-        tuple(x for x in some.certs if x not in certs),
-    )
-
-
 def _archived(sheet: Sheet, imprint: Callable[[_Place], Digest], tools: Tools) -> list[Token]:
     """Clause 5.5.2, and what the new time-stamp's own chain needs, as far as the document has not got it."""
     texts, stamps = [], []
@@ -314,7 +305,7 @@ def _archived(sheet: Sheet, imprint: Callable[[_Place], Digest], tools: Tools) -
         made = tools.stamped(imprint(place))
         name = sheet.name(place, "archive")
         text = declared(properties.archive_stamp(name, EXCLUSIVE, made))
-        rest = _without(tools.material.of_token(made), _there(place, tools))
+        rest = without(tools.material.of_token(made), _there(place, tools))
         if rest.certs:
             text += declared(properties.stamp_validation(name, rest))
         texts.append(text)

@@ -16,7 +16,7 @@ from lxml import etree
 from eseal.draft import Base64, Piece
 from eseal.formats.xades import properties
 from eseal.formats.xades.markup import EXCLUSIVE, algorithm, b64, digest_method, digested, element, values
-from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain
+from eseal.levels import NEEDS, Means, digest_for, later, material, signing_time, stamped, token_chain, without
 from eseal.spec import Spec
 from trust.algorithms import DIGESTS, XML_BY_SIGNATURE, Algorithm, hasher
 from trust.codecs.xml import METHODS, NodeSet, Tree, canonicalize, parse
@@ -259,7 +259,7 @@ def _raised(sheet: _Sheet, parts: Sequence[Part], own: bytes, spec: Spec, means:
         return sheet, (token,)
     found = material([(key.certificate, *key.chain)], means.status)
     units = [token_chain(t, key.chain) for t in (token, before) if t is not None]
-    of_stamp = _without(material(units, means.status), found)
+    of_stamp = without(material(units, means.status), found)
     sheet = sheet.with_property(*properties.validation_values(found))
     if of_stamp != Status():
         sheet = sheet.with_property(properties.stamp_validation(name, of_stamp))
@@ -269,19 +269,10 @@ def _raised(sheet: _Sheet, parts: Sequence[Part], own: bytes, spec: Spec, means:
     name = f"{sheet.name}-archive"
     sheet = sheet.with_property(properties.archive_stamp(name, sheet.c14n, archive))
     known = Status(found.crls + of_stamp.crls, found.ocsps + of_stamp.ocsps, found.certs + of_stamp.certs)
-    rest = _without(later(archive, known, means.status), known)
+    rest = without(later(archive, known, means.status), known)
     if rest != Status():
         sheet = sheet.with_property(properties.stamp_validation(name, rest))
     return sheet, (token, archive)
-
-
-def _without(some: Status, known: Status) -> Status:
-    """What is not known already."""
-    return Status(
-        tuple(x for x in some.crls if x not in known.crls),
-        tuple(x for x in some.ocsps if x not in known.ocsps),
-        tuple(x for x in some.certs if x not in known.certs),
-    )
 
 
 def _archived(sheet: _Sheet, parts: Sequence[Part], own: bytes, digest: str) -> Digest:

@@ -9,11 +9,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from trust.algorithms import Algorithm, hasher
-from trust.codecs import asn1, ess, jose, signed_data
+from trust.codecs import asn1, ess, jose
 from trust.codecs.jose import Jws
-from trust.errors import KakuinError, Malformed
+from trust.errors import Malformed
 from trust.model import Cert, Claims, Defect, Digest, SignerReference
 from verifier.formats.jades.schema import HEADER, misshapen
+from verifier.formats.validation_data import readable
 
 # RFC 7515 section 4.1.11: `crit` names extensions only, never what RFC 7515 or RFC 7518 define.
 _JWS = ("alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit")
@@ -181,16 +182,6 @@ def _x5c(entry: object) -> Cert | None:
         return readable(jose.pki_octets(entry))
     except Malformed:
         return None
-
-
-def readable(der: bytes) -> Cert | None:
-    """A certificate; None where it cannot be read."""
-    try:
-        cert = signed_data.cert(der)
-        cert.subject, cert.issuer, cert.serial  # noqa: B018  # both faces are made now or never
-    except (KakuinError, ValueError, TypeError):
-        return None
-    return cert
 
 
 def signer_of(jws: Jws, candidates: Iterable[Cert]) -> tuple[Cert | None, SignerReference]:

@@ -11,9 +11,9 @@ from trust.codecs.jose import Jws
 from trust.codecs.signed_data import ocsp_response
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Crl, Defect, Digest, Ocsp
-from verifier.formats.jades.header import readable
 from verifier.formats.jades.schema import ELEMENTS, misshapen
 from verifier.formats.policy_text import exchanged, unnamed
+from verifier.formats.validation_data import readable
 
 MAX_COMPONENTS = 1000
 REFERENCES = ("xRefs", "rRefs", "axRefs", "arRefs")
