@@ -152,12 +152,13 @@ def seal(
     with open_house(instance, passphrase_file) as house:
         number = house.organisation(asked.pop("organisation"))
         with Progress() as progress:
-            document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)}").documents
+            reading = Reading((document, *more), progress, f"sealing {_named(document, more)}")
+            document, *more = reading.documents
             spec = _spec(document, asked, attached)
             if output is None and file != options.STDIO:
                 target = sealed_name(name_of((document, *(() if spec.addition else more))), spec)
                 options.writable(file.with_name(PurePath(target).name), replace=False)
-            made = house.sealer.seal(document, spec, number, more)
+            made = house.sealer.seal(document, spec, number, more, reading.phase)
         facts = {
             "format": str(made.spec.format),
             "level": str(made.spec.level),
@@ -235,12 +236,11 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
     """Write the sealed document; what was done goes to standard error when the document itself goes to standard output."""
     import json
 
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, counted
 
     target = output or (options.STDIO if file == options.STDIO else file.with_name(PurePath(name).name))
     with Progress() as progress:
-        progress.tell(f"writing {target}")
-        options.written(chunks, target, replace=output is not None)
+        options.written(counted(chunks, progress, f"writing {target}"), target, replace=output is not None)
     facts = {"output": str(target), **facts, **({"receipt": str(receipt)} if receipt is not None else {})}
     for warning in facts.get("warnings", ()):
         click.echo(f"warning: {warning}", err=True)

@@ -94,7 +94,7 @@ def extend(
     from eseal.extend_service import Asked, extended_name
     from eseal.spec import level_named
     from trust.edge.keystore import secret_in
-    from trust.edge.progress import Progress, Reading
+    from trust.edge.progress import Progress, Reading, counted
     from trust.edge.source import document_of
 
     password = secret_in(password_file, "password file").decode() if password_file is not None else None
@@ -107,7 +107,8 @@ def extend(
         known = house.known(trust, certificates, crls, ocsps)
         given = (document_of(file), *house.detached(detached))
         doing = f"extending {given[0].name or 'standard input'}" + (f" at {server}" if server is not None else "")
-        document, *apart = Reading(given, progress, doing).documents
+        reading = Reading(given, progress, doing)
+        document, *apart = reading.documents
         if server is not None:
             from eseal.extend_client import extend_at
 
@@ -121,11 +122,10 @@ def extend(
         else:
             asked = Asked(wanted, tuple(apart), known, allow_indeterminate=allow_indeterminate, online=online)
             extender = house.extender_online(allow_private=allow_private_networks) if online else house.extender
-            made = extender.extend(document, asked)
+            made = extender.extend(document, asked, doing=reading.phase)
             facts, chunks, name = _facts(made), iter(options.pieces(made.document.open())), made.document.name or "extended"
         target = output or (options.STDIO if file == options.STDIO else file.with_name(name))
-        progress.tell(f"writing {target}")
-        options.written(chunks, target, replace=output is not None)
+        options.written(counted(chunks, progress, f"writing {target}"), target, replace=output is not None)
     _say({"output": str(target), **facts}, as_json)
 
 

@@ -110,8 +110,8 @@ class Extender:
     anchors: tuple[Cert, ...] = field(default=())
     """This installation's, and where a caller names none."""
 
-    def extend(self, document: Document, asked: Asked, organisation: str | None = None) -> Raised:
-        """The document with every signature in it at the level that was asked for, or renewed.
+    def extend(self, document: Document, asked: Asked, organisation: str | None = None, doing: Callable[[str], None] = lambda _: None) -> Raised:
+        """The document with every signature in it at the level that was asked for, or renewed. `doing` is told what is done next.
 
         Unacceptable for what failed or cannot be concluded about, with the reason, and for what has no such level; Unavailable when authority, status
         or journal are away; Malformed or TooLarge for what cannot be read.
@@ -123,19 +123,23 @@ class Extender:
             if self.look is None:
                 raise Unacceptable("this service fetches nothing: give certificates, lists and OCSP answers with the document")
             known = self.look(document, asked.detached, known)
+        doing("checking what is there")
         before = _Report(self.examine(document, asked.detached, known))
         kind = _admitted(before, asked)
         now = self.clock()
+        doing("adding to it")
         draft = self._draft(document, kind, asked, known, now)
         media_type, ending = MEDIA_TYPE[kind]
         name = extended_name(document.name, ending)
         made = assembled(document, draft.pieces, name, document.media_type or media_type)
+        doing("checking what was made")
         with Spool() as spool:
             try:
                 after = _Report(self.examine(solid(made, spool), asked.detached, known))
             except (Malformed, TooLarge) as error:
                 raise Unacceptable(f"extended, the document cannot be read by our own verifier, so it is not given out: {error}") from error
         draft = _compared(before, after, asked.wanted, known, draft)
+        doing("recording it")
         result = Raised(made, kind, asked.wanted.level, before.levels, after.levels, after.conclusion, now, -1, sha256_of(made), draft, organisation)
         return replace(result, index=self._recorded(document, result))
 

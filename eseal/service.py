@@ -122,8 +122,11 @@ class Sealer:
     examine: Callable[[Document, Sequence[Document], Known], Mapping[str, Any]] | None = None
     """Our own verifier's report on a document, as `eseal.extend_service.Examine` has it: for what is signed already."""
 
-    def seal(self, document: Document, spec: Spec, organisation: str, more: Sequence[Document] = ()) -> Sealed:
-        """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several.
+    def seal(
+        self, document: Document, spec: Spec, organisation: str, more: Sequence[Document] = (), doing: Callable[[str], None] = lambda _: None
+    ) -> Sealed:
+        """Seal a document for an organisation; with `more` of them under one seal where the format has a place for several. `doing` is told what
+        is done when it takes another look at everything.
 
         The answer is at the level that was asked for, or there is none: Unavailable when the authority, the status service or the journal is away,
         Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key. Only where `spec.degrade` says
@@ -147,7 +150,9 @@ class Sealer:
             sound_draft(draft, documents[0])
         shown, name = as_file(documents, spec), name_of(documents[:1] if spec.addition else documents)
         sealed = assembled(subject, draft.pieces, sealed_name(name, shown), media_type(shown)[0])
+        doing("checking what was made")
         self._checked(sealed, documents, spec, draft)
+        doing("recording it")
         made = Sealed(sealed, spec, organisation, now, -1, sha256_of(sealed), draft, tuple(signed), asked)
         return replace(made, index=self._recorded(made, documents, key))
 

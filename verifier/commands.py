@@ -102,7 +102,7 @@ def verify(
     if allow_private_networks and not online:
         raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
     from trust.edge.clock import now
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, Reading
     from verifier import sources
     from verifier.hand import NOTHING, Hands, Network, Wishes
     from verifier.service import DEFAULT_POLICY, Verifier
@@ -126,8 +126,10 @@ def verify(
             return replayed or verifier.question(NOTHING, at=moment or otherwise, certificates=more, crls=lists, ocsps=responses)
 
         if single:
-            progress.tell(f"verifying {files[0]}")
-            return _one(replace(ask(), document=_document(files[0]), detached=sources.opened(contents)), wishes, shapes, out, progress)
+            # Read by this very process: how far it is can be told.
+            given = (_document(files[0]), *sources.opened(contents))
+            document, *apart = Reading(given, progress, f"verifying {files[0]}").documents
+            return _one(replace(ask(), document=document, detached=tuple(apart)), wishes, shapes, out, progress)
         from verifier import many
 
         return many.run(files, ask, contents, hands, wishes, out, progress)
@@ -140,7 +142,7 @@ def verify(
 @_output
 def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
     """Show what a file carries, without judging it: signatures, time-stamps, certificates, status data, and what they cover."""
-    from trust.edge.progress import Progress
+    from trust.edge.progress import Progress, Reading
     from verifier import sources
     from verifier.read import read
     from verifier.report.inspection import inspection, outline
@@ -148,9 +150,8 @@ def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json:
 
     _quiet()
     with Progress() as progress, Output(output, progress) as out:
-        progress.tell(f"reading {file}")
-        document = _document(file)
-        structure = inspection(read(document, sources.detached(detached)), document)
+        document, *apart = Reading((_document(file), *sources.detached(detached)), progress, f"reading {file}").documents
+        structure = inspection(read(document, tuple(apart)), document)
         if as_json:
             out.write_json(structure, indent=2)
         else:

@@ -1,9 +1,11 @@
 """What a person sees of a long seal."""
 
 import io
+import re
+import time
 from pathlib import Path
 
-from trust.edge.progress import Progress, Reading
+from trust.edge.progress import WORTH_TELLING, Progress, Reading, counted
 from trust.model import Document
 
 
@@ -53,3 +55,32 @@ def test_where_nobody_looks_documents_are_the_very_same() -> None:
     document = Document.of(b"data")
     with Progress(io.StringIO()) as progress:
         assert Reading([document], progress, "sealing").documents == (document,)
+
+
+def test_a_phase_is_told_and_counts_anew() -> None:
+    with Told() as progress:
+        reading = Reading([Document.of(bytes(1 << 20), "a")], progress, "sealing a")
+        [document] = reading.documents
+        assert b"".join(document.chunks())
+        reading.phase("checking what was made")
+        assert progress.texts[-1] == "sealing a, checking what was made"
+        with document.open() as stream:
+            stream.read(1 << 19)
+    assert progress.texts[-1] == "sealing a, checking what was made: 50 % of 1.0 MB read"
+
+
+def test_what_is_written_is_told() -> None:
+    with Told() as progress:
+        assert list(counted([bytes(WORTH_TELLING), b"end"], progress, "writing a")) == [bytes(WORTH_TELLING), b"end"]
+    assert progress.texts == ["writing a", "writing a: 8.4 MB", "writing a: 8.4 MB"]
+
+
+def test_a_line_that_does_not_change_counts_seconds() -> None:
+    seen = io.StringIO()
+    terminal = Terminal()
+    terminal.write = seen.write  # type: ignore[method-assign]
+    with Progress(terminal, patience=0.01) as progress:
+        progress.tell("checking")
+        while "checking (" not in seen.getvalue():  # ends, or the test's own limit ends it
+            time.sleep(0.01)
+    assert re.search(r"checking \(\d+ s\)", seen.getvalue())

@@ -28,9 +28,14 @@ PLACES = {"instance", "passphrase_file", "server", "api_key_file", "output", "as
 RENAMED = {"format_": "format", "password_file": "password", "certificates": "certificate", "crls": "crl", "ocsps": "ocsp"}
 """On the command line -> over HTTP: a secret stands in a file there, and what may be repeated has a name of its own."""
 ONLY_COMMAND = {
-    seal: {"files": "the document is the body, or files of a form", "hash_only": "another route, POST /v1/seals/hashes"},
+    seal: {
+        "files": "the document is the body, or files of a form",
+        "hash_only": "another route, POST /v1/seals/hashes",
+        "receipt": "the field Prefer",
+    },
     extend: {
         "file": "the document is the body, or a file of a form",
+        "hash_only": "another route, POST /v1/extensions/hashes",
         "allow_private_networks": "of a service it is the operator's setting verifier.allow_private_networks",
     },
 }

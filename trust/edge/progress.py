@@ -4,8 +4,9 @@ import contextlib
 import io
 import sys
 import threading
+import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -18,6 +19,10 @@ PATIENCE = 1.0
 """Seconds that a person waits before wondering whether anything happens."""
 REFRESH = 0.2
 """Seconds from one look of that line to the next."""
+STILL = 2.0
+"""Seconds after which a line that does not change counts."""
+WORTH_TELLING = 8 << 20
+"""Bytes."""
 NARROWEST = 78
 """Columns of that line: one line also where nobody knows the width."""
 ERASE = "\r\x1b[K"
@@ -67,12 +72,30 @@ class Progress:
             yield
 
     def _show(self) -> None:
-        wait = self._patience
+        wait, last, since = self._patience, self._text, time.monotonic()
         while not self._over.wait(wait):
+            if self._text != last:
+                last, since = self._text, time.monotonic()
             with self._lock:
-                self._stream.write(ERASE + _cut(self._text))
+                self._stream.write(ERASE + _standing(last, time.monotonic() - since))
                 self._stream.flush()
                 self._shown, wait = True, REFRESH
+
+
+def counted(chunks: Iterable[bytes], progress: Progress, doing: str) -> Iterator[bytes]:
+    """The same pieces; how much of them went by is told."""
+    done = 0
+    progress.tell(doing)
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        if progress.seen and done >= WORTH_TELLING:
+            progress.tell(f"{doing}: {_megabytes(done)}")
+
+
+def _standing(text: str, seconds: float) -> str:
+    """The line; what nothing is heard of any more (a confined process reads unheard) counts seconds, so that it does not look dead."""
+    return _cut(text) if seconds < STILL else _cut(f"{text} ({seconds:.0f} s)")
 
 
 class Reading:
@@ -81,7 +104,7 @@ class Reading:
     def __init__(self, documents: Sequence[Document], progress: Progress, doing: str) -> None:
         self._size = max(1, sum(d.size or 0 for d in documents))
         self._progress = progress
-        self._doing = doing
+        self._about = self._doing = doing
         self._read = 0
         self.documents = tuple(self._heard(d) for d in documents) if progress.seen else tuple(documents)
         """The same documents; the very same where nobody looks."""
@@ -92,6 +115,11 @@ class Reading:
             return io.BufferedReader(_Heard(document.open(), self), Document.CHUNK)
 
         return Document(document.name, document.size, opened, document.known, document.media_type)
+
+    def phase(self, doing: str) -> None:
+        """What is done from now on, in which reading begins anew."""
+        self._doing, self._read = f"{self._about}, {doing}", 0
+        self._progress.tell(self._doing)
 
     def heard(self, count: int) -> None:
         self._read += count
