@@ -3,7 +3,7 @@
 from typing import Any
 
 from eseal.extend import MEDIA_TYPE
-from eseal.openapi import binary, header, parameter, problems
+from eseal.openapi import binary, header, idempotency_key, parameter, problems
 from eseal.spec import Level
 from trust.errors import Conflict, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable
 
@@ -36,13 +36,7 @@ _PROPERTIES = {name: {**schema, "description": text} for name, (schema, text, _)
 OPERATION: dict[str, Any] = {
     "parameters": [
         *(parameter(name, "query", schema, text, example) for name, (schema, text, example) in _OPTIONS.items()),
-        parameter(
-            "Idempotency-Key",
-            "header",
-            {"type": "string", "maxLength": 255},
-            "Up to 255 visible characters. The same key with the same request gets the same document for a day.",
-            "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11",
-        ),
+        idempotency_key("document"),
     ],
     "requestBody": {
         "required": True,

@@ -4,7 +4,7 @@ from typing import Any
 
 from eseal.hash_steps import COURSES
 from eseal.hashes import LEVELS, LONGEST_NAME, MOST_DOCUMENTS
-from eseal.openapi import PROPERTIES, binary, parameter, problems
+from eseal.openapi import PROPERTIES, binary, idempotency_key, parameter, problems
 from eseal.openapi import RESPONSES as OF_SEALS
 from eseal.spec import DIGEST_CHOICES, MEDIA_TYPE, Format, Packaging
 from trust.errors import Conflict, Forbidden, Malformed, NotFound, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
@@ -91,15 +91,7 @@ _EXAMPLE = {
 }
 
 OPERATION: dict[str, Any] = {
-    "parameters": [
-        parameter(
-            "Idempotency-Key",
-            "header",
-            {"type": "string", "maxLength": 255},
-            "Up to 255 visible characters. The same key with the same request gets the same seal for a day.",
-            "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11",
-        )
-    ],
+    "parameters": [idempotency_key("seal")],
     "requestBody": {
         "required": True,
         "content": {

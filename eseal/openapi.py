@@ -147,16 +147,16 @@ def parameter(name: str, where: str, schema: dict[str, Any], description: str, e
     return {"name": name, "in": where, "required": False, "schema": schema, "description": description, "example": example}
 
 
+def idempotency_key(what: str) -> dict[str, Any]:
+    """`what` is given again."""
+    about = f"Up to 255 visible characters. The same key with the same request gets the same {what} for a day."
+    return parameter("Idempotency-Key", "header", {"type": "string", "maxLength": 255}, about, "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11")
+
+
 OPERATION: dict[str, Any] = {
     "parameters": [
         *(parameter(name, "query", schema, text, example) for name, (schema, text, example) in _OPTIONS.items()),
-        parameter(
-            "Idempotency-Key",
-            "header",
-            {"type": "string", "maxLength": 255},
-            "Up to 255 visible characters. The same key with the same request gets the same seal for a day.",
-            "3f0c7a1e-6a55-4a0e-9b8a-2f1d6f6f2c11",
-        ),
+        idempotency_key("seal"),
         parameter(
             "Content-Disposition",
             "header",
