@@ -84,6 +84,17 @@ def calculated(script: str) -> Paper:
     return kept(entries, entries)
 
 
+def formatted(call: str, value: str, picture: str) -> Paper:
+    """A field whose script, signed with it, decides what a value looks like."""
+    script = call.replace("(", "\\(").replace(")", "\\)")
+    entries = f"/AA << /F << /S /JavaScript /JS ({script}) >> >>"
+    return kept(entries, entries, value, look(picture))
+
+
+KILOGRAMS = 'AFNumber_Format(2, 0, 0, 0, " kg", false);'
+PERCENT = "AFPercent_Format(2, 0);"
+TELEPHONE = "AFSpecial_Format(2);"
+
 HOSTILE: dict[str, Story] = {
     "list shown as another option": lambda: combo("refused", "agreed", 0),
     "list with the other of two marked": lambda: combo("agreed", "", 0, LISTED),
@@ -145,6 +156,13 @@ HOSTILE: dict[str, Story] = {
     "read-only": lambda: kept("/Ff 1", "/Ff 1"),
     "read-only, no longer": lambda: kept("/Ff 1", "/Ff 0"),
     "read-only with another script": lambda: calculated("/AA << /F << /S /JavaScript /JS (1) >> >>"),
+    "unit of another number": lambda: formatted(KILOGRAMS, "5", "50 kg"),
+    "unit that the script does not add": lambda: formatted(KILOGRAMS, "5", "5 t"),
+    "percent of another number": lambda: formatted(PERCENT, "0.5", "5.00%"),
+    "percent without a script": lambda: filled(SIGNED, "0.5", look("50%")),
+    "telephone number of other digits": lambda: formatted(TELEPHONE, "5551234567", "\\(555\\) 123-4568"),
+    "number with dashes, without a script": lambda: filled(SIGNED, "1000", look("10-00")),
+    "script that does more": lambda: formatted(f"{KILOGRAMS} event.value = 9;", "5", "5.00 kg"),
     "Hebrew with its number backwards": lambda: hebrew("001 cba"),
     "letters by a wrong name": lambda: in_encoding("97 /eacute", b"a", b"\xe8"),
 }
@@ -202,6 +220,9 @@ LAWFUL: dict[str, Story] = {
     "/BS left out": lambda: kept("/BS << /W 1 >>", ""),
     "/I left empty": lambda: kept("/I [0]", "/I []"),
     "calculated": lambda: calculated("/AA << /C << /S /JavaScript /JS (1) >> >>"),
+    "unit": lambda: formatted(KILOGRAMS, "5", "5.00 kg"),
+    "percent": lambda: formatted(PERCENT, "0.5", "50.00%"),
+    "telephone number": lambda: formatted(TELEPHONE, "5551234567", "\\(555\\) 123-4567"),
     "appearance made anew by another maker": lambda: filled(
         PLAIN.saved({TEXT: text_field("1000"), TEXT_LOOK: look("1000")}).signed(SEAL),
         "1000",

@@ -51,9 +51,13 @@ class Field:
         return self._inherited("/DA")
 
     @property
+    def actions(self) -> Any:
+        return self._inherited("/AA")
+
+    @property
     def is_calculated(self) -> bool:
         """Whether a script of its own decides its value (ISO 32000-2 table 199, /C)."""
-        return "/C" in (dictionary_of(self._inherited("/AA")) or {})
+        return "/C" in (dictionary_of(self.actions) or {})
 
     @property
     def holder(self) -> Any:

@@ -10,6 +10,7 @@ from verifier.formats.pdf.buttons import shows_states
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.drawing import box_of
 from verifier.formats.pdf.fields import Field, as_drawn, displayed, listed, rich_text, same_number, squeezed, states, texts, value_text
+from verifier.formats.pdf.masks import masked
 from verifier.formats.pdf.styles import default_appearance
 from verifier.formats.pdf.words import Setting, Words, words
 
@@ -67,7 +68,7 @@ class Shown:
         if field.flags & _PASSWORD:
             return len(shown.text) <= len(value) and set(shown.text) <= {"*", "•"}
         text, wanted = squeezed(shown.text), squeezed(value)
-        if text == wanted or same_number(text, wanted):
+        if text == wanted or same_number(text, wanted) or masked(field, text, wanted):
             return True
         lines = [squeezed(line) for line, _ in shown.lines]
         return text in as_drawn(wanted) or _wrapped(lines, wanted)
