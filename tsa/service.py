@@ -14,6 +14,7 @@ signing and commit takes number, token and record with it, and nobody has seen a
 
 import asyncio
 import functools
+import itertools
 import logging
 import math
 import time
@@ -46,7 +47,11 @@ QUICK = frozenset({("ec", 256), ("ed25519", 256)})
 """Keys that sign in tens of microseconds: handing such a signature to another thread costs more than making it."""
 
 WAVE = 32
-"""Tokens of such a key for one look at the clock: two milliseconds of work. One where the policy says that times tell the order."""
+"""Tokens that a thread makes for one look at the clock at most: two milliseconds of work with a quick key. One where the policy says that times tell
+the order."""
+
+WAVE_SECONDS = 0.006
+"""And no more than it makes in such a time, which is far below a stated accuracy: nine of RSA-3072."""
 
 
 class _Issuer:
@@ -55,12 +60,13 @@ class _Issuer:
     kind = "token"
 
     def __init__(self, unit: Unit, clock: Clock, threads: int, wave: int, standing: Standing | None = None) -> None:
-        """`threads` that sign, one being the journal's own; it makes a `wave` of tokens at a time."""
+        """`threads` that sign, one being the journal's own; each begins with a `wave` of tokens at a time."""
         self.unit = unit.name
         self._unit = unit
         self._clock = clock
-        self._wide = threads
-        self._width = 1 if unit.policy.ordering else threads * wave
+        self._wide = 1 if unit.policy.ordering else threads
+        self._most = 1 if unit.policy.ordering else WAVE
+        self._wave = min(wave, self._most)
         self._standing = standing
         self._asked_at = -math.inf
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sign") if threads > 1 else None
@@ -82,18 +88,26 @@ class _Issuer:
         if (stopped := self._stopped(first)) is not None:
             return [stopped] * len(requests)
         made: list[Made | KakuinError] = []
-        serial, width = first, self._width
+        serial = first
         while len(made) < len(requests):
             if (failed := _failed_again(made)) is not None:
                 # A key store that is away takes its time to say so, and this happens under the database's lock: it is not asked 256 times.
                 return made + [failed] * (len(requests) - len(made))
-            for outcome in self._wave(serial, requests[len(made) : len(made) + width], at):
+            some = requests[len(made) : len(made) + self._wide * self._wave]
+            begun = time.perf_counter()
+            for outcome in self._made(serial, some, at):
                 made.append(outcome)
                 if not isinstance(outcome, Made):
-                    width = self._wide
+                    self._wave = 1
                     break  # those after it bear serials one too high: they are thrown away, unseen, and made again
                 serial += 1
+            else:
+                self._pace(len(some) / self._wide, time.perf_counter() - begun)
         return made
+
+    def _pace(self, count: float, seconds: float) -> None:
+        """Each thread made so many in such a time."""
+        self._wave = max(1, min(self._most, self._wave * 2, int(WAVE_SECONDS * count / max(seconds, 1e-6))))
 
     def _stopped(self, first: int) -> KakuinError | None:
         """Why it must not issue: it was taken out of service, or its certificate was revoked. The second is asked once in a `STANDING_SECONDS`."""
@@ -111,17 +125,21 @@ class _Issuer:
         self._asked_at = now
         return None
 
-    def _wave(self, first: int, requests: Sequence[Request], at: datetime | None) -> Iterable[Made | KakuinError]:
+    def _made(self, first: int, requests: Sequence[Request], at: datetime | None) -> Iterable[Made | KakuinError]:
+        """A wave of each thread; up to the first that fails, what comes then is not to be looked at."""
         try:
             now = self._now() if at is None else at
         except Refused as error:
             return [error]
         if self._threads is None:
             return map(_made, issue.grant_all(requests, self._unit, now, first))
-        return map(_made, self._threads.map(functools.partial(self._one, now), range(first, first + len(requests)), requests))
+        size = math.ceil(len(requests) / self._wide)
+        waves = [requests[start : start + size] for start in range(0, len(requests), size)]
+        granted = self._threads.map(functools.partial(self._granted, now), range(first, first + len(requests), size), waves)
+        return map(_made, itertools.chain.from_iterable(granted))
 
-    def _one(self, now: datetime, serial: int, request: Request) -> Response | KakuinError:
-        return issue.grant_all((request,), self._unit, now, serial)[0]
+    def _granted(self, now: datetime, first: int, requests: Sequence[Request]) -> list[Response | KakuinError]:
+        return issue.grant_all(requests, self._unit, now, first)
 
     def close(self) -> None:
         if self._threads is not None:
