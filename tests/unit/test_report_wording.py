@@ -10,6 +10,7 @@ import pytest
 
 from tests.verdicts import signature_verdict, verdict
 from verifier.report.json import report
+from verifier.report.refusals import REFUSALS
 from verifier.report.text import Style, render
 from verifier.report.wording import CRL_REASONS, FACTS, LONGEST, REQUIREMENTS, THINGS, is_fact, reworded
 from verifier.verdict import Conclusion, Indication, Step, SubIndication
@@ -17,7 +18,7 @@ from verifier.verdict import Conclusion, Indication, Step, SubIndication
 ROOT = Path(__file__).resolve().parents[2]
 STATED_AT = {"require": 3, "note": 3, "conclude": 1, "Problem": 4}
 """Calls by name -> which argument is the text."""
-TABLES = {"REQUIREMENTS": REQUIREMENTS, "FACTS": FACTS, "THINGS": THINGS}
+TABLES = {"REQUIREMENTS": REQUIREMENTS, "FACTS": FACTS, "THINGS": THINGS, "REFUSALS": REFUSALS}
 EVERY = [(f"{name}: {key}", key, ja) for name, table in TABLES.items() for key, ja in table.items()]
 
 
@@ -78,12 +79,23 @@ def uncovered() -> set[str]:
     return found - {"{} {}"}  # forbid() and remark() themselves
 
 
+def refusals() -> set[str]:
+    """What readers of evidence records refuse: a report of the document that has one says it."""
+    found: set[str] = set()
+    for name in ("hashtree", "xmlers"):
+        for node in ast.walk(ast.parse((ROOT / f"trust/codecs/{name}.py").read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Malformed":
+                found |= set(texts(node.args[0]))
+    return found
+
+
 def test_the_sources_are_read_at_all() -> None:
     assert len(PROCESS) > 45
     assert "the certificate is not revoked" in PROCESS
     assert "extended key usage is timeStamping" in PROCESS
     assert "the algorithms of the {} are acceptable" in PROCESS
     assert len(faults()) > 10
+    assert len(refusals()) > 12
     assert "filled in" in uncovered() and "no signature covers this element" in uncovered()
 
 
@@ -100,6 +112,17 @@ def test_every_fault_of_a_chain_has_its_translation(text: str) -> None:
 @pytest.mark.parametrize("text", sorted(uncovered()))
 def test_everything_that_no_signature_covers_is_told_in_both_languages(text: str) -> None:
     assert text in FACTS or reworded(text.replace("{}", "7"), "ja") != text.replace("{}", "7")
+
+
+@pytest.mark.parametrize("text", sorted(refusals()))
+def test_every_refusal_of_an_evidence_record_has_its_translation(text: str) -> None:
+    assert text in REFUSALS
+
+
+def test_a_refusal_is_told_inside_the_sentence_that_brings_it() -> None:
+    why = "evidence record cannot be read: XML evidence record: Sequence lacks an attribute that its schema has"
+    told = reworded(why, "ja")
+    assert told == "エビデンスレコードを読み取れない：XML 形式のエビデンスレコード：Sequence に必要な属性がない"
 
 
 @pytest.mark.parametrize(("key", "ja"), [pair for _, *pair in EVERY], ids=[name for name, *_ in EVERY])

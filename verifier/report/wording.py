@@ -8,6 +8,8 @@ import functools
 import re
 from collections.abc import Mapping
 
+from verifier.report.refusals import REFUSALS
+
 LONGEST = 400
 """Characters of a text that is looked up; more is not shown in one line anyway."""
 DEEPEST = 3
@@ -374,7 +376,7 @@ class _Table:
         return next(((words, match.groups()) for words, match in found if match), None)
 
 
-_REQUIREMENTS, _FACTS, _THINGS = _Table(REQUIREMENTS), _Table(FACTS), _Table(THINGS)
+_REQUIREMENTS, _FACTS, _THINGS, _REFUSALS = _Table(REQUIREMENTS), _Table(FACTS), _Table(THINGS), _Table(REFUSALS)
 
 
 def reworded(text: str, language: str) -> str:
@@ -390,7 +392,7 @@ def is_fact(text: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _japanese(text: str, depth: int) -> str:
-    for table in (_REQUIREMENTS, _FACTS, _THINGS):
+    for table in (_REQUIREMENTS, _FACTS, _REFUSALS, _THINGS):
         if found := table.find(text):
             words, values = found
             return words.format(*(_japanese(v, depth - 1) if depth else v for v in values))
