@@ -4,7 +4,8 @@
 
 export   an export of a log with so many tokens of one P-256 unit: each judged with its status, the log checked, a row written; a process each time
 folder   the same tokens as files, a tenth of them
-memory   the largest resident memory of that process for the tokens of the first figure, and for `--large` of them
+memory   the largest resident memory of that process for the tokens of the first figure, and for `--large` of them (1000000: the whole promise; its
+         export takes 3.6 GB)
 
 rfc3161-client (no status, no log, no rows) verifies the same tokens in one warm process; `openssl ts -verify` has a process for each.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -57,16 +59,17 @@ class Made:
         self.at = (pki.SIGNED + 2 * pki.DAY).isoformat()
 
     def tokens(self, count: int) -> Iterator[tuple[bytes, bytes, Any]]:
-        """Response, token and time."""
+        """Response, token and time. Signed in earnest, and not checked after that, which would take longer: the audit does."""
         from trust.codecs import tsp
         from trust.model import Digest
         from tsa.issue import grant, read
 
+        unit = replace(self.unit, check=lambda _signature, _attributes: True)
         for n in range(count):
             digest = hashlib.sha256(b"document %d" % n).digest()
             asked = read(tsp.encode_request(Digest("sha256", digest), cert_req=True, nonce=n << 32 | 1))
             moment = self.now + timedelta(milliseconds=n)
-            made = grant(asked, self.unit, moment, n + 1)
+            made = grant(asked, unit, moment, n + 1)
             assert made.token is not None
             yield made.der, made.token, moment
 

@@ -24,7 +24,7 @@ from trust.log.tree import EMPTY, HASH_SIZE, Frontier, leaf_hash
 from trust.log.witness import Asked, parse_asked
 from trust.model import Cert
 from trust.timekeeping import State
-from verifier.audit import commands
+from verifier.audit import work
 from verifier.audit.auditor import Auditor
 from verifier.audit.rows import Row, cells, json_line
 from verifier.audit.sources import peeked
@@ -106,7 +106,7 @@ def _export(data: bytes) -> None:
     first, stream = peeked(iter(entries))
     whole = first is None or first.index == 0
     auditor = _auditor(whole)
-    passing, examiner = commands._noting(stream, auditor), Examiner(tokens=auditor.token)
+    passing, examiner = work.noting(stream, auditor), Examiner(tokens=auditor.token)
     for finding in examined(passing, (), examiner, Examined()) if whole else continued(passing, examiner):
         auditor.finding(finding)
     auditor.finish((), log=True)

@@ -106,3 +106,36 @@ def test_a_sealed_report(home: Path, tmp_path: Path) -> None:
         assert box.read("tokens.csv") == (tmp_path / "out.csv").read_bytes()
         assert box.read("summary.txt") == done.stdout
         assert json.loads(box.read("summary.json"))["conclusion"] == "findings"
+
+
+@pytest.mark.parametrize("kind", ["files", "list", "export"])
+def test_a_sealed_report_of_whatever_is_audited(home: Path, tmp_path: Path, kind: str) -> None:
+    """Each read apart from the key: with its documents, and with what a list names."""
+    (tmp_path / "list").write_text("".join(f"{home / f'{n}.txt.tsr'}\n" for n in range(STAMPED)))
+    (tmp_path / "expected").write_text("".join(f"{home / f'{n}.txt'}\n" for n in range(STAMPED)))
+    what: dict[str, tuple[str | Path, ...]] = {
+        "files": tuple(home / f"{n}.txt.tsr" for n in range(STAMPED)),
+        "list": ("--list", tmp_path / "list"),
+        "export": ("--export", home / "export.jsonl"),
+    }
+    beside = ["--expect", tmp_path / "expected", *elsewhere(home), "--json"]
+    alone = json.loads(run("audit", *what[kind], *beside, check=False).stdout)
+    done = run("audit", *what[kind], *beside, "--instance", home / "instance", "--seal", tmp_path / "r.asice", "--jsonl", tmp_path / "r", check=False)
+    found = json.loads(done.stdout)
+    assert {**found, "validation_time": ""} == {**alone, "validation_time": ""}, done.stderr
+    assert json.loads((tmp_path / "r").read_text().splitlines()[0])["summary"] == found
+    assert run("verify", tmp_path / "r.asice", "--instance", home / "instance").stdout.startswith(b"VALID")
+
+
+def test_what_is_audited_is_read_in_no_process_that_seals(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cli import main
+    from verifier.audit import auditor
+
+    def never(*_: object) -> None:
+        raise AssertionError("a time-stamp was read in the process that seals")
+
+    monkeypatch.setattr(auditor.Auditor, "token", never)
+    monkeypatch.setattr(auditor.Auditor, "judged", never)
+    with contextlib.suppress(SystemExit):
+        main(["audit", "--instance", str(home / "instance"), "--seal", str(tmp_path / "r.asice"), "--csv", str(tmp_path / "out.csv")])
+    assert (tmp_path / "r.asice").exists() and len((tmp_path / "out.csv").read_text().splitlines()) > STAMPED

@@ -25,7 +25,7 @@ from trust.log.journal import Entry
 from verifier.audit import auditor, rows, wording
 from verifier.audit.clock import Clocks
 from verifier.audit.expected import Expected
-from verifier.audit.report import Report
+from verifier.audit.report import Rows
 from verifier.audit.rows import COLUMNS, Row
 from verifier.audit.serials import Gap, Serials
 from verifier.audit.summary import render
@@ -317,12 +317,12 @@ def test_what_ends_early_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     taken: list[Row] = []
 
-    def take(self: Report, row: Row) -> None:
+    def take(self: Rows, row: Row) -> None:
         taken.append(row)
         if len(taken) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Report, "take", take)
+    monkeypatch.setattr(Rows, "take", take)
     before = {p.name for p in tmp_path.iterdir()}
     options = auditing.beside(tmp_path)
     assert cli.main(["audit", "--export", str(path), "--csv", str(tmp_path / "o.csv"), "--jsonl", str(tmp_path / "o.jsonl"), *options]) == 130

@@ -234,3 +234,8 @@ def _proxy(sock: socket.socket, name: str) -> Callable[..., Any]:
 
     call.__name__ = name
     return call
+
+
+def code_places() -> tuple[Path, ...]:
+    """What a confined process may read besides its input: code and its data."""
+    return _readable()

@@ -24,10 +24,11 @@ def entries(path: Path) -> Iterator[Entry]:
     except OSError as error:
         raise plainly(error, f"read {path}") from error
     with stream:
-        yield from _lines(stream)
+        yield from lines(stream)
 
 
-def _lines(stream: BinaryIO) -> Iterator[Entry]:
+def lines(stream: BinaryIO) -> Iterator[Entry]:
+    """The same of an open stream."""
     number = 0
     while line := stream.readline(MAX_LINE + 1):
         number += 1

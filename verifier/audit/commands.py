@@ -1,11 +1,12 @@
 """`kakuin audit` from the command line. Imports stand inside, so that `kakuin --help` costs nothing."""
 
+import contextlib
+import heapq
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,19 +17,12 @@ from trust.errors import NotFound
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
-    from trust.edge.progress import Progress
-    from trust.log.examine import Root
+    from trust.log.examine import Finding, Root
     from trust.log.journal import Entry
-    from trust.model import Cert, Crl, Document
-    from verifier.audit.auditor import Auditor, Judge
-    from verifier.audit.expected import Expected
-    from verifier.audit.report import Report
-    from verifier.audit.summary import Asked, Log
-    from verifier.question import Question
-    from verifier.service import Verifier
+    from trust.model import Crl, Document
+    from verifier.audit.work import About
+    from verifier.report.parties import Json
 
-TELL = 500
-"""Rows between two looks at how fast it goes."""
 _FILE = click.Path(path_type=Path)
 _PLAIN = click.Path(path_type=Path, dir_okay=False)
 
@@ -44,22 +38,6 @@ class House(Protocol):
 
 
 Open = Callable[[Path, Path | None], AbstractContextManager[House]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What is audited: one of the three."""
-
-    files: tuple[Path, ...]
-    listed: Path | None
-    export: Path | None
-    instance: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Period:
-    since: datetime | None
-    until: datetime | None
 
 
 def _several(name: str, variable: str, metavar: str, text: str, kind: Any = _FILE) -> Callable[..., Any]:
@@ -135,15 +113,14 @@ def audit(
     from trust.edge.clock import now
     from trust.edge.progress import Progress
     from verifier import sources
-    from verifier.audit.expected import Expected
     from verifier.audit.report import Report
     from verifier.audit.summary import EXIT, render
-    from verifier.service import DEFAULT_POLICY, Verifier
+    from verifier.audit.work import About, working
     from verifier.terminal import Output
 
     warnings.filterwarnings("ignore", module=r"cryptography|trust|verifier|asn1crypto")
-    period = _Period(options.moment(since) if since else None, options.moment(until) if until else None)
-    if period.since is not None and period.until is not None and period.since >= period.until:
+    begins, ends = options.moment(since) if since else None, options.moment(until) if until else None
+    if begins is not None and ends is not None and begins >= ends:
         raise click.UsageError("the period ends before it begins")
     if missing := [path for path in files if not os.path.lexists(path)]:
         raise NotFound(f"no such file: {sources.shown(missing[0])}")
@@ -151,19 +128,34 @@ def audit(
         instance = instance or Path(options.DEFAULT_INSTANCE)
     if instance is not None and not (instance / "anchors").is_dir():
         raise NotFound(f"there is no instance in {sources.shown(instance)} (no folder anchors): `kakuin init` makes one, --instance names it")
-    source = _Source(files, listed, export, instance)
-    anchors = sources.certificates(trust) if trust or instance is None else sources.certificates([instance / "anchors"])
-    verifier = Verifier(now, sources.policy(policy or DEFAULT_POLICY), anchors)
-    moment = sources.moment(at, now) if at else now()
-    about = verifier.question(
-        _nothing(), at=moment, certificates=sources.certificates(certificates), crls=sources.crls(crls), ocsps=sources.ocsps(ocsps)
+    about = About(
+        trust=_named(trust if trust or instance is None else (instance / "anchors",)),
+        certificates=_named(certificates),
+        crls=_named(crls),
+        ocsps=_named(ocsps),
+        policy=policy or "",
+        at=(sources.moment(at, now) if at else now()).isoformat(),
+        since=begins.isoformat() if begins is not None else None,
+        until=ends.isoformat() if ends is not None else None,
+        expect=str(expect) if expect is not None else None,
     )
-    with Progress() as progress, Expected(expect) as expected, Report(table=table, lines=lines, sealed=sealed is not None) as report:
-        work = _Work(verifier, about, period, expected, report, progress)
-        found = work.run(open_house, source, _Proofs(key, checkpoints))
+    proofs = _Proofs(key, checkpoints)
+    with Progress() as progress, Report(table=table, lines=lines, sealed=sealed is not None) as report:
+        if sealed is not None:
+            found = _apart(open_house, about, files, listed, export, instance, proofs, report.folder, rows=lines is not None)
+        elif by_files:
+            with contextlib.closing(report.rows()) as rows, working(about, rows.take, progress) as work:
+                found = work.files(files, listed)
+        else:
+            with (
+                _log(open_house, export, instance, proofs) as log,
+                contextlib.closing(report.rows()) as rows,
+                working(about, rows.take, progress, log.lists) as work,
+            ):
+                found = work.log(log.kind, log.name, log.entries, log.roots, log.wrong)
         with Output(None, progress) as out:
-            style = out.style()
-            documents = report.finish(found, render(found, _plain(style.language)))
+            said = render(found, out.style())
+            documents = report.finish(found, render(found, _plain(out.style().language)))
             if sealed is not None and instance is not None:
                 progress.tell("sealing the report")
                 with open_house(instance, passphrase_file) as house:
@@ -172,8 +164,12 @@ def audit(
             if as_json:
                 out.write_json(found, indent=2)
             else:
-                out.write(render(found, style))
+                out.write(said)
     return EXIT[found["conclusion"]]
+
+
+def _named(paths: "Iterable[Path]") -> tuple[str, ...]:
+    return tuple(map(str, paths))
 
 
 def _plain(language: str) -> Any:
@@ -182,18 +178,18 @@ def _plain(language: str) -> Any:
     return Style(language)
 
 
-def _nothing() -> "Document":
-    from trust.model import Document
-
-    return Document.of(b"")
-
-
 @dataclass(frozen=True, slots=True)
 class _Proofs:
     """What an auditor has of the log from elsewhere."""
 
     key: str | None
     checkpoints: tuple[Path, ...]
+
+    def all(self) -> "list[Root]":
+        """Where no instance says a key."""
+        from trust.log.proving import key_of
+
+        return self.roots(key_of(self.key)) if self.key is not None else []
 
     def roots(self, key: Any) -> "list[Root]":
         from trust.edge.files import read_small
@@ -204,166 +200,104 @@ class _Proofs:
         return roots_of(monitor.checkpoints_of(kept, key))
 
 
-class _Work:
-    """One audit."""
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A log to be audited."""
 
-    def __init__(
-        self, verifier: "Verifier", about: "Question", period: _Period, expected: "Expected", report: "Report", progress: "Progress"
-    ) -> None:
-        self._verifier, self._about, self._period = verifier, about, period
-        self._expected, self._report, self._progress = expected, report, progress
-        self._lists: tuple[Crl, ...] = ()
-        """The instance's own."""
-
-    def run(self, open_house: Open, source: _Source, proofs: _Proofs) -> dict[str, Any]:
-        """The summary; rows have gone to the report."""
-        from verifier.audit.summary import summary
-
-        log: Log | None = None
-        if source.files or source.listed is not None:
-            auditor = self._files(source.files, source.listed)
-            kind, name = "files", ", ".join(map(str, (*source.files, *([source.listed] if source.listed else []))))
-        elif source.export is not None:
-            auditor, log = self._export(source.export, proofs)
-            kind, name = "export", str(source.export)
-        else:
-            folder = source.instance or Path(options.DEFAULT_INSTANCE)
-            auditor, log = self._instance(open_house, folder, proofs)
-            kind, name = "instance", str(folder)
-        auditor.finish(self._expected.missing(), log=log is not None)
-        return summary(self._asked(kind, name), auditor, log, self._expected.listed if self._expected.there else None)
-
-    def _asked(self, kind: str, name: str) -> "Asked":
-        from verifier.audit.summary import Asked
-        from verifier.bundle import engine
-
-        about, period = self._about, self._period
-        return Asked(kind, name, period.since, period.until, about.at, about.policy.name, len(about.anchors), engine().version)
-
-    def _auditor(self, *, log: bool, whole: bool = False) -> "Auditor":
-        from verifier.audit.auditor import Auditor
-
-        return Auditor(
-            self._judging,
-            self._report.take,
-            self._expected.called,
-            log=log,
-            whole=whole,
-            certificates=self._about.certificates,
-            since=self._period.since,
-            until=self._period.until,
-        )
-
-    def _judging(self, certificates: "Iterable[Cert]") -> "Judge":
-        about = self._about
-        return self._verifier.token_judge(
-            at=about.at,
-            policy=about.policy,
-            certificates=tuple(dict.fromkeys((*about.certificates, *certificates))),
-            crls=(*about.crls, *self._lists),
-            ocsps=about.ocsps,
-        )
-
-    def _files(self, paths: tuple[Path, ...], listed: Path | None) -> "Auditor":
-        import contextlib
-
-        from trust.errors import KakuinError
-        from verifier.audit.sources import Shelf, document_of, token_files, token_in
-
-        auditor = self._auditor(log=False)
-        with contextlib.closing(Shelf()) as shelf:
-            for path in self._told(token_files(paths, listed), "files"):
-                try:
-                    data = token_in(path)
-                except KakuinError as error:
-                    auditor.unread(str(path), str(error))
-                    continue
-                if data is None:
-                    auditor.totals.skipped += 1
-                elif (judged := auditor.judged(str(path), data, document_of(path))) is not None:
-                    shelf.put(*judged)
-            for row, copy in shelf.rows():
-                auditor.in_order(row, copy=copy)
-        return auditor
-
-    def _export(self, path: Path, proofs: _Proofs) -> "tuple[Auditor, Log]":
-        from trust.log import exported
-        from trust.log.proving import key_of
-
-        roots = proofs.roots(key_of(proofs.key)) if proofs.key is not None else []
-        return self._log(exported.entries(path), roots)
-
-    def _instance(self, open_house: Open, folder: Path, proofs: _Proofs) -> "tuple[Auditor, Log]":
-        import heapq
-
-        from trust.errors import KakuinError
-        from trust.log import reading
-        from trust.log.examine import Finding
-        from trust.log.proving import Place, key_of, signed_roots
-        from trust.log.stored import Stored
-
-        with open_house(folder, None) as house:
-            instance = house.instance
-            try:
-                self._lists = tuple(instance.authority.crl(issuer).crl for issuer in ("root", "ca"))
-            except KakuinError as error:
-                click.echo(f"beware: the instance has no status list in force ({error}): name one with --crl", err=True)
-            stored = Stored(instance.engine)
-            key = key_of(proofs.key) if proofs.key is not None else instance.log_key
-            wrong: list[Finding] = []
-            roots = heapq.merge(signed_roots(Place(stored.resource, key, stored), wrong), proofs.roots(key))
-            auditor, log = self._log(reading.entries(instance.engine), roots)
-        for finding in wrong:
-            auditor.finding(finding)
-        return auditor, log
-
-    def _log(self, entries: "Iterable[Entry]", roots: "Iterable[Root]") -> "tuple[Auditor, Log]":
-        """Every entry in its order: the log is checked, and time-stamps are judged, in one pass."""
-        from trust.log.examine import Examined, Examiner, continued, examined
-        from verifier.audit.sources import peeked
-        from verifier.audit.summary import Log
-
-        first, stream = peeked(entries)
-        whole = first is None or first.index == 0
-        auditor = self._auditor(log=True, whole=whole)
-        examiner = Examiner(tokens=auditor.token)
-        done, counted = Examined(), _Counted(roots)
-        passing = self._told(_noting(stream, auditor), "entries")
-        findings = examined(passing, counted, examiner, done) if whole else continued(passing, examiner)
-        for finding in findings:
-            auditor.finding(finding)
-        entries_seen = auditor.entries
-        root = done.frontier.root().hex() if whole else None
-        return auditor, Log(entries_seen, 0 if first is None else first.index, root, counted.count if whole else 0)
-
-    def _told(self, things: "Iterable[Any]", what: str) -> "Iterator[Any]":
-        """Each thing, and now and then a word about how many there were."""
-        import time
-
-        began = time.monotonic()
-        for count, thing in enumerate(things, start=1):
-            if count % TELL == 0:
-                self._progress.tell(f"{count:,} {what}, {count / max(time.monotonic() - began, 1e-9):,.0f} a second")
-            yield thing
+    kind: str
+    name: str
+    entries: "Iterable[Entry]"
+    roots: "Iterable[Root]"
+    wrong: "list[Finding]"
+    """Of its own checkpoints: filled while the roots are read."""
+    lists: "tuple[Crl, ...]" = ()
 
 
-def _noting(entries: "Iterable[Entry]", auditor: "Auditor") -> "Iterator[Entry]":
-    """What entries other than tokens say is known before the tokens behind them are looked at."""
-    for entry in entries:
-        auditor.entries += 1
-        if entry.kind != "token":
-            auditor.other(entry)
-        yield entry
+@contextlib.contextmanager
+def _log(open_house: Open, export: Path | None, instance: Path | None, proofs: _Proofs) -> "Iterator[_Log]":
+    """That of an export, or an instance's own. Its time-stamps are looked at by whoever reads the entries, and not here."""
+    from trust.log import exported
+    from trust.log.proving import key_of
+
+    if export is not None:
+        yield _Log("export", str(export), exported.entries(export), proofs.all(), [])
+        return
+    from trust.errors import KakuinError
+    from trust.log import reading
+    from trust.log.proving import Place, signed_roots
+    from trust.log.stored import Stored
+
+    folder = instance or Path(options.DEFAULT_INSTANCE)
+    with open_house(folder, None) as house:
+        own = house.instance
+        lists: tuple[Crl, ...] = ()
+        try:
+            lists = tuple(own.authority.crl(issuer).crl for issuer in ("root", "ca"))
+        except KakuinError as error:
+            click.echo(f"beware: the instance has no status list in force ({error}): name one with --crl", err=True)
+        stored = Stored(own.engine)
+        key = key_of(proofs.key) if proofs.key is not None else own.log_key
+        wrong: list[Finding] = []
+        roots = heapq.merge(signed_roots(Place(stored.resource, key, stored), wrong), proofs.roots(key))
+        yield _Log("instance", str(folder), reading.entries(own.engine), roots, wrong, lists)
 
 
-class _Counted:
-    """Roots, counted as they go by."""
+def _apart(
+    open_house: Open,
+    about: "About",
+    files: tuple[Path, ...],
+    listed: Path | None,
+    export: Path | None,
+    instance: Path | None,
+    proofs: _Proofs,
+    folder: Path,
+    *,
+    rows: bool,
+) -> "Json":
+    """The same in a process that ends before a key is opened in this one: whoever made the time-stamps made what is read there (trust.edge.apart)."""
+    from trust.edge.apart import run
+    from trust.log import reading
+    from verifier.audit.work import kept
 
-    def __init__(self, roots: "Iterable[Root]") -> None:
-        self._roots = roots
-        self.count = 0
+    def told(kind: str, name: str, about: "About") -> dict[str, Any]:
+        return {"kind": kind, "name": name, "about": asdict(about), "files": _named(files), "listed": listed and str(listed), "lines": rows}
 
-    def __iter__(self) -> "Iterator[Root]":
-        for root in self._roots:
-            self.count += 1
-            yield root
+    target = "verifier.audit.work:apart"
+    if files or listed is not None:
+        return dict(run(target, told("files", "", about), folder, readable=(*about.files, *_read_beside(about, files, listed))))
+    beside = (*about.files, *_read_beside(about, (), None))
+    if export is not None:
+        kept(folder, proofs.all(), [])
+        return dict(run(target, told("export", str(export), about), folder, readable=beside, lines=_raw(export)))
+    with _log(open_house, None, instance, proofs) as log:
+        kept(folder, log.roots, log.wrong)
+        names = []
+        for number, each in enumerate(log.lists):
+            names.append(str(folder / f"{number}.crl"))
+            Path(names[-1]).write_bytes(each.der)
+        about = replace(about, crls=(*about.crls, *names))
+        lines = (reading.exported(entry).encode() + b"\n" for entry in log.entries)
+        return dict(run(target, told(log.kind, log.name, about), folder, readable=beside, lines=lines))
+
+
+def _raw(path: Path) -> "Iterable[bytes]":
+    from trust.edge.source import size_of
+
+    size_of(path)
+    return options.pieces(path.open("rb"))
+
+
+def _read_beside(about: "About", files: tuple[Path, ...], listed: Path | None) -> "Iterator[Path]":
+    """Files that are read because others name them: lists name files, and a time-stamp's document stands beside it."""
+    from verifier.audit.expected import named_in
+    from verifier.audit.sources import ENDINGS, token_files
+
+    stamps = (path for path in (*files, *(token_files((), listed) if listed is not None else ())))
+    if listed is not None:
+        yield listed
+    for path in stamps:
+        yield path
+        if path.suffix.lower() in ENDINGS:
+            yield path.with_suffix("")
+    if about.expect is not None:
+        yield from named_in(Path(about.expect))

@@ -93,6 +93,14 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[str]:
         yield text
 
 
+def named_in(path: Path) -> Iterator[Path]:
+    """The files that a list names, whether or not they are there."""
+    with told(f"read {shown(path)}"), path.open("rb") as stream:
+        for line in _lines(stream, path):
+            if (name := line.strip()) and "\0" not in name and _DIGEST.fullmatch(name) is None:
+                yield path.parent / name
+
+
 def _parsed(line: str, folder: Path) -> tuple[str, list[Digest]]:
     found = _DIGEST.fullmatch(line.strip())
     if found is None:
