@@ -172,6 +172,12 @@ class Sandbox:
             ready = ours.recv(1)
         except TimeoutError:
             ready = b""
+        except BaseException:  # Ctrl-C: nobody would hear of this socket any more, and the other side wait for its end
+            ours.close()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            raise
         if ready != READY:
             ours.close()
             self._process.kill()
