@@ -1,13 +1,14 @@
 """Signatures checked eight at a time: what is taken for sound, and that nothing else is."""
 
 import ctypes
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 
 from tests import tsu
@@ -17,8 +18,13 @@ from trust.edge import eight
 from trust.errors import KakuinError
 from tsa import issue
 
-P256 = Algorithm("ecdsa", "sha256")
+P256, PKCS1 = Algorithm("ecdsa", "sha256"), Algorithm("rsa-pkcs1", "sha256")
 KEY = ec.generate_private_key(ec.SECP256R1())
+RSA = rsa.generate_private_key(65537, 2048)
+KINDS: dict[str, tuple[Any, Algorithm, Callable[[bytes], bytes]]] = {
+    "p256": (KEY.public_key(), P256, lambda data: KEY.sign(data, ec.ECDSA(hashes.SHA256()))),
+    "rsa": (RSA.public_key(), PKCS1, lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA256())),
+}
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 Verify = Callable[..., int]
@@ -27,9 +33,10 @@ Verify = Callable[..., int]
 class Library:
     """In the place of libcrypto_mb: the same interface, by the library that the project has anyway."""
 
-    def __init__(self, answers: Callable[[int], int] = lambda status: status, applicable: int = 1) -> None:
+    def __init__(self, answers: Callable[[int], int] = lambda status: status, applicable: int = 1, exponent: int = 65537) -> None:
         self.mbx_is_crypto_mb_applicable = Function(lambda _features: applicable)
         self.mbx_nistp256_ecdsa_verify_mb8 = Function(lambda *given: answers(_status(*given)))
+        self.mbx_rsa_public_mb8 = Function(functools.partial(_powers, exponent))
 
 
 class Function:
@@ -63,6 +70,14 @@ def _status(r: Any, s: Any, digest: Any, x: Any, y: Any, _z: None, _buffer: None
     return status
 
 
+def _powers(exponent: int, given: Any, found: Any, modulus: Any, bits: int, _method: None, _buffer: None) -> int:
+    size = bits // 8
+    for lane in range(eight.LANES):
+        number, over = int.from_bytes(ctypes.string_at(given[lane], size), "big"), int.from_bytes(ctypes.string_at(modulus[lane], size), "little")
+        ctypes.memmove(found[lane], pow(number, exponent, over).to_bytes(size, "big"), size)
+    return 0
+
+
 @pytest.fixture(params=["stand-in", "libcrypto_mb"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Both, where the real one is installed and the processor is one for it. It is optional on every machine, so its absence is no failure."""
@@ -75,32 +90,56 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     eight._library.cache_clear()
 
 
-def sure_of(key: Any = None, algorithm: Algorithm = P256) -> Any:
-    return eight.sure_of(key or KEY.public_key(), algorithm)
+def sure_of(kind: str = "p256") -> Any:
+    key, algorithm, _ = KINDS[kind]
+    return eight.sure_of(key, algorithm)
 
 
-def signatures(count: int) -> tuple[list[bytes], list[bytes]]:
+def signatures(count: int, kind: str = "p256") -> tuple[list[bytes], list[bytes]]:
     signed = [b"attributes %d" % at for at in range(count)]
-    return [KEY.sign(each, ec.ECDSA(hashes.SHA256())) for each in signed], signed
+    return [KINDS[kind][2](each) for each in signed], signed
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("count", "sure"), [(0, 0), (1, 0), (2, 0), (3, 3), (8, 8), (9, 8), (11, 11), (16, 16), (19, 19), (26, 24)])
-def test_a_rest_of_one_or_two_is_left_to_be_checked_otherwise(count: int, sure: int) -> None:
-    assert sure_of()(*signatures(count)) == [True] * sure + [False] * (count - sure)
+def test_a_rest_of_one_or_two_is_left_to_be_checked_otherwise(kind: str, count: int, sure: int) -> None:
+    assert sure_of(kind)(*signatures(count, kind)) == [True] * sure + [False] * (count - sure)
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("at", range(11))
-def test_a_signature_over_other_octets_is_found_in_its_place(at: int) -> None:
-    made, signed = signatures(11)
+def test_a_signature_over_other_octets_is_found_in_its_place(kind: str, at: int) -> None:
+    made, signed = signatures(11, kind)
     signed[at] += b"!"
-    assert sure_of()(made, signed) == [other != at for other in range(11)]
+    assert sure_of(kind)(made, signed) == [other != at for other in range(11)]
 
 
 @pytest.mark.usefixtures("library")
-def test_signatures_of_another_key_are_not_sure() -> None:
-    assert sure_of(ec.generate_private_key(ec.SECP256R1()).public_key())(*signatures(8)) == [False] * 8
+@pytest.mark.parametrize(
+    ("kind", "other"), [("p256", ec.generate_private_key(ec.SECP256R1())), ("rsa", rsa.generate_private_key(65537, 2048))], ids=["p256", "rsa"]
+)
+def test_signatures_of_another_key_are_not_sure(kind: str, other: Any) -> None:
+    check = eight.sure_of(other.public_key(), KINDS[kind][1])
+    assert check is not None
+    assert check(*signatures(8, kind)) == [False] * 8
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("change", ["cut", "longer", "modulus", "as much again", "zero", "padding of another digest"])
+def test_rsa_signatures_that_are_odd_are_not_sure(change: str) -> None:
+    made, signed = signatures(8, "rsa")
+    modulus = RSA.public_key().public_numbers().n
+    made[3] = {
+        "cut": made[3][:-1],
+        "longer": b"\x00" + made[3],
+        "modulus": modulus.to_bytes(256, "big"),
+        "as much again": (int.from_bytes(made[3], "big") + modulus).to_bytes(257, "big")[-256:],
+        "zero": bytes(256),
+        "padding of another digest": RSA.sign(signed[3], padding.PKCS1v15(), hashes.SHA512()),
+    }[change]
+    assert not sure_of("rsa")(made, signed)[3]
 
 
 @pytest.mark.usefixtures("library")
@@ -110,6 +149,10 @@ def test_numbers_out_of_range_are_not_sure(r: int, s: int) -> None:
     made[3] = encode_dss_signature(r, s)
     found = sure_of()(made, signed)
     assert not found[3]
+
+
+def p256() -> eight._P256:
+    return eight._P256(Library(), KEY.public_key().public_numbers())  # type: ignore[arg-type]
 
 
 def _malformed() -> dict[str, bytes]:
@@ -135,13 +178,12 @@ def _malformed() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("case", _malformed())
 def test_what_is_not_der_has_no_halves(case: str) -> None:
-    assert eight._halves(_malformed()[case]) is None
+    assert p256().numbers(_malformed()[case]) is None
 
 
 @pytest.mark.parametrize("number", [1, 0x7F, 0x80, 2**127, 2**247, 2**255 - 1, 2**255, ORDER - 1], ids=hex)
 def test_the_halves_of_a_signature_are_its_numbers(number: int) -> None:
-    halves = eight._halves(encode_dss_signature(number, 7))
-    assert halves == number.to_bytes(32, "big") + (7).to_bytes(32, "big")
+    assert p256().numbers(encode_dss_signature(number, 7)) == number.to_bytes(32, "big") + (7).to_bytes(32, "big")
 
 
 @pytest.mark.usefixtures("library")
@@ -159,12 +201,15 @@ def test_der_of_another_kind_leaves_its_eight_to_be_checked_otherwise() -> None:
         (ec.generate_private_key(ec.SECP256K1()).public_key(), P256),
         (KEY.public_key(), Algorithm("ecdsa", "sha384")),
         (ed25519.Ed25519PrivateKey.generate().public_key(), Algorithm("ed25519")),
-        (rsa.generate_private_key(65537, 2048).public_key(), Algorithm("rsa-pkcs1", "sha256")),
+        (RSA.public_key(), Algorithm("rsa-pkcs1", "sha512")),
+        (RSA.public_key(), Algorithm("rsa-pss", "sha256", mgf_digest="sha256", salt=32)),
+        (rsa.generate_private_key(3, 2048).public_key(), PKCS1),
+        (rsa.generate_private_key(65537, 1024).public_key(), PKCS1),
     ],
-    ids=["p384", "secp256k1", "another digest", "ed25519", "rsa"],
+    ids=["p384", "secp256k1", "another digest", "ed25519", "another digest of RSA", "PSS", "exponent 3", "1024 bits"],
 )
 def test_other_keys_are_checked_one_by_one(key: Any, algorithm: Algorithm) -> None:
-    assert sure_of(key, algorithm) is None
+    assert eight.sure_of(key, algorithm) is None
 
 
 @pytest.mark.parametrize(
@@ -183,6 +228,14 @@ def test_a_library_that_does_not_do_what_it_should_is_not_used(found: Any, monke
     eight._library.cache_clear()
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: found)
     assert sure_of() is None
+    eight._library.cache_clear()
+
+
+def test_a_library_that_computes_wrong_powers_does_not_check_rsa(monkeypatch: pytest.MonkeyPatch) -> None:
+    eight._library.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library(exponent=3))
+    assert sure_of("rsa") is None
+    assert sure_of("p256") is not None
     eight._library.cache_clear()
 
 
@@ -218,8 +271,9 @@ class Faulty:
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("wrong", [0, 4, 8, 10, 16, 17])
-def test_no_token_leaves_from_a_signature_that_does_not_hold_on(wrong: int) -> None:
-    unit = issue.Unit.of("tsu", tsu.POLICY, Faulty(tsu.party(), wrong), eight.sure_of)
+@pytest.mark.parametrize("key", ["p256", "rsa2048"])
+def test_no_token_leaves_from_a_signature_that_does_not_hold_on(key: str, wrong: int) -> None:
+    unit = issue.Unit.of("tsu", tsu.POLICY, Faulty(tsu.party(key), wrong), eight.sure_of)
     asked = [issue.read(tsp.encode_request(tsu.DIGEST, nonce=at)) for at in range(18)]
     made = issue.grant_all(asked, unit, tsu.NOW, 1)
     assert len(made) == wrong + 1
@@ -229,12 +283,13 @@ def test_no_token_leaves_from_a_signature_that_does_not_hold_on(wrong: int) -> N
 
 
 @pytest.mark.usefixtures("library")
-def test_tokens_are_the_same_whoever_checks_them() -> None:
-    unit = issue.Unit.of("tsu", tsu.POLICY, tsu.party(), eight.sure_of)
+@pytest.mark.parametrize("key", ["p256", "rsa2048", "p384"])
+def test_tokens_are_the_same_whoever_checks_them(key: str) -> None:
+    unit = issue.Unit.of("tsu", tsu.POLICY, tsu.party(key), eight.sure_of)
     asked = [issue.read(tsp.encode_request(tsu.DIGEST, nonce=at)) for at in range(18)]
     for serial, each in enumerate(issue.grant_all(asked, unit, tsu.NOW, 1), 1):
         assert isinstance(each, issue.Response)
-        token = tsu.token(each.der)
+        token = tsu.token(each.der, key)
         assert (token.serial, token.nonce) == (serial, serial - 1)
 
 

@@ -133,7 +133,7 @@ class Tsa:
     hashes: tuple[str, ...] = _setting(HASHES, "Digest algorithms that are time-stamped; others are refused with badAlg.", _some_of(*HASHES))
     request_limit_bytes: int = _setting(65_536, "Largest time-stamp request, in bytes. Real ones have about 100.", _between(256, 1 << 20))
     eight_at_once: bool = _setting(
-        True, "P-256 signatures are checked eight at a time where Intel's libcrypto_mb is installed and the processor can; false: one by one."
+        True, "P-256 and RSA signatures are checked eight at a time where Intel's libcrypto_mb is installed and the processor can; false: one by one."
     )
 
 
