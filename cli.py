@@ -373,6 +373,7 @@ class House:
         from eseal.api import router as seals
         from eseal.extend_api import router as extensions
         from eseal.hash_api import router as hashes
+        from eseal.hash_extend_api import router as hash_extensions
         from eseal.store import Repeats
         from trust.edge.operations.description import description as operations
         from trust.edge.web import application
@@ -392,6 +393,7 @@ class House:
             (
                 seals(self.sealer, self.api_keys, repeats, limit),
                 hashes(self.sealer, self.api_keys, repeats),
+                hash_extensions(self.sealer, self.api_keys),
                 extensions(self.extender, self.api_keys, repeats, self.known_in, limit),
                 verifications(self.verifier, functools.partial(self.desk.counted, self.tally), etsi=self.desk.etsi, limit_bytes=limit),
                 certificates(instance.authority, instance.clock),

@@ -14,6 +14,7 @@ from trust.edge import options
 if TYPE_CHECKING:
     from eseal.extend_material import Known
     from eseal.extend_service import Extender, Raised
+    from eseal.hash_commands import Bench
     from trust.model import Document
 
 _FILE = click.Path(path_type=Path)
@@ -35,7 +36,13 @@ class House(Protocol):
         """Documents of files, and of folders by their paths in them."""
 
 
-Open = Callable[[Path, Path | None], AbstractContextManager[House]]
+class Open(Protocol):
+    """What opens instances, and what there is without one."""
+
+    def __call__(self, folder: Path, passphrase_file: Path | None, /) -> AbstractContextManager[House]: ...
+
+    def bench(self) -> "AbstractContextManager[Bench]":
+        """A confined process with our own verifier in it."""
 
 
 def _beside(name: str, variable: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,6 +64,7 @@ def _beside(name: str, variable: str, text: str) -> Callable[[Callable[..., Any]
 @click.option("--allow-indeterminate", is_flag=True, help="Also extend what is intact but cannot be concluded about; never what failed.")
 @click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password of an encrypted PDF.")
 @at_server("Extend")
+@click.option("--hash-only", is_flag=True, help="With --server: send digests and certificates and no document, which is raised here.")
 @options.output
 @options.as_json
 @click.pass_obj
@@ -78,6 +86,7 @@ def extend(
     password_file: Path | None,
     server: str | None,
     api_key_file: Path | None,
+    hash_only: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -90,6 +99,8 @@ def extend(
         raise click.UsageError("--allow-private-networks goes with --online: nothing is fetched otherwise")
     if allow_private_networks and server is not None:
         raise click.UsageError("--allow-private-networks is for the local instance: what a server may fetch, its operator says")
+    if hash_only and (server is None or online):
+        raise click.UsageError("--hash-only goes with --server, and not with --online: what is missing is given beside the document")
     from eseal.extend import Wanted
     from eseal.extend_service import Asked, extended_name
     from eseal.spec import level_named
@@ -109,7 +120,16 @@ def extend(
         doing = f"extending {given[0].name or 'standard input'}" + (f" at {server}" if server is not None else "")
         reading = Reading(given, progress, doing)
         document, *apart = reading.documents
-        if server is not None:
+        asked = Asked(wanted, tuple(apart), known, allow_indeterminate=allow_indeterminate, online=online)
+        if server is not None and hash_only:
+            from eseal.hash_client import There
+            from eseal.hash_commands import extended_at
+            from trust.edge.clock import now
+
+            with open_house.bench() as bench:
+                made = extended_at(There(server, api_key(api_key_file)), document, asked, bench, now)
+            facts, chunks, name = _facts(made), iter(options.pieces(made.document.open())), made.document.name or "extended"
+        elif server is not None:
             from eseal.extend_client import extend_at
 
             said = {
@@ -120,7 +140,6 @@ def extend(
             }
             facts, chunks, name = extend_at(server, api_key(api_key_file), document, apart, known, said)
         else:
-            asked = Asked(wanted, tuple(apart), known, allow_indeterminate=allow_indeterminate, online=online)
             extender = house.extender_online(allow_private=allow_private_networks) if online else house.extender
             made = extender.extend(document, asked, doing=reading.phase)
             facts, chunks, name = _facts(made), iter(options.pieces(made.document.open())), made.document.name or "extended"
@@ -136,7 +155,7 @@ def _facts(made: "Raised") -> dict[str, Any]:
         "before": list(made.before),
         "after": list(made.after),
         "conclusion": made.conclusion,
-        "journal_index": made.index,
+        "journal_index": made.index if made.index >= 0 else None,
         "sha256": made.sha256.hex(),
         "warnings": list(made.draft.warnings),
     }

@@ -64,7 +64,7 @@ def router(sealer: Sealer, keys: ApiKeys, repeats: Repeats) -> APIRouter:
         key = await run_in_threadpool(recognised, keys, request.headers.get("authorization"))
         if request.query_params:
             raise Unacceptable("options of a hash-only seal are members of the JSON object, not of the query")
-        asked = _Asked.of(await _received(request))
+        asked = _Asked.of(await received(request))
         return await run_in_threadpool(_seal, door, key, request.headers.get("idempotency-key"), asked)
 
     @routes.post(
@@ -78,7 +78,7 @@ def router(sealer: Sealer, keys: ApiKeys, repeats: Repeats) -> APIRouter:
     )
     async def finish_hashes(step: str, request: Request) -> Response:
         key = await run_in_threadpool(recognised, keys, request.headers.get("authorization"))
-        imprint = _imprint(await _received(request))
+        imprint = _imprint(await received(request))
         return await run_in_threadpool(_finish, door, key, step, imprint)
 
     return routes
@@ -97,7 +97,7 @@ class _Asked:
 
     @classmethod
     def of(cls, data: bytes) -> "_Asked":
-        pairs = _pairs(data)
+        pairs = pairs_in(data)
         listed = [value for name, value in pairs if name == DOCUMENTS]
         if len(listed) != 1:
             raise Malformed(f"{DOCUMENTS} is expected once, got {len(listed)}")
@@ -114,14 +114,16 @@ class _Asked:
         return replace(options, format=form, level=level, packaging=packaging).spec(b"", {})
 
 
-def _pairs(data: bytes) -> list[tuple[str, Any]]:
+def pairs_in(data: bytes) -> list[tuple[str, Any]]:
+    """The members of a body."""
     try:
         return json_pairs(data.decode())
     except (UnicodeDecodeError, Malformed) as error:
         raise Malformed("the body is not a JSON object in UTF-8") from error
 
 
-async def _received(request: Request) -> bytes:
+async def received(request: Request) -> bytes:
+    """The body of a request in JSON. UnsupportedMedia and TooLarge for what is none."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise UnsupportedMedia("content-type application/json expected")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -199,10 +201,15 @@ def _opened(door: _Door, key: ApiKey, first: First) -> str | None:
 
 
 def _imprint(data: bytes) -> Digest:
-    pairs = _pairs(data)
+    pairs = pairs_in(data)
     if [name for name, _ in pairs] != [IMPRINT]:
         raise Malformed(f"the body is an object with {IMPRINT} alone")
-    found = digests_in(pairs[0][1], IMPRINT)
+    return imprint_in(pairs[0][1])
+
+
+def imprint_in(value: Any) -> Digest:
+    """One digest by its name, as its pair. Malformed for what is none, Unacceptable for several."""
+    found = digests_in(value, IMPRINT)
     if len(found) != 1:
         raise Unacceptable(f"one digest is expected, got {len(found)}")
     return found[0]

@@ -1,4 +1,7 @@
-"""Sealing at another Kakuin without sending the document: `/v1/seals/hashes` from the other side. Names and digests leave, no more."""
+"""Sealing and extending at another Kakuin without sending the document: `/v1/seals/hashes` and `/v1/extensions/hashes` from the other side.
+
+Names, digests and certificates leave, no more.
+"""
 
 import contextlib
 import json
@@ -11,13 +14,14 @@ import httpx
 
 from eseal.client import Requesting, exchanged
 from eseal.hash_steps import COURSES
-from eseal.hash_told import listed_in, octets_in
-from eseal.hashes import JOURNAL, LEVELS, PATH
+from eseal.hash_told import listed_in, octets_in, status_in, text
+from eseal.hashes import EXTENSIONS, JOURNAL, LEVELS, PATH
 from eseal.service import name_of
 from eseal.spec import MEDIA_TYPE, Format, Level, Packaging, Serialization, digest_named, level_named
 from trust.algorithms import hasher
 from trust.errors import Malformed, Unavailable
-from trust.model import Digest, Document
+from trust.model import Cert, Digest, Document
+from trust.ports import Status
 
 USUAL = ("sha256", "sha384", "sha512")
 """Which one the organisation's key signs its server knows: all that are common are made in one reading."""
@@ -124,6 +128,15 @@ class There:
     def last_told(self, due: Next, imprint: Digest) -> dict[str, Any]:
         """The second step, where its answer is an object."""
         return _object(self._posted(due.address, {"imprint": _told((imprint,))}))
+
+    def token(self, imprint: Digest) -> dict[str, Any]:
+        """A time-stamp over a digest."""
+        return _object(self._posted(EXTENSIONS, {"imprint": _told((imprint,))}))
+
+    def status(self, chain: Sequence[Cert]) -> Status:
+        """trust.ports.StatusSource of what the server's installation issued; Unavailable for anything else."""
+        told = _object(self._posted(EXTENSIONS, {"certificates": [text(c.der) for c in chain]}))
+        return status_in(told.get("values"))
 
     def _posted(self, path: str, body: Mapping[str, Any]) -> Exchanged:
         return self._answered(path, lambda client, url: client.build_request("POST", url, json=body))

@@ -1,4 +1,7 @@
-"""`kakuin seal --server URL --hash-only`: digests leave, what comes back is put together here, and our own verifier reads it before it is written."""
+"""`kakuin seal` and `kakuin extend` with `--server URL --hash-only`: digests leave, and what comes back is put together here.
+
+Our own verifier reads it before it is written.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -6,16 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eseal.claims import NAMES as CLAIMS
 from eseal.claims import claims_of
+from eseal.extend_material import Known
+from eseal.extend_service import Asked, Extender, Raised
 from eseal.hash_boxes import boxes, seal_box_at
 from eseal.hash_client import Made, There, digested, digests_for, seal_hashes_at
 from eseal.hash_pdf import reached, seal_pdf_at
 from eseal.hash_sound import require_sound
+from eseal.hash_told import key_in, octets_in
 from eseal.pdf_seal import OPTIONS, wished
 from eseal.service import Runner, sha256_of, solid
 from eseal.spec import Format, Spec, choose, is_pdf
 from trust.edge.spool import Spool
 from trust.errors import Unacceptable
-from trust.model import Document
+from trust.model import Digest, Document
+from trust.ports import Clock
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,8 +38,9 @@ class Bench(Protocol):
     @property
     def run(self) -> Runner: ...
 
-    def examined(self, document: Document, detached: Sequence[Document] = ()) -> Mapping[str, Any]:
-        """The brief report (docs/report.md), now and trusting nobody. Raises Malformed or TooLarge for what cannot be judged."""
+    def examined(self, document: Document, detached: Sequence[Document] = (), known: Known | None = None) -> Mapping[str, Any]:
+        """The brief report (docs/report.md), now, with what is known; without it trusting nobody. Raises Malformed or TooLarge for what cannot be
+        judged."""
 
 
 Font = Callable[[], Document | None]
@@ -87,3 +95,29 @@ def _spec(document: Document, asked: Mapping[str, str | None], attached: Mapping
         pdf = replace(pdf, look=replace(pdf.look, font=font()))
     more = {name: asked.get(name) for name in ("canonicalization", "addition")}
     return choose(document.head(HEAD), format=Format.PADES, claims=claims_of({name: asked.get(name) for name in CLAIMS}), pdf=pdf, **said, **more)
+
+
+def extended_at(there: There, document: Document, asked: Asked, bench: Bench, clock: Clock) -> Raised:
+    """The document raised or renewed here, with time-stamps over digests and status from there; examined before and after by our own verifier.
+
+    Trusted is whom the caller trusts, and the root above the organisation's key there. Errors are those of Extender.extend() and of the server.
+    """
+    indexes = list[int]()
+
+    def stamp(imprint: Digest) -> bytes:
+        told = there.token(imprint)
+        indexes.append(told["extension"] if isinstance(told.get("extension"), int) else -1)
+        return octets_in(told.get("token"), "token")
+
+    root = key_in(there.key({})).certificates[-1]
+    extender = Extender(
+        stamp=stamp,
+        status=there.status,
+        record=lambda _kind, _body: indexes[-1] if indexes else -1,
+        clock=clock,
+        examine=bench.examined,
+        run=bench.run,
+        anchors=(root,),
+    )
+    known = replace(asked.known, anchors=tuple(dict.fromkeys((*asked.known.anchors, root))))
+    return extender.extend(document, replace(asked, known=known))

@@ -216,3 +216,36 @@ KEY_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The key.", "content": {"application/json": {"example": _KEY_EXAMPLE}}},
     **{status: RESPONSES[status] for status in _SHARED},
 }
+
+EXTEND_DESCRIPTION = """For those who may not send the document that shall be raised or renewed: `certificates` (base64 of DER) are answered with
+their status, `imprint` with a time-stamp token over it and the status of the token's own chain. Where they go, and what is hashed, tells the format:
+in a PDF `values` go into the `/DSS` and the token into a document time-stamp behind them. Verify what you extend before and after: `kakuin extend
+--hash-only` does all of that.
+"""
+EXTEND_OPERATION: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": False,
+                    "properties": {
+                        "imprint": {**_DIGESTS, "maxProperties": 1},
+                        "certificates": {"type": "array", "maxItems": 32, "items": {"type": "string"}},
+                    },
+                },
+                "example": {"imprint": _ONE},
+            }
+        },
+    },
+    "security": [{"apiKey": []}],
+}
+EXTEND_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Values, and the token where one was asked for.",
+        "content": {"application/json": {"example": {"extension": 44, "token": "MIII…", "time": "2026-11-21T09:00:02Z", "values": _VALUES}}},
+    },
+    **{status: RESPONSES[status] for status in (*_SHARED, TooLarge.status, UnsupportedMedia.status)},
+}

@@ -24,9 +24,9 @@ STEP = PATH + "/{step}"
 def of_status(found: Status) -> dict[str, list[str]]:
     """Each object in DER, as base64; an answer as the OCSPResponse that a /DSS holds."""
     return {
-        "certificates": [_text(c.der) for c in found.certs],
-        "crls": [_text(c.der) for c in found.crls],
-        "ocsps": [_text(cms.ocsp_response(o)) for o in found.ocsps],
+        "certificates": [text(c.der) for c in found.certs],
+        "crls": [text(c.der) for c in found.crls],
+        "ocsps": [text(cms.ocsp_response(o)) for o in found.ocsps],
     }
 
 
@@ -47,9 +47,9 @@ def of_first(first: First, asked: Spec, step: str | None) -> dict[str, Any]:
         "level": str(sealed.spec.level),
         "asked_level": str(asked.level),
         "seal": sealed.index,
-        "time": _time(sealed.time),
+        "time": zulu(sealed.time),
         "warnings": list(sealed.warnings),
-        "signature": _text(sealed.document.read(1 << 26)),
+        "signature": text(sealed.document.read(1 << 26)),
     }
     if asked.format is Format.PADES:
         told["values"] = of_status(first.found)
@@ -59,7 +59,7 @@ def of_first(first: First, asked: Spec, step: str | None) -> dict[str, Any]:
             "address": f"{PATH}/{step}",
             "digest": due.digest.replace("_", "-"),
             "documents": [d.name for d in first.open.documents],
-            "then": _text(due.then),
+            "then": text(due.then),
             "room": first.open.room,
         }
     return told
@@ -67,8 +67,8 @@ def of_first(first: First, asked: Spec, step: str | None) -> dict[str, Any]:
 
 def of_last(last: Last, asked: Spec) -> dict[str, Any]:
     """The answer to the second step, where that is a token."""
-    told = {"format": str(asked.format), "level": str(asked.level), "seal": last.index, "time": _time(last.time), "warnings": list(last.warnings)}
-    return {**told, "token": _text(last.data), "values": of_status(last.found)}
+    told = {"format": str(asked.format), "level": str(asked.level), "seal": last.index, "time": zulu(last.time), "warnings": list(last.warnings)}
+    return {**told, "token": text(last.data), "values": of_status(last.found)}
 
 
 def of_key(key: Key, spec: Spec, organisation: str, warnings: Sequence[str], now: datetime) -> dict[str, Any]:
@@ -76,11 +76,11 @@ def of_key(key: Key, spec: Spec, organisation: str, warnings: Sequence[str], now
     digest = digest_for(key.algorithm, spec.digest)
     told: dict[str, Any] = {
         "organisation": organisation,
-        "certificates": [_text(c.der) for c in (key.certificate, *key.chain)],
-        "algorithm": _text(cms.algorithm_identifier(key.algorithm)),
+        "certificates": [text(c.der) for c in (key.certificate, *key.chain)],
+        "algorithm": text(cms.algorithm_identifier(key.algorithm)),
         "digest": digest.replace("_", "-"),
         "digests": [name.replace("_", "-") for name in known_digests(digest)],
-        "time": _time(now),
+        "time": zulu(now),
         "warnings": list(warnings),
     }
     if spec.format is Format.PADES:
@@ -123,16 +123,18 @@ def listed_in(told: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def octets_in(value: Any, name: str) -> bytes:
-    """Base64 (RFC 4648 section 4)."""
+    """What text() wrote. Malformed for anything else."""
     try:
         return base64.b64decode(value, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
         raise Malformed(f"{name} is base64") from error
 
 
-def _text(octets: bytes) -> str:
+def text(octets: bytes) -> str:
+    """Base64 (RFC 4648 section 4)."""
     return base64.b64encode(octets).decode("ascii")
 
 
-def _time(moment: datetime) -> str:
+def zulu(moment: datetime) -> str:
+    """RFC 3339 in UTC."""
     return moment.isoformat().replace("+00:00", "Z")

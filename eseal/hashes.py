@@ -43,7 +43,7 @@ _WHY: Mapping[Format, str] = MappingProxyType(
 )
 JOURNAL = "sha256"
 """The digest by which the journal names a document, whatever the key signs."""
-PATH = "/v1/seals/hashes"
+PATH, EXTENSIONS = "/v1/seals/hashes", "/v1/extensions/hashes"
 MOST_DOCUMENTS = 1000
 """Of one request."""
 LONGEST_NAME = 255

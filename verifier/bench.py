@@ -1,11 +1,13 @@
 """Our own verifier on a machine that need have no instance, in a confined process of its own: for what a server elsewhere signed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trust.edge.clock import now
 from trust.edge.sandbox import Sandbox
 from trust.model import Document
+from verifier.assembly import Given
 from verifier.service import Verifier
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class Bench:
         """As trust.edge.sandbox.Sandbox.run."""
         return self._sandbox.run(target, *args, calls=calls, returns=returns)
 
-    def examined(self, document: Document, detached: Sequence[Document] = ()) -> "Json":
-        """The brief report, now and trusting nobody: whether what is there is intact, and of which shape."""
-        return self._sandbox.run("verifier.service:brief", Verifier(now).question(document, detached), returns=dict)
+    def examined(self, document: Document, detached: Sequence[Document] = (), known: Given | None = None) -> "Json":
+        """The brief report, now, with what is `known` beside the document. Without it nobody is trusted, and what it tells is whether what is there
+        is intact, and of which shape."""
+        question = Verifier(now).question(document, detached)
+        if known is not None:
+            question = replace(question, anchors=known.anchors, certificates=known.certificates, crls=known.crls, ocsps=known.ocsps)
+        return self._sandbox.run("verifier.service:brief", question, returns=dict)

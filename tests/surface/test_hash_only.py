@@ -59,6 +59,28 @@ def test_a_pdf_is_sealed_where_it_is(office: Office, key: dict[str, str], docume
     assert report["conclusion"] == "passed"
 
 
+def test_a_seal_is_raised_and_renewed_where_it_is(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    there = ("--server", office.url, "--hash-only", "--json")
+    sealed, raised, renewed = (tmp_path / name for name in ("sealed.pdf", "raised.pdf", "renewed.pdf"))
+    assert ended("seal", documents["pdf"], *there, "--level", "B-T", "-o", sealed, env=key)[0] == 0
+    code, told, error = ended("extend", sealed, *there, "-o", raised, env=key)
+    assert code == 0, error
+    facts = json.loads(told)
+    assert (facts["before"], facts["after"], facts["conclusion"]) == (["PAdES-BASELINE-T"], ["PAdES-BASELINE-LTA"], "passed")
+    assert isinstance(facts["journal_index"], int)
+    code, told, error = ended("extend", raised, *there, "-o", renewed, env=key)
+    assert code == 0, error
+    report = json.loads(ended("verify", renewed, "--trust", office.root, "--json")[1])
+    assert (report["conclusion"], len(report["timestamps"])) == ("passed", 3)
+    # What was changed is told before anything is stamped.
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(raised.read_bytes().replace(b"/MediaBox", b"/MediaBax", 1))
+    code, _, error = ended("extend", broken, *there, "-o", tmp_path / "never.pdf", env=key)
+    assert (code, (tmp_path / "never.pdf").exists()) == (65, False)
+    code, _, error = ended("extend", raised, "--hash-only", "--instance", office.folder)
+    assert code == 2 and "--hash-only goes with --server" in error
+
+
 def test_several_files_and_standard_input(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
     there = ("--server", office.url, "--hash-only")
     made = tmp_path / "both.xml"
