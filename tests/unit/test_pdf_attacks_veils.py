@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.papers import CONTENTS, Paper, stream
+from tests.papers import CONTENTS, Paper, look, stream
 from tests.unit.test_pdf_attacks import suspicion
 from tests.unit.test_pdf_attacks_marks import OVER, P3, QUADS, noted
-from tests.unit.test_pdf_changes import FORM_XOBJECT, PLAIN, SEAL, SIGNED, alarms, annotated
+from tests.unit.test_pdf_changes import FORM_XOBJECT, OTHER, PLAIN, SEAL, SIGNED, alarms, annotated
 
 Story = Callable[[], Paper]
 SHEET = f"{FORM_XOBJECT} /BBox [0 0 230 30]"
@@ -73,6 +73,33 @@ def thumbnail(then: bytes, now: bytes | None) -> Paper:
     return ready.rearranged(page="") if now is None else ready.rearranged({81: stream(now, entries)}, page="/Thumb 81 0 R")
 
 
+def scan(samples: bytes = b"\xf0" * 64 + b"\x10" * 64, entries: str = "/ColorSpace /DeviceGray", made: bytes = b"") -> Paper:
+    """A scanned page of 8 by 16 samples: its upper half is paper, its lower half is ink."""
+    picture = made or stream(samples, f"/Type /XObject /Subtype /Image /Width 8 /Height 16 /BitsPerComponent 8 {entries}")
+    ready = PLAIN.rearranged(
+        {CONTENTS: stream(b"q 595 0 0 842 0 0 cm /X Do Q"), 80: picture}, resources="/Font << /F1 5 0 R >> /XObject << /X 80 0 R >>"
+    )
+    return ready.signed(SEAL)
+
+
+PAPER, INK, EDGE = "[300 700 500 750]", "[300 100 500 150]", "[300 400 500 450]"
+PHOTOGRAPH = "/ColorSpace /DeviceGray /Filter /DCTDecode"
+STAMP = stream(b"1 g 0 0 200 50 re f BT /F1 9 Tf 0 g 2 2 Td (Sealed) Tj ET", f"{FORM_XOBJECT} /BBox [0 0 200 50]")
+
+
+def sealed(made: Paper, at: str, appearance: bytes | None = None) -> Paper:
+    return made.signed(OTHER, "Sig2", rectangle=at, appearance=appearance or look("Sealed"))
+
+
+def masked_picture(at: str) -> Paper:
+    """A seal that is a picture through which the page is seen."""
+    mask = "/SMask << /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 >>"
+    drawn_by = "/Resources << /XObject << /I 95 0 R >> >>"
+    picture = stream(b"\0", f"/Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 {mask}")
+    seal = stream(b"q 200 0 0 20 0 0 cm /I Do Q", f"{FORM_XOBJECT} /BBox [0 0 200 20] {drawn_by}")
+    return SIGNED.signed(OTHER, "Sig2", rectangle=at, appearance=seal, objects={95: picture})
+
+
 BAR = "0 0 230 30 re f"
 STRIPS = " ".join(f"0 {y} 230 3 re f" for y in range(0, 30, 3))
 LINES = " ".join(f"0 {y} m 230 {y} l S" for y in range(0, 30, 3))
@@ -105,6 +132,12 @@ HOSTILE: dict[str, Story] = {
     "polygon filled": lambda: drawing("Polygon", "/Vertices [70 690 300 690 300 730 70 730]", f"1 g {BAR}"),
     "line with a caption": lambda: drawing("Line", "/L [320 120 500 120] /Cap true /Contents (900 yen)", at=BLANK),
     "line with words": lambda: drawing("Line", "/L [320 120 500 120]", "BT /F1 9 Tf (900 yen) Tj ET", BLANK),
+    "seal over what was scanned": lambda: sealed(scan(b"\xf0\x10" * 64), INK),
+    "seal over the edge of what was scanned": lambda: sealed(scan(), EDGE),
+    "seal over what was scanned in colours": lambda: sealed(scan(b"\xf0" * 192 + b"\xf0\x10\x10" * 64, "/ColorSpace /DeviceRGB"), EDGE),
+    "opaque seal over a photograph": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER, STAMP),
+    "seal of lines over the price": lambda: sealed(SIGNED, OVER, stream(b"0 0 m 200 20 l S", SHEET)),
+    "seal as a picture over the price, seen through": lambda: masked_picture(OVER),
     "title that is shown": lambda: title("/Title (100 yen)", "/Title (900 yen)"),
     "title that is shown, added": lambda: title("/Producer (a)", "/Producer (a) /Title (900 yen)"),
     "title that is shown, in the metadata": lambda: described("100 yen", "900 yen"),
@@ -134,6 +167,12 @@ LAWFUL: dict[str, Story] = {
     ),
     "polygon": lambda: drawing("Polygon", "/Vertices [320 100 520 100 420 160] /C [1 0 0]", at=BLANK),
     "lines": lambda: drawing("PolyLine", "/Vertices [320 100 520 100 420 160] /C [1 0 0]", at=BLANK),
+    "seal over paper that was scanned": lambda: sealed(scan(), PAPER),
+    "opaque seal over paper that was scanned": lambda: sealed(scan(), PAPER, STAMP),
+    "seal over paper that was scanned in colours": lambda: sealed(scan(b"\xf0\xe8\xf0" * 128, "/ColorSpace /DeviceRGB"), PAPER),
+    "seal over a photograph, seen through": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER),
+    "seal of lines aside": lambda: sealed(SIGNED, BLANK, stream(b"0 0 m 200 20 l S", SHEET)),
+    "seal as a picture aside": lambda: masked_picture(BLANK),
     "title that is not shown": lambda: title("/Title (100 yen)", "/Title (900 yen)", "/HideMenubar true"),
     "title that stays": lambda: title("/Title (100 yen)", "/Title (100  yen) /Producer (b)"),
     "title that stays in the metadata": lambda: described("100 yen", " 100 yen "),

@@ -124,9 +124,10 @@ def is_remark(annotation: Any, below: Below) -> bool:
 
 def _overlays(seal: Any, below: Below, others: Iterable[Any]) -> bool:
     """Whether a seal that came later is drawn over letters of the page, or over another field or remark: not even a signer may replace them."""
-    if not (Paint.TEXT in seen(seal) or (seen(seal) and hides(seal))):
+    if not seen(seal):
         return False
-    return below.lettered(seal.get("/Rect")) or any(_is_shown(o) and _meet(seal.get("/Rect"), o.get("/Rect")) for o in others)
+    at = seal.get("/Rect")
+    return below.lettered(at) or below.inked(at, opaque=hides(seal)) or any(_is_shown(o) and _meet(seal.get("/Rect"), o.get("/Rect")) for o in others)
 
 
 def _is_shown(annotation: Any) -> bool:

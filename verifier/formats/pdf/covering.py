@@ -14,6 +14,7 @@ from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, named, operatio
 from verifier.formats.pdf.comparison import array_of, dictionary_of
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.file import reading
+from verifier.formats.pdf.pictures import blank_below
 from verifier.formats.pdf.veils import Grid, Mark, border, marks, opaque
 
 THIN = 4.0
@@ -112,6 +113,10 @@ _WIDTH = 0.5
 """Of a letter's height, where its font does not say."""
 
 
+Picture = tuple[Matrix, Any]
+"""Where it lies, and its stream; None where it stands in the content."""
+
+
 class Below:
     """What a page draws by itself: the middles of its letters, and where its pictures lie. Read when it is asked for."""
 
@@ -119,8 +124,8 @@ class Below:
         self._page = page
 
     @functools.cached_property
-    def _drawn(self) -> tuple[list[tuple[float, float]], list[Box]]:
-        pictures: list[Box] = []
+    def _drawn(self) -> tuple[list[tuple[float, float]], list[Picture]]:
+        pictures: list[Picture] = []
         return list(_letters(self._page, self._page, IDENTITY, 0, pictures)), pictures
 
     @property
@@ -137,10 +142,25 @@ class Below:
 
     def pictured(self, rectangle: Box) -> bool:
         """Whether a picture of the page reaches into the rectangle."""
-        return any(all(min(rectangle[i + 2], box[i + 2]) > max(rectangle[i], box[i]) for i in (0, 1)) for box in self._drawn[1])
+        return any(self._pictures(rectangle))
+
+    def inked(self, rectangle: Any, *, opaque: bool) -> bool:
+        """Whether a picture of the page shows something in the rectangle. Of what cannot be told: whether it could not be seen any more."""
+        try:
+            box = box_of(rectangle)
+            found = [None if picture is None else blank_below(picture, matrix, box) for matrix, picture in self._pictures(box)]
+        except (Malformed, TypeError, ValueError, ArithmeticError):
+            return True
+        return any(blank is False or (blank is None and opaque) for blank in found)
+
+    def _pictures(self, rectangle: Box) -> "Iterator[Picture]":
+        for matrix, picture in self._drawn[1]:
+            box = bounds(matrix, (0, 0, 1, 1))
+            if all(min(rectangle[i + 2], box[i + 2]) > max(rectangle[i], box[i]) for i in (0, 1)):
+                yield matrix, picture
 
 
-def _letters(page: Any, stream: Any, matrix: Matrix, depth: int, pictures: list[Box]) -> Iterator[tuple[float, float]]:
+def _letters(page: Any, stream: Any, matrix: Matrix, depth: int, pictures: list[Picture]) -> Iterator[tuple[float, float]]:
     """The middles of the letters that a page or a form on it draws, in the page's space; pictures are put into the list."""
     if depth > _DEPTH:
         raise Malformed("page is nested too deeply")
@@ -183,9 +203,9 @@ def _letters(page: Any, stream: Any, matrix: Matrix, depth: int, pictures: list[
             if inner is not None and str(inner.get("/Subtype")) == "/Form":
                 yield from _letters(page, inner, product(matrix_of(array_of(inner.get("/Matrix")) or list(IDENTITY)), matrix), depth + 1, pictures)
             elif inner is not None:
-                pictures.append(bounds(matrix, (0, 0, 1, 1)))
+                pictures.append((matrix, inner))
         elif name == "INLINE IMAGE":
-            pictures.append(bounds(matrix, (0, 0, 1, 1)))
+            pictures.append((matrix, None))
 
 
 def _moderate(stream: Any) -> bool:
