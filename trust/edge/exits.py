@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from trust.edge.files import plainly
 from trust.errors import KakuinError
 
-USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+USAGE, INPUT_OUTPUT, INTERRUPTED, BROKEN_PIPE = 2, 74, 130, 141
 
 
 def coded(work: Callable[[], Any]) -> int:
@@ -20,6 +21,7 @@ def coded(work: Callable[[], Any]) -> int:
         error.show()
         return USAGE
     except (click.Abort, KeyboardInterrupt):
+        click.echo("kakuin: interrupted", err=True)
         return INTERRUPTED
     except KakuinError as error:
         click.echo(f"kakuin: {error}", err=True)
@@ -28,3 +30,8 @@ def coded(work: Callable[[], Any]) -> int:
         # The reader went away (`kakuin verify … | head`): nothing is wrong, and nothing more can be said.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return BROKEN_PIPE
+    except OSError as error:
+        # What nobody said more of: a disk that fails, a descriptor too many.
+        told = plainly(error, f"go on with {error.filename!r}" if isinstance(error.filename, str) else "go on")
+        click.echo(f"kakuin: {told}", err=True)
+        return INPUT_OUTPUT
