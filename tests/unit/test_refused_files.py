@@ -363,8 +363,10 @@ STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
         ({"purposes": (STAMPING, ExtendedKeyUsageOID.CODE_SIGNING)}, False),
         ({"purposes": (STAMPING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)}, False),
         ({"key_usage": ("key_agreement",)}, False),
+        ({"key_usage": ("digital_signature", "key_cert_sign")}, False),
+        ({"key_usage": ("digital_signature", "crl_sign")}, False),
     ],
-    ids=["both usages", "not critical", "more purposes", "any purpose", "key agreement"],
+    ids=["both usages", "not critical", "more purposes", "any purpose", "key agreement", "certificates too", "lists too"],
 )
 def test_a_unit_is_for_stamping_alone(defects: dict[str, Any], lawful: bool) -> None:
     """Under `strict`: the constraints of EU DSS's default policy, which `eu` has, warn or do not look."""

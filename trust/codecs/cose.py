@@ -1,6 +1,6 @@
 """COSE_Sign1 and COSE_Sign (RFC 9052 section 4): structure, headers, what is signed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ _WRAPPERS = (_SELF_DESCRIBED, _CWT)
 """Tags that may stand around, in this order: self-described CBOR (RFC 8949 section 3.4.6), CWT (RFC 8392 section 6)."""
 
 # IANA COSE header parameters: RFC 9052, RFC 9597, RFC 9596, RFC 9360, RFC 9995, RFC 9921, ETSI TS 119 152-1.
-ALG, CRIT, CONTENT_TYPE, KID, CLAIMS, TYP = 1, 2, 3, 4, 15, 16
+ALG, CRIT, CONTENT_TYPE, KID, IV, PARTIAL_IV, CLAIMS, TYP = 1, 2, 3, 4, 5, 6, 15, 16
 X5BAG, X5CHAIN, X5T, X5U = 32, 33, 34, 35
 PAYLOAD_HASH_ALG, PREIMAGE_CONTENT_TYPE, PAYLOAD_LOCATION = 258, 259, 260
 STAMP_THEN_SIGN, SIGN_THEN_STAMP = 269, 270
-COUNTERSIGNATURES = (7, 9, 11, 12)
-"""RFC 8152 section 4.5, RFC 9338 section 3."""
+COUNTERSIGNATURES = (7, 11)
+"""RFC 8152 section 4.5 and RFC 9338 section 3.1, whose later version covers the signature too."""
+ABBREVIATED = (9, 12)
+"""RFC 9338 section 3.2: without headers, so that only the parties know whose they are."""
 ISSUED_AT = 6
 """Of CWT claims (RFC 8392 section 3.1.6)."""
 
@@ -111,6 +113,57 @@ def signed_structure(of: Message, signature: CoseSignature, size: int, payload: 
     first = [of.context, of.protected] if of.context == "Signature1" else [of.context, of.protected, signature.protected]
     yield cbor.head(4, len(first) + 2) + b"".join(cbor.encode(part) for part in (*first, b"")) + cbor.head(2, size)
     yield from payload
+
+
+def counter_signatures(value: object) -> tuple[CoseSignature, ...]:
+    """RFC 9338 section 3.1: one COSE_Countersignature or an array of several. Malformed for anything else."""
+    several = isinstance(value, list) and bool(value) and all(isinstance(entry, list) for entry in value)
+    listed = value if isinstance(value, list) and several else [value]
+    if len(listed) > MAX_SIGNATURES:
+        raise Malformed(f"COSE: up to {MAX_SIGNATURES} counter-signatures expected, got {len(listed)}")
+    return tuple(_counter_signature(entry) for entry in listed)
+
+
+def _counter_signature(entry: object) -> CoseSignature:
+    match entry:
+        case [bytes(protected), dict(unprotected), bytes(signature)]:
+            header = cbor.decode(protected) if protected else {}
+            if not isinstance(header, dict):
+                raise Malformed("COSE: protected header is a map, got something else")
+            return CoseSignature(protected if header else b"", header, unprotected, signature, cbor.encode(signature))
+    raise Malformed("COSE: counter-signature is an array of two headers and a byte string")
+
+
+@dataclass(frozen=True, slots=True)
+class Countersigned:
+    """What a counter-signature is over."""
+
+    protected: bytes
+    """Header of the message, or of the signature in it."""
+    size: int
+    payload: Callable[[], Iterable[bytes]]
+    """The payload or, of a signature in a message, its value."""
+    others: tuple[bytes, ...] = ()
+    """The byte strings after it: of COSE_Sign1 its signature."""
+
+    @classmethod
+    def of(cls, signature: CoseSignature) -> "Countersigned":
+        """A signature in a message, or a counter-signature."""
+
+        def payload() -> tuple[bytes, ...]:
+            return (signature.value,)
+
+        return cls(signature.protected, len(signature.value), payload)
+
+
+def countersigned_structure(of: Countersigned, protected: bytes, *, with_others: bool) -> Iterator[bytes]:
+    """RFC 9338 section 3.3: Countersign_structure with empty external data, in pieces."""
+    others = of.others if with_others else ()
+    first = ("CounterSignatureV2" if others else "CounterSignature", of.protected, protected, b"")
+    yield cbor.head(4, len(first) + (2 if others else 1)) + b"".join(cbor.encode(part) for part in first) + cbor.head(2, of.size)
+    yield from of.payload()
+    if others:
+        yield cbor.encode(others)
 
 
 def algorithm(name: object, value: bytes) -> Algorithm | None:

@@ -2,20 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from trust.algorithms import Algorithm
 from trust.codecs import cms, cose
-from trust.codecs.cose import CoseSignature, Message
-from trust.codecs.ess import same_name
+from trust.codecs.cose import CoseSignature, Countersigned, Message
 from trust.errors import Malformed, TooLarge
 from trust.model import (
     Cert,
-    Claims,
     Defect,
     Digest,
     Document,
@@ -25,15 +19,15 @@ from trust.model import (
     Reference,
     Scope,
     Signature,
-    SignerReference,
     Stamp,
     StampKind,
     Token,
     Uncovered,
     identify,
 )
+from verifier.formats import cose_signers
 from verifier.formats.contents import of_token
-from verifier.formats.validation_data import readable
+from verifier.formats.cose_counters import MAX_COUNTERS, Counters, Master, counters
 
 MAX_COSE = 64 << 20
 """Bytes of a message: bigger payloads are signed detached."""
@@ -42,24 +36,6 @@ MAX_SIGNED = 16 << 20
 MAX_WHOLE = 256 << 20
 MAX_WORK = 256 << 20
 """Bytes of content over all signatures: each hashes the whole."""
-
-UNDERSTOOD = frozenset(
-    (
-        cose.ALG,
-        cose.CONTENT_TYPE,
-        cose.KID,
-        cose.CLAIMS,
-        cose.TYP,
-        cose.X5CHAIN,
-        cose.X5T,
-        cose.PAYLOAD_HASH_ALG,
-        cose.PREIMAGE_CONTENT_TYPE,
-        cose.PAYLOAD_LOCATION,
-        cose.STAMP_THEN_SIGN,
-    )
-)
-"""Labels that may stand in `crit`. ETSI's (261 to 268) are let through where they are not critical."""
-_ONLY_PROTECTED = (cose.CRIT, cose.PAYLOAD_HASH_ALG, cose.STAMP_THEN_SIGN)
 
 
 def claims(head: bytes) -> bool:
@@ -94,6 +70,10 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
         signatures.append(_finished(signature, (*own.defects, *whole.defects), stamped=stamped))
         stamps += own.stamps
         known |= {*carried, *((signature.signer,) if signature.signer else ())}
+    for found_there in _counters(of, content, signatures, pool):
+        signatures[0] = replace(signatures[0], defects=(*signatures[0].defects, *found_there.defects))
+        signatures += [made for made, _ in found_there.signatures]
+        known.update(c for made, carried in found_there.signatures for c in (*carried, *((made.signer,) if made.signer else ())))
     known.update(c for s in stamps for c in s.token.certs)
     return Evidence(
         "COSE",
@@ -176,8 +156,8 @@ def _uncovered(content: _Content, given: Sequence[Document]) -> tuple[Uncovered,
 def _signature(of: Message, one: CoseSignature, content: _Content, number: int, given: tuple[Cert, ...]) -> tuple[Signature, tuple[Cert, ...]]:
     name = one.header.get(cose.ALG)
     algorithm = cose.algorithm(name, one.value)
-    carried = _certificates(of, one)
-    signer, reference = _signer(one, carried, given)
+    carried = cose_signers.certificates((one.header, one.unprotected, of.header, of.unprotected))
+    signer, reference = cose_signers.signer(one, carried, given)
     value = cose.der_value(algorithm, one.value)
     digests = (reference.digest_algorithm, *(r.digest.algorithm for r in content.references if r.digest))
     made = Signature(
@@ -190,8 +170,8 @@ def _signature(of: Message, one: CoseSignature, content: _Content, number: int, 
         signer,
         reference,
         content.references,
-        _claims(of, one),
-        (*_flaws(of, one, algorithm, signer), *content.defects),
+        cose_signers.claims(one.header, of.header),
+        (*cose_signers.flaws(cose_signers.layers(of, one), one, algorithm, signer), *content.defects),
         None,
         f"signature {number}",
         tuple(dict.fromkeys(d for d in digests if d)),
@@ -202,138 +182,40 @@ def _signature(of: Message, one: CoseSignature, content: _Content, number: int, 
 def _signed(of: Message, one: CoseSignature, content: _Content, algorithm: Algorithm | None) -> bytes | Digest:
     if content.pieces is None:
         return b""
-    pieces = cose.signed_structure(of, one, content.size, content.pieces())
-    if content.size > MAX_SIGNED // len(of.signatures) and algorithm is not None and algorithm.digest is not None:
+    return _kept(cose.signed_structure(of, one, content.size, content.pieces()), content.size, algorithm, MAX_SIGNED // len(of.signatures))
+
+
+def _kept(pieces: Iterable[bytes], size: int, algorithm: Algorithm | None, most: int) -> bytes | Digest:
+    """What is signed; of what is long its digest, where the algorithm has one."""
+    if size > most and algorithm is not None and algorithm.digest is not None:
         return cms.digest_of(pieces, algorithm.digest) or b""
-    if content.size > MAX_WHOLE:
+    if size > MAX_WHOLE:
         raise TooLarge(f"content is over {MAX_WHOLE} bytes, and its signature's algorithm cannot be checked in pieces")
     return b"".join(pieces)
-
-
-def _flaws(of: Message, one: CoseSignature, algorithm: Algorithm | None, signer: Cert | None) -> Iterator[Defect]:
-    name = one.header.get(cose.ALG)
-    if algorithm is None:
-        shown = name if isinstance(name, int) else "none that is a number"
-        yield Defect("RFC 9052 section 3.1", f"alg is protected and one for signatures with certificates, got {shown}")
-    elif cose.der_value(algorithm, one.value) is None:
-        yield Defect("RFC 9053 section 2.1", f"ECDSA value is two halves of equal length, got {len(one.value)} bytes")
-    bits = cose.CURVE_BY_COSE.get(name) if isinstance(name, int) else None
-    if bits and signer and isinstance(key := signer.public_key, ec.EllipticCurvePublicKey) and key.curve.key_size != bits:
-        yield Defect("RFC 9864 section 2.1", f"alg is for a curve of {bits} bits, the signer's has {key.curve.key_size}")
-    layers = ((of.header, of.unprotected), (one.header, one.unprotected)) if one.header is not of.header else ((of.header, of.unprotected),)
-    for protected, unprotected in layers:
-        if protected.keys() & unprotected.keys():
-            yield Defect("RFC 9052 section 3", "a label stands in both headers")
-        for label in _ONLY_PROTECTED:
-            if label in unprotected:
-                yield Defect("RFC 9052 section 3.1", f"label {label} stands in the unprotected header")
-        if cose.SIGN_THEN_STAMP in protected:
-            yield Defect("RFC 9921 section 3.1", "a time-stamp of the signature stands in the protected header", fatal=False, refused=True)
-        if any(label in unprotected for label in cose.COUNTERSIGNATURES):
-            yield Defect("RFC 9338 section 3", "a counter-signature is there, and is not judged here", fatal=False)
-        yield from _crit(protected)
-        yield from _chain_flaws(protected, unprotected)
-    thumbs = [h[cose.X5T] for h in (one.header, one.unprotected) if cose.X5T in h]
-    if signer is not None and not all(_is_of(thumb, signer) for thumb in thumbs):
-        yield Defect("RFC 9360 section 2", "x5t is of another certificate than the signer's", fatal=False, refused=True)
-    firsts = [_first(h[cose.X5CHAIN]) for h in (one.header, one.unprotected) if cose.X5CHAIN in h]
-    if signer is not None and any(first != signer for first in firsts):
-        yield Defect("RFC 9360 section 2", "the first certificate of x5chain is not the signer's", fatal=False, refused=True)
-
-
-def _chain_flaws(*headers: dict[Any, Any]) -> Iterator[Defect]:
-    """RFC 9360 section 2: x5chain is one certificate, or an array in which each is followed by that of its issuer."""
-    for header in headers:
-        value = header.get(cose.X5CHAIN)
-        if value is None:
-            continue
-        listed = value if isinstance(value, list) else [value]
-        certs = [readable(der) if isinstance(der, bytes) else None for der in listed]
-        known = [cert for cert in certs if cert is not None]
-        if not certs or len(known) < len(certs):
-            yield Defect("RFC 9360 section 2", "x5chain holds what is no certificate", fatal=False, refused=True)
-        elif not all(same_name(below.issuer, above.subject) for below, above in pairwise(known)):
-            yield Defect("RFC 9360 section 2", "x5chain is not in the order of its issuers", fatal=False, refused=True)
-
-
-def _is_of(thumb: object, cert: Cert) -> bool:
-    digest = _thumbprint(thumb)
-    return digest is not None and Digest.of(digest.algorithm, cert.der) == digest
-
-
-def _crit(header: dict[Any, Any]) -> Iterator[Defect]:
-    clause = "RFC 9052 section 3.1"
-    if cose.CRIT not in header:
-        return
-    listed = header[cose.CRIT]
-    if not isinstance(listed, list) or not listed:
-        yield Defect(clause, "crit is an array of at least one label, got something else")
-        return
-    for label in listed:
-        if not isinstance(label, int | str) or isinstance(label, bool) or label not in header:
-            yield Defect(clause, "crit names a label that is not in the protected header")
-        elif label not in UNDERSTOOD:
-            yield Defect(clause, "crit names a header parameter that is not understood here")
-
-
-def _certificates(of: Message, one: CoseSignature) -> tuple[Cert, ...]:
-    """x5chain and x5bag of either header (RFC 9360 section 2), what can be read of them. `x5u` is never followed."""
-    headers = (one.header, one.unprotected, of.header, of.unprotected)
-    values = [header.get(label) for header in headers for label in (cose.X5CHAIN, cose.X5BAG)]
-    listed = [der for value in values for der in (value if isinstance(value, list) else [value])]
-    return tuple(dict.fromkeys(cert for der in listed if isinstance(der, bytes) and (cert := readable(der)) is not None))
-
-
-def _signer(one: CoseSignature, carried: tuple[Cert, ...], given: tuple[Cert, ...]) -> tuple[Cert | None, SignerReference]:
-    """RFC 9360 section 2: x5t names the certificate by its digest, x5chain begins with it; either binds it where it is protected."""
-    thumb = one.header.get(cose.X5T)
-    chain = _first(one.header.get(cose.X5CHAIN))
-    loose = _first(one.unprotected.get(cose.X5CHAIN))
-    if thumb is not None:
-        digest = _thumbprint(thumb)
-        named = next((c for c in (*carried, *given) if digest is not None and Digest.of(digest.algorithm, c.der) == digest), None)
-        matches = digest is not None and named is not None
-        return named or chain or loose, SignerReference(1, matches, None, digest.algorithm if digest else None)
-    if chain is not None:
-        return chain, SignerReference(1, digest_matches=True)
-    return loose or (carried[0] if len(carried) == 1 else None), SignerReference(0)
-
-
-def _first(value: object) -> Cert | None:
-    der = value[0] if isinstance(value, list) and value else value
-    return readable(der) if isinstance(der, bytes) else None
-
-
-def _thumbprint(value: object) -> Digest | None:
-    """COSE_CertHash: algorithm and value."""
-    match value:
-        case [int(name), bytes(digest)] if name in cose.DIGEST_BY_COSE:
-            return Digest(cose.DIGEST_BY_COSE[name], digest)
-    return None
-
-
-def _claims(of: Message, one: CoseSignature) -> Claims:
-    """CWT claims in the header (RFC 9597): the time of issue; and the content type."""
-    held = one.header.get(cose.CLAIMS, of.header.get(cose.CLAIMS))
-    issued = held.get(cose.ISSUED_AT) if isinstance(held, dict) else None
-    content_type = one.header.get(cose.CONTENT_TYPE, of.header.get(cose.CONTENT_TYPE))
-    return Claims(time=_time(issued), content_type=None if content_type is None or isinstance(content_type, bytes) else str(content_type))
-
-
-def _time(value: object) -> datetime | None:
-    """NumericDate."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return datetime.fromtimestamp(int(value), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _finished(signature: Signature, defects: tuple[Defect, ...], *, stamped: bool) -> Signature:
     """No standard names levels of COSE here: `COSE-T` is stamped, `COSE-B` names its signer under the signature, the rest is plain COSE."""
     bound = signature.signer_reference.count == 1
     return replace(signature, level=("COSE-T" if stamped else "COSE-B") if bound else "COSE-NOT-ETSI", defects=(*signature.defects, *defects))
+
+
+# Counter-signatures (RFC 9338).
+
+
+def _counters(of: Message, content: _Content, signatures: Sequence[Signature], given: tuple[Cert, ...]) -> Iterator[Counters]:
+    """Of the message, and of each signature in it (RFC 9338 section 3)."""
+
+    def kept(pieces: Iterable[bytes], size: int, algorithm: Algorithm | None) -> bytes | Digest:
+        return _kept(pieces, size, algorithm, MAX_SIGNED // MAX_COUNTERS)
+
+    alone = of.context == "Signature1"
+    body = None
+    if content.pieces is not None:
+        body = Countersigned(of.protected, content.size, content.pieces, (of.signatures[0].value,) if alone else ())
+    yield counters(Master(signatures[0].id, "message", body, of.unprotected), given, kept)
+    for one, made in zip(() if alone else of.signatures, signatures, strict=False):
+        yield counters(Master(made.id, made.field or "", Countersigned.of(one), one.unprotected), given, kept)
 
 
 # Time-stamps (RFC 9921).

@@ -294,6 +294,10 @@ def _broken(fault: Fault) -> Problem:
     return Problem(Kind.BROKEN, SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, fault.index, fault.clause, fault.why)
 
 
+_OF_AUTHORITIES = frozenset(("key_cert_sign", "crl_sign"))
+"""RFC 5280 section 4.2.1.3: usages that an authority's key has, and no other."""
+
+
 def _purpose_checks(cert: Cert, purpose: Purpose, rules: CertificateRules) -> list[tuple[bool, str, str, SubIndication, Level]]:
     own = facts(cert)
     constraint = SubIndication.CHAIN_CONSTRAINTS_FAILURE
@@ -308,7 +312,8 @@ def _purpose_checks(cert: Cert, purpose: Purpose, rules: CertificateRules) -> li
     if purpose is Purpose.UNIT:
         named = own.purposes is not None and TIME_STAMPING in own.purposes
         checks.append((named, "RFC 3161 2.3", "extended key usage is timeStamping", constraint, rules.purpose))
-        alone = own.purposes == frozenset({TIME_STAMPING}) and own.extensions[EXTENDED_KEY_USAGE][0] and not own.ca
+        authority = own.ca or (usages is not None and not usages.isdisjoint(_OF_AUTHORITIES))
+        alone = own.purposes == frozenset({TIME_STAMPING}) and own.extensions[EXTENDED_KEY_USAGE][0] and not authority
         why = "extended key usage is timeStamping alone and critical, and the unit is no authority"
         checks.append((alone, "RFC 3161 2.3", why, constraint, rules.purpose_alone))
     return checks
