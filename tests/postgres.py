@@ -43,7 +43,9 @@ def account() -> dict[str, str | int]:
 class Cluster:
     """One server. Not in pytest's folder, whose long path is too much for a socket's name, and whose permissions keep others out."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: int = 0) -> None:
+        """`disk`: bytes of a disk of its own that databases lie on, and nothing else of the server; only where `has_disks`."""
+        self._disk = disk
         self._binaries = binaries()
         self._account = account()
         self.folder = Path(tempfile.mkdtemp(prefix="kakuin-pg-"))
@@ -52,6 +54,8 @@ class Cluster:
         if self._account:
             os.chown(self.folder, int(self._account["user"]), int(self._account["group"]))
         self.folder.chmod(0o755)
+        if disk:
+            (self.folder / "small").mkdir()
         data = self.folder / "data"
         self._run("initdb", "--pgdata", data, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
         with (data / "postgresql.conf").open("a") as file:
@@ -70,22 +74,29 @@ class Cluster:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
     def start(self) -> None:
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self.folder / "data"]
+        account = self._account
+        if self._disk:  # which only this server sees
+            uid, gid = account["user"], account["group"]
+            mount = f'mount -t tmpfs -o size={self._disk},uid={uid},gid={gid},mode=700 tmpfs "{self.folder / "small"}"'
+            become = f"exec setpriv --reuid={uid} --regid={gid} --clear-groups"
+            command, account = ["unshare", "--mount", "sh", "-c", f'{mount} && {become} "$@"', "sh", *command], {}
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self.folder / "data"],
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=self._env,
-                start_new_session=True,
-                **self._account,
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=self._env, start_new_session=True, **account)
         deadline = time.monotonic() + 60
-        command = [self._binaries / "pg_isready", "-q", "-h", self.folder, "-U", USER, "-d", "postgres"]
-        while subprocess.run(command, check=False, env=self._env).returncode:
+        asking = [self._binaries / "pg_isready", "-q", "-h", self.folder, "-U", USER, "-d", "postgres"]
+        while subprocess.run(asking, check=False, env=self._env).returncode:
             assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, "PostgreSQL did not answer"
             time.sleep(0.05)
+        if self._disk:
+            self.sql(f"create tablespace small location '{self.folder / 'small'}'")
+
+    @property
+    def disk(self) -> Path:
+        """As the server sees it."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/root{self.folder / 'small'}")
 
     def stop(self, *, how: str = "fast") -> None:
         """`fast` ends every session; `immediate` ends as a power cut does."""
@@ -111,7 +122,7 @@ class Cluster:
         """The address of a new database: empty, or like the one of that name, to which nobody is connected."""
         self._made += 1
         name = f"kakuin_{self._made}"
-        self.sql(f"create database {name} template {template}")
+        self.sql(f"create database {name} template {template}{' tablespace small' if self._disk else ''}")
         return self.url(name)
 
     def url(self, name: str) -> str:
@@ -122,9 +133,17 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def has_disks() -> bool:
+    """Whether a server can get a disk of its own: by root, in a mount namespace."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv"))):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode == 0
+
+
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
-    made = Cluster()
+def cluster(disk: int = 0) -> Iterator[Cluster]:
+    made = Cluster(disk)
     try:
         made.start()
         yield made

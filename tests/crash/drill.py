@@ -184,10 +184,11 @@ class Drill:
 
 
 @contextlib.contextmanager
-def drill(folder: Path, engine: str, nodes: int = 1) -> Iterator[Drill]:
+def drill(folder: Path, engine: str, nodes: int = 1, disk: int = 0) -> Iterator[Drill]:
+    """`disk`: bytes of the one that PostgreSQL's database lies on, where it is a small one (tests.postgres.has_disks)."""
     server.found(folder)
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(postgres.cluster()) if engine == "postgresql" else None
+        cluster = stack.enter_context(postgres.cluster(disk)) if engine == "postgresql" else None
         url = cluster.database() if cluster else sqlite_url(folder / "journal.sqlite")
         made = connect(url)
         bring_up(made)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.crash import server
 from tests.crash.__main__ import main
 from tests.crash.drill import STARTS, Load, Node, drill, examine
@@ -73,6 +74,43 @@ def may_mount(folder: Path) -> bool:
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
+def filled(disk: Path, load: Load) -> None:
+    """Until requests are refused for a while; then there is room again."""
+    ballast = disk / "ballast"
+    deadline = time.monotonic() + STARTS
+    while load.refusals < 8:  # the database finds free pages for a while
+        assert time.monotonic() < deadline, "the disk did not fill up"
+        with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        time.sleep(0.02)
+    ballast.unlink()
+
+
+@pytest.mark.timeout(240)
+def test_postgresqls_disk_that_fills_up_and_is_cleared(tmp_path: Path) -> None:
+    """ENOSPC where the database's tables lie: refusals from every node as long as it lasts, tokens afterwards, and nobody was restarted."""
+    if not postgres.has_disks():
+        pytest.skip("nothing may be mounted here")
+    with drill(tmp_path, "postgresql", 2, disk=24 << 20) as made:
+        assert made.cluster is not None
+        server_process = made.cluster.process
+        load = Load(lambda number: made.nodes[number % 2], 4)
+        try:
+            load.until(10)
+            filled(made.cluster.disk, load)
+            load.until(20)
+            assert all(node.runs for node in made.nodes)
+            assert server_process is not None and server_process.poll() is None
+        finally:
+            load.wanted = False
+        load.end()
+        assert load.cut == 0
+        for node in made.nodes:
+            node.kill()
+        examine(made.url, load.tokens)
+
+
 @pytest.mark.timeout(180)
 def test_a_disk_that_fills_up_and_is_cleared(tmp_path: Path) -> None:
     """ENOSPC itself. Refusals as long as it lasts, tokens afterwards, without a restart."""
@@ -88,15 +126,7 @@ def test_a_disk_that_fills_up_and_is_cleared(tmp_path: Path) -> None:
         load = Load(lambda _: node, 4)
         try:
             load.until(5)
-            ballast = node.disk / "ballast"
-            deadline = time.monotonic() + STARTS
-            while load.refusals < 8:  # the database finds free pages for a while
-                assert time.monotonic() < deadline, "the disk did not fill up"
-                with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
-                    while True:
-                        file.write(bytes(4096))
-                time.sleep(0.02)
-            ballast.unlink()
+            filled(node.disk, load)
             load.until(20)
             assert node.runs
         finally:
