@@ -464,6 +464,15 @@ def test_status_is_found_wherever_a_pdf_holds_it(place: str) -> None:
         Desk(PKI, LATER).extend(bare.data, "B-LTA", known=Known((THEIRS.root.certificate,)), allow_indeterminate=True)
 
 
+def test_a_linearised_pdf_is_extended() -> None:
+    """Its first section is no revision by itself (ISO 32000-1 annex F)."""
+    made = io.BytesIO()
+    with pikepdf.open(io.BytesIO(PDF)) as opened:
+        opened.save(made, linearize=True)
+    given = _sealed(Document.of(made.getvalue(), "fast.pdf"), choose(PDF[:1024], format="pades", level="B-B"), PKI)
+    assert Desk(PKI, LATER).extend(given, "B-LTA").after == ("PAdES-BASELINE-LTA",)
+
+
 def test_an_older_shape_of_pdf_signature_gets_its_time_stamp() -> None:
     """EN 319 142-2: with signing-time among the signed attributes it is PAdES-BES, with a time-stamp after it too."""
     made = paper().signed(PKI.signer, cms=lambda over: envelope([signer_info(PKI.signer, over)], certs=(PKI.signer.certificate, *PKI.signer.chain)))

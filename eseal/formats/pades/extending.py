@@ -108,13 +108,21 @@ def _carried(reader: PdfFileReader, tools: Tools) -> None:
     """The certificates, lists and answers of the /DSS (EN 319 142-1 clause 5.4.2), of its VRI dictionaries, and of the /DSS of earlier revisions:
     who updates a document may leave out what was there."""
     revisions = range(max(0, reader.xrefs.total_revisions - MOST_REVISIONS), reader.xrefs.total_revisions - 1)
-    for root in (reader.root, *(reader.get_historical_root(number) for number in reversed(revisions))):
+    for root in (reader.root, *(_root_of(reader, number) for number in reversed(revisions))):
         store = dictionary(root, "/DSS")
         related = dictionary(store, "/VRI")
         named = list(itertools.islice(related, MAX_FIELDS)) if related is not None else []
         _take(store, _IN_STORE, tools)
         for name in named:
             _take(dictionary(related, name), _IN_VRI, tools)
+
+
+def _root_of(reader: PdfFileReader, number: int) -> Any:
+    """Of an earlier revision; None where that is not whole (the first section of a linearised file is none by itself)."""
+    try:
+        return reader.get_historical_root(number)
+    except Exception:  # noqa: BLE001  # whatever a broken revision raises: what it carried helps nobody
+        return None
 
 
 def _take(holder: Any, names: tuple[str, str, str], tools: Tools) -> None:
