@@ -2,15 +2,19 @@
 
     python bench/tsa.py [--seconds 2] [--runs 5] [--key p256] [--connections 32 64] [--certificates]
     python bench/tsa.py --key rsa3072          beside the rate of the raw signature
+    python bench/tsa.py --postgresql           recorded on a PostgreSQL of the bench's own too, which works on the load's cores
 
 Every server is pinned to the first core and the load to the others; one works at a time, run by run. Beside requests a second by the wall stands the
-processor time that the server spent on each (user and system, all threads): where a machine has other work, that is the figure to compare.
+processor time that the server spent on each (user and system, all threads): where a machine has other work, that is the figure to compare. Where
+libcrypto_mb is installed (or in LD_LIBRARY_PATH) our server checks its signatures with it, as the service does; the first line tells.
 Peers where they are on the PATH: `uts-server` (C, OpenSSL; records nothing, checks nothing; it dies now and then and is started again), sigstore's
 `timestamp-server` (Go; records nothing), and `openssl ts -reply`, one process a token, as a floor. Medians of the runs, with their spread.
 """
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -26,11 +30,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests import postgres  # noqa: E402
 from trust.codecs import tsp  # noqa: E402
 from trust.model import Digest  # noqa: E402
 
@@ -59,9 +64,9 @@ def serve(folder: Path, port: int, record: str) -> None:
     from tsa.service import Authority
 
     collect_seldom()
-    engine = connect(sqlite_url(folder / "bench.sqlite"))
+    engine = connect(record if record.startswith("postgresql") else sqlite_url(folder / "bench.sqlite"))
     METADATA.create_all(engine)
-    made = Journal if record == "recorded" else unrecorded()
+    made = unrecorded() if record == "unrecorded" else Journal
     with made(engine, now) as journal:
         endpoint = Endpoint(Authority(Unit.of("bench", Policy(POLICY), party(folder), sure_of), journal, now))
         uvicorn.run(endpoint, port=port, http=StrictHttp, loop="uvloop", ws="none", access_log=False, log_level="error", server_header=False)
@@ -263,8 +268,7 @@ class Server:
     command: Callable[[Path, int], list[str]]
     path: str
     folder: Path
-    most: int = 1 << 16
-    """Connections that it takes."""
+    ours: bool = False
     port: int = 0
     process: "subprocess.Popen[bytes] | None" = None
     died: int = 0
@@ -378,6 +382,14 @@ def party(folder: Path):  # type: ignore[no-untyped-def]  # trust.ports.Key
     return FileKey(private, certificates[0], tuple(chain))
 
 
+def eight() -> bool:
+    """Whether signatures are checked eight at a time here."""
+    from trust.algorithms import Algorithm
+    from trust.edge.eight import sure_of
+
+    return sure_of(ec.generate_private_key(ec.SECP256R1()).public_key(), Algorithm("ecdsa", "sha256")) is not None
+
+
 def raw_signatures(seconds: float) -> float:
     """RSA-3072 signatures with PKCS #1 a second of processor time, by the library that the authority signs with."""
     key = rsa.generate_private_key(65537, 3072)
@@ -412,16 +424,18 @@ def bytes_each(folder: Path) -> float:
     return (folder / "bench.sqlite").stat().st_size / max(1, entries)
 
 
-def servers(folder: Path, key: str) -> list[Server]:
-    """Ours, and those peers that are on the PATH and know this type of key."""
+def servers(folder: Path, key: str, database: str | None = None) -> list[Server]:
+    """Ours, and those peers that are on the PATH and know this type of key. `database`: the address of a PostgreSQL on which to record too."""
     folders = {name: folder / name for name in ("recorded", "unrecorded", "peer")}
     made_party(folder, key)
     for each in folders.values():
         shutil.copytree(folder, each, ignore=shutil.ignore_patterns(*folders))
     found = [
-        Server("kakuin, recorded first", _ours("recorded"), "/tsa", folders["recorded"]),
-        Server("kakuin, journal off", _ours("unrecorded"), "/tsa", folders["unrecorded"]),
+        Server("kakuin, recorded first", _ours("recorded"), "/tsa", folders["recorded"], ours=True),
+        Server("kakuin, journal off", _ours("unrecorded"), "/tsa", folders["unrecorded"], ours=True),
     ]
+    if database is not None:
+        found.append(Server("kakuin, on PostgreSQL", _ours(database), "/tsa", folders["recorded"], ours=True))
     for program, server in (
         ("uts-server", Server("uts-server", _uts, "/", folders["peer"])),
         ("timestamp-server", Server("sigstore timestamp-server", _sigstore, "/api/v1/timestamp", folders["peer"])),
@@ -443,8 +457,8 @@ def table(found: list[Server], connections: int) -> None:
             f"  {server.name:28} {server.rate(connections):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})   "
             f"{server.cost(connections):6.1f} us ({costs[0]:.1f} to {costs[-1]:.1f})   {waits[0]:.1f} ms, {waits[1]:.1f} ms"
         )
-    for ours in found[:2]:
-        for peer in found[2:]:
+    for ours, peer in itertools.product(found, found):
+        if ours.ours and not peer.ours:
             wall = statistics.median(
                 mine.rate / other.rate for (mine, _), (other, _) in zip(ours.runs[connections], peer.runs[connections], strict=True)
             )
@@ -468,6 +482,7 @@ def main() -> None:
     parser.add_argument("--key", default="p256")
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--certificates", action="store_true", help="ask for the certificates in each token")
+    parser.add_argument("--postgresql", action="store_true", help="record on a PostgreSQL too")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--raw", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -480,12 +495,14 @@ def main() -> None:
         return
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, os.sched_getaffinity(0) - {0})
-    with tempfile.TemporaryDirectory() as name:
-        run(Path(name), arguments)
+    print(f"signatures of ours are checked {'eight at a time' if eight() else 'one by one'}")
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(postgres.cluster()) if arguments.postgresql else None
+        run(Path(name), arguments, cluster)
 
 
-def run(folder: Path, arguments: argparse.Namespace) -> None:
-    found = servers(folder, arguments.key)
+def run(folder: Path, arguments: argparse.Namespace, cluster: "postgres.Cluster | None") -> None:
+    found = servers(folder, arguments.key, None if cluster is None else cluster.database())
     raw: list[float] = []
     try:
         for _ in range(arguments.runs):
@@ -499,7 +516,8 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
             table(found, connections)
         if raw:
             rate = statistics.median(raw)
-            shares = [f"{1e6 / server.cost(n) / rate:.3f} ({server.name}, {n} connections)" for server in found[:2] for n in arguments.connections]
+            ours = [server for server in found if server.ours]
+            shares = [f"{1e6 / server.cost(n) / rate:.3f} ({server.name}, {n} connections)" for server in ours for n in arguments.connections]
             print(f"\nraw RSA-3072 signatures: {rate:.0f} a second of processor time; of that, in tokens: {', '.join(shares)}")
         half_load(found[0], arguments.connections[-1], arguments)
         print("memory: " + ", ".join(f"{server.name} {server.memory():.0f} MiB" for server in found))
