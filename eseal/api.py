@@ -149,7 +149,9 @@ def options_in(pairs: "Iterable[tuple[str, Any]]", where: str, names: frozenset[
     """Unacceptable for one that does not exist: a slip of the pen must not make a seal weaker than was meant."""
     found: dict[str, str] = {}
     for name, value in pairs:
-        if name not in names or (where == "query" and name in _SECRET):
+        if where == "query" and name in _SECRET:
+            raise Unacceptable(f"a {name} never stands in an address, which servers log: send it as a part of a form")
+        if name not in names:
             raise Unacceptable(f"the {where} has an option that does not exist; there are {', '.join(sorted(names - _SECRET))}")
         if name in found:
             raise Unacceptable(f"the {where} gives {name} twice")

@@ -2,7 +2,7 @@
 
 import importlib.resources
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -69,6 +69,7 @@ def router(
         policy: Annotated[str | None, Query(description=OPTIONS["policy"], examples=["eu"])] = None,
     ) -> Response:
         shape = shapes.of_header(request.headers.get("accept", "*/*"))
+        _known(request.query_params.multi_items())
         with await receive(request.headers, request.stream(), limit_bytes) as upload:
             asked = await run_in_threadpool(_question, upload, verifier, _options(upload.fields, at, policy))
             if shape.made is None:
@@ -111,6 +112,15 @@ def _options(fields: Mapping[str, str], at: str | None, policy: str | None) -> d
     if twice := sorted(set(given) & set(fields)):
         raise Unacceptable(f"{twice[0]} is given twice, in the address and in the form")
     return {**fields, **given}
+
+
+def _known(query: Iterable[tuple[str, str]]) -> None:
+    """Unacceptable for an option that does not exist, or stands twice: a slip of the pen must not change what is judged."""
+    names = [name for name, _ in query]
+    if unknown := sorted(set(names) - set(OPTIONS)):
+        raise Unacceptable(f"option {unknown[0][:40]!a} of the address is not known, expected {' or '.join(OPTIONS)}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Unacceptable(f"{twice[0]} is given twice in the address")
 
 
 def _question(upload: Upload, verifier: Verifier, options: Mapping[str, str]) -> Question:

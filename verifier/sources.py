@@ -117,7 +117,10 @@ def given_in(files: Mapping[str, Sequence[bytes]]) -> Given:
     """The same as bytes, by the names of the fields that they came in."""
 
     def each(name: str, read: Callable[[bytes], list[_T]]) -> tuple[_T, ...]:
-        return tuple(found for data in files.get(name, ()) for found in read(data))
+        try:
+            return tuple(found for data in files.get(name, ()) for found in read(data))
+        except KakuinError as error:
+            raise type(error)(f"{name}: {error}") from error
 
     return each("trust", certificates_in), each("certificate", certificates_in), each("crl", crls_in), each("ocsp", ocsps_in)
 

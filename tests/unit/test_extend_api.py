@@ -102,7 +102,7 @@ def test_a_form_brings_the_content_and_what_helps_to_verify(door: Door) -> None:
     [
         ("?level=B-B", [("document", PDF)], {}, 422, "got B-B"),
         ("?level=B-X", [("document", PDF)], {}, 422, "no level has that name"),
-        ("?password=x", [("document", PDF)], {}, 422, "an option that does not exist"),
+        ("?password=x", [("document", PDF)], {}, 422, "a password never stands in an address"),
         ("?online=perhaps", [("document", PDF)], {}, 422, "online is true or false"),
         ("?online=true", [("document", PDF)], {}, 422, "fetches nothing"),
         ("", [("document", P7S)], {}, 422, "SIGNED_DATA_NOT_FOUND"),

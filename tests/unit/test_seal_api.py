@@ -240,7 +240,7 @@ def test_a_misspelt_option_never_makes_a_weaker_seal(desk: Desk) -> None:
     assert (status, kind) == (422, "unacceptable")
     assert "level" in detail
     assert "levle" not in detail
-    assert "an option that does not exist" in problem(desk.post(query="?password=x"))[2]
+    assert "a password never stands in an address" in problem(desk.post(query="?password=x"))[2]
     assert problem(desk.post(files={"document": ("a", PDF)}, data={"levle": "B-T"}))[:2] == (422, "unacceptable")
 
 

@@ -215,6 +215,13 @@ def test_the_etsi_report_is_made_where_strangers_files_are_read(client: Client, 
         (lambda c: c.post(PATH, params={"at": "tomorrow"}, content=b"x"), 422, "unacceptable", "at: not a time"),
         (lambda c: c.post(PATH, params={"policy": "lenient"}, content=b"x"), 422, "unacceptable", "strict, eu"),
         (lambda c: c.post(PATH, params={"policy": "eu"}, files={"document": ("a", b"x")}, data={"policy": "eu"}), 422, "unacceptable", "twice"),
+        (
+            lambda c: c.post(PATH, params={"polcy": "eu"}, content=b"x"),
+            422,
+            "unacceptable",
+            "option 'polcy' of the address is not known, expected at or policy",
+        ),
+        (lambda c: c.post(PATH + "?at=2026-01-01&at=2026-01-02", content=b"x"), 422, "unacceptable", "at is given twice in the address"),
     ],
 )
 def test_what_is_no_verdict_is_a_problem(client: Client, asked: Asked, send: Callable[[Client], Any], status: int, slug: str, why: str) -> None:
