@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from eseal.store import ApiKeys
     from trust.edge.clock.keeper import Timekeeper
     from trust.edge.instance import Instance
+    from trust.edge.operations.commons import Commons
+    from trust.edge.operations.limits import Shelf
     from trust.edge.operations.tally import Tally
     from trust.edge.operations.watch import Watch
     from trust.edge.sandbox import Sandbox
@@ -74,8 +76,10 @@ class House:
         """`worker`: which of so many processes this is; the first one looks after the log for all."""
         self._folder = folder
         self._passphrase_file = passphrase_file
-        self._worker = worker
+        self.worker = worker
         self._workers = workers
+        self.commons: Commons | None = None
+        """What all processes of the service count together."""
         self._background: list[Any] = []
         self.hurry: Callable[[], None] = lambda: None
         """What waits for company waits no longer: the service is ending."""
@@ -246,8 +250,12 @@ class House:
     @functools.cached_property
     def api_keys(self) -> "ApiKeys":
         from eseal.assembly import api_keys_of
+        from trust.edge.operations.assembly import KEYS
 
-        return api_keys_of(self.instance)
+        return api_keys_of(self.instance, self._shelf(KEYS))
+
+    def _shelf(self, name: str) -> "Shelf[str] | None":
+        return None if self.commons is None else self.commons.shelf(name)
 
     @functools.cached_property
     def verifier(self) -> "Verifier":
@@ -294,7 +302,7 @@ class House:
         from trust.log.assembly import routes_of
 
         routes, workers = routes_of(self.instance)
-        for each in workers if self._worker == 0 else ():
+        for each in workers if self.worker == 0 else ():
             each.start()
             self._background.append(each)
         return routes
@@ -321,7 +329,7 @@ class House:
             levels=tuple(Level),
             conclusions=tuple(Conclusion),
         )
-        return Tally(series, rows=self._workers, row=self._worker, handle=handle)
+        return Tally(series, rows=self._workers, row=self.worker, handle=handle)
 
     @functools.cached_property
     def watch(self) -> "Watch":
@@ -366,6 +374,7 @@ class House:
             tally=self.tally,
             schema=schema(),
             alive=lambda: self.instance.journal.alive,
+            shelf=self._shelf,
         )
 
     def _web(self) -> Any:

@@ -10,21 +10,23 @@ from trust.registry import corporate_number
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
+    from trust.edge.operations.limits import Shelf
     from trust.model import Document
     from trust.ports import StatusSource
 
 
-def api_keys_of(instance: "Instance") -> ApiKeys:
-    return ApiKeys(instance.engine, instance.clock, _admit(instance))
+def api_keys_of(instance: "Instance", shelf: "Shelf[str] | None" = None) -> ApiKeys:
+    """`shelf`: of what keys have used up, where several processes count together."""
+    return ApiKeys(instance.engine, instance.clock, _admit(instance, shelf))
 
 
-def _admit(instance: "Instance") -> Callable[[str], None]:
+def _admit(instance: "Instance", shelf: "Shelf[str] | None") -> Callable[[str], None]:
     """How much one API key may ask."""
     from trust.edge.operations.limits import KeyLimit, rate
 
     said = instance.settings.limits
     found = rate(said.seals)
-    return (lambda _: None) if found is None else KeyLimit(found, time.monotonic, said.clients)
+    return (lambda _: None) if found is None else KeyLimit(found, time.monotonic, said.clients, shelf)
 
 
 def font_of(instance: "Instance") -> "Document | None":

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -66,6 +67,20 @@ class Service:
                 return None
         assert reply.token is not None, reply.reason
         return reply.token
+
+    def granted(self, nonce: int) -> bool:
+        """Whether there was a token, over a connection of its own; asked again where that was one too many."""
+        body = tsp.encode_request(Digest.of("sha256", b"x"), nonce=nonce)
+        replies: list[tsp.Reply] = []
+
+        def ask() -> bool:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.office.port, timeout=30)) as connection, contextlib.suppress(*GONE):
+                connection.request("POST", "/tsa", body, {"Content-Type": "application/timestamp-query"})
+                replies.append(tsp.decode_response(connection.getresponse().read()))
+            return bool(replies)
+
+        until(ask, "an answer")
+        return replies[0].token is not None
 
     def end(self) -> None:
         if self.process.poll() is None:
@@ -143,6 +158,42 @@ def test_a_worker_that_dies_is_replaced_and_all_end_together(service: Service) -
             assert said["first"] == following
             following = said["last"] + 1
     assert len({cms.token(token).serial for token in held}) == len(held)
+
+
+SET = {"# tsa = ": 'tsa = "1/h burst 6"', "# unlimited = ": "unlimited = []", "# connections_each = ": "connections_each = 4"}
+
+
+@pytest.mark.timeout(180)
+def test_limits_are_the_services_and_not_a_workers(tmp_path: Path) -> None:
+    office = Office.create(tmp_path / "instance")
+    settings = office.folder / "kakuin.toml"
+    lines = settings.read_text().splitlines()
+    settings.write_text("\n".join(next((to for start, to in SET.items() if line.startswith(start)), line) for line in lines))
+    made = Service(office)
+    there: list[socket.socket] = []
+    try:
+        assert sum(made.granted(nonce) for nonce in range(24)) == 6, "each was asked for over a connection of its own"
+        until(lambda: let_in(office, there) and len(there) == 4, "four connections, when those before are gone")
+        assert not any(let_in(office, there) for _ in range(12))
+        there.pop().close()
+        until(lambda: let_in(office, there), "a connection for one that went")
+    finally:
+        for wire in there:
+            wire.close()
+        made.end()
+
+
+def let_in(office: Office, there: list[socket.socket]) -> bool:
+    """Whether one more connection was, which is kept."""
+    wire = socket.create_connection(("127.0.0.1", office.port), 30)
+    with contextlib.suppress(OSError):
+        wire.sendall(b"GET /pki/root.crl HTTP/1.1\r\nHost: x\r\n\r\n")
+        if wire.recv(65536).startswith(b"HTTP/1.1 200"):
+            wire.sendall(b"GET /")  # one that has begun to ask is not idle, and stays
+            there.append(wire)
+            return True
+    wire.close()
+    return False
 
 
 def test_workers_that_cannot_start_end_everything(tmp_path: Path) -> None:

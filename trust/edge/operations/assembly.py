@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trust.edge.operations.clients import Clients
+from trust.edge.operations.commons import Commons, Connections
 from trust.edge.operations.guarded_http import Hall, room
 from trust.edge.operations.health import CertificateSeen, ClockSeen, UnitSeen
 from trust.edge.operations.limits import Rate, rate
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 LIMITED = ("tsa", "batches", "seals", "verifications", "log", "pki")
 """Classes of routes with a setting in `[limits]`."""
+KEYS = "keys"
+"""What API keys have used up, by the setting of `seals`."""
 
 
 def clients_of(settings: "Settings") -> Clients:
@@ -36,15 +39,21 @@ def limits_of(settings: "Settings") -> dict[str, Rate]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def hall_of(settings: "Settings", clients: Clients, tally: Tally) -> Hall:
-    """Tells the tally of its connections."""
+def commons_of(settings: "Settings", workers: int) -> Commons:
+    """What the workers of this service count together; made before they part."""
+    return Commons(workers, (*LIMITED, KEYS), settings.limits.clients)
+
+
+def hall_of(settings: "Settings", clients: Clients, tally: Tally, common: Connections | None = None) -> Hall:
+    """Tells the tally of its connections. `common`: those of all workers."""
     service = settings.service
 
     def told(there: int, refused: int) -> None:
         tally.set(CONNECTIONS, to=there)
         tally.set(CONNECTIONS_REFUSED, to=refused)
 
-    return Hall(clients, most=room(service.connections), each=service.connections_each, told=told)
+    here = room(service.connections)
+    return Hall(clients, most=service.connections, each=service.connections_each, told=told, common=common, here=here)
 
 
 def watched(journal: "Journal", tally: Tally) -> None:

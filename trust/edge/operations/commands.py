@@ -18,6 +18,7 @@ from trust.errors import Unavailable
 if TYPE_CHECKING:
     from trust.edge.clock.keeper import Timekeeper
     from trust.edge.instance import Instance
+    from trust.edge.operations.commons import Commons
     from trust.edge.operations.tally import Tally
     from trust.edge.sandbox import Sandbox
 
@@ -26,6 +27,10 @@ class House(Protocol):
     """What serving needs of an installation."""
 
     tally: "Tally"
+    commons: "Commons | None"
+    """What all processes of the service count together."""
+    worker: int
+    """Which of them this is."""
     hurry: Callable[[], None]
     """What waits for company waits no longer."""
 
@@ -71,7 +76,8 @@ def serve(open_house: Open, instance: Path, passphrase_file: Path | None, host: 
     """Serve the authority (/tsa), the sealer (/v1/seals), the verifier (/v1/verifications) and the PKI (/pki) until Ctrl-C."""
     from trust.edge.settings import load
 
-    settings = load(instance.absolute(), os.environ).service
+    everything = load(instance.absolute(), os.environ)
+    settings = everything.service
     with listening(host or settings.host, settings.port if port is None else port) as listener:
         address = address_of(listener)
         said = functools.partial(click.echo, f"serving {instance} on {address} (its API: {address}/openapi.json); Ctrl-C ends it")
@@ -80,20 +86,23 @@ def serve(open_house: Open, instance: Path, passphrase_file: Path | None, host: 
             with opened() as house:
                 served(house, listener, said)
         else:
-            _together(opened, listener, workers, said)
+            from trust.edge.operations.assembly import commons_of
+
+            _together(opened, listener, commons_of(everything, workers), said)
 
 
-def _together(opened: Callable[..., AbstractContextManager[House]], listener: socket.socket, workers: int, said: Callable[[], None]) -> None:
+def _together(opened: Callable[..., AbstractContextManager[House]], listener: socket.socket, commons: "Commons", said: Callable[[], None]) -> None:
     """In several processes. Nothing is opened before they part."""
     from trust.edge.operations.tally import shared
     from trust.edge.workers import Workers
 
+    workers = commons.workers
     counted = shared(workers)
 
     def work(number: int, ready: Callable[[], None]) -> int:
         def serve() -> None:
             with opened(worker=number, workers=workers) as house:
-                house.tally = house.tally_of(handle=counted)
+                house.tally, house.commons = house.tally_of(handle=counted), commons
                 served(house, listener, ready)
 
         return coded(serve)
@@ -140,7 +149,8 @@ def served(house: House, listener: socket.socket, said: Callable[[], None]) -> N
 
     settings = house.instance.settings
     service = settings.service
-    hall = hall_of(settings, clients_of(settings), house.tally)
+    common = house.commons.connections(house.worker) if house.commons is not None else None
+    hall = hall_of(settings, clients_of(settings), house.tally, common)
     ending = Ending(service.notice_seconds, service.drain_seconds, shared=house.shares, begins=house.begins_to_end, hurry=house.hurry)
     with logging_to(sys.stderr, level=level_of(settings), requests=settings.operations.log_requests != "none"):
         Server(application, hall, ending, started=said).run(sockets=[listener])

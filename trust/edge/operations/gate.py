@@ -14,7 +14,7 @@ from typing import Any
 
 from trust.edge.operations import metrics
 from trust.edge.operations.clients import FORWARDED, Client, Clients
-from trust.edge.operations.limits import Buckets, Rate
+from trust.edge.operations.limits import Buckets, Rate, Shelf
 from trust.edge.operations.tally import Tally
 from trust.edge.operations.watch import Watch
 from trust.edge.strict_http import Take
@@ -79,12 +79,13 @@ class Gate:
         tally: Tally,
         schema: bytes,
         alive: Callable[[], bool] = lambda: True,
+        shelf: Callable[[str], Shelf[str] | None] = lambda _: None,
     ) -> None:
         """`limits`: of each class that has one, for `remembered` clients at most. `stamping`: whether a path is the authority's. `alive`: whether
-        the process can work at all."""
+        the process can work at all. `shelf`: of a class, where several processes count together."""
         self._application = application
         self._clients = clients
-        self._buckets: dict[str, Buckets[str]] = {name: Buckets(rate, time.monotonic, remembered) for name, rate in limits.items()}
+        self._buckets: dict[str, Buckets[str]] = {name: Buckets(rate, time.monotonic, remembered, shelf(name)) for name, rate in limits.items()}
         self._stamping = stamping
         self._over = over
         self._watch = watch

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from trust.edge.operations.clients import Clients
+from trust.edge.operations.clients import Client, Clients
+from trust.edge.operations.commons import Connections
 from trust.edge.strict_http import StrictHttp
 
 LOOK_SECONDS = 10.0
@@ -40,12 +41,23 @@ def room(wanted: int) -> int:
 
 
 class Hall:
-    """All connections of a process: how many, and how many of one client."""
+    """All connections of a process: how many, and how many of one client; of all the service's processes, where there are others."""
 
-    def __init__(self, clients: Clients, *, most: int, each: int, told: Callable[[int, int], None] = lambda _there, _refused: None) -> None:
-        """`most` altogether, `each` for one client that is neither a trusted proxy nor without limits. `told`: how many there are, and how many were
-        refused."""
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        most: int,
+        each: int,
+        told: Callable[[int, int], None] = lambda _there, _refused: None,
+        common: Connections | None = None,
+        here: int | None = None,
+    ) -> None:
+        """`most` altogether, `each` for one client that is neither a trusted proxy nor without limits, and `here` in this process. `told`: how many
+        there are here, and how many were refused. `common`: those of all processes."""
         self.clients = clients
+        self._common = common
+        self._here = most if here is None else here
         self.draining = False
         """The service ends: every answer is the last one of its connection."""
         self.refused = 0
@@ -62,16 +74,28 @@ class Hall:
     def enters(self, address: str) -> str | None:
         """The client whose connection this is now; None when it is one too many."""
         client = self.clients.of(address)
-        if self._count >= self._most or (client.limited and not client.proxy and self._there[client.key] >= self._each):
+        if not self._has_room(client):
             self.refused += 1
             self._told(self._count, self.refused)
             return None
         self._count += 1
         self._there[client.key] += 1
+        if self._common is not None:
+            self._common.add(client.key, 1)
         self._told(self._count, self.refused)
         return client.key
 
+    def _has_room(self, client: Client) -> bool:
+        if self._count >= self._here:
+            return False
+        counted = client.limited and not client.proxy
+        if self._common is None:
+            return self._count < self._most and not (counted and self._there[client.key] >= self._each)
+        return self._common.count < self._most and not (counted and self._common.of(client.key) >= self._each)
+
     def leaves(self, key: str) -> None:
+        if self._common is not None:
+            self._common.add(key, -1)
         self._count -= 1
         self._there[key] -= 1
         if not self._there[key]:

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from trust.errors import TooMany
 
@@ -21,6 +21,7 @@ ROUNDING = 1e-5
 """Seconds: sums of floats are a little over."""
 
 _K = TypeVar("_K", bound=Hashable)
+_C_contra = TypeVar("_C_contra", bound=Hashable, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +82,29 @@ class Left:
         return max(1, int(-(-self.wait // 1)))
 
 
+class Shelf(Protocol[_C_contra]):
+    """When each client's bucket is full again: an OrderedDict, or memory that processes share (`trust.edge.operations.commons`)."""
+
+    def get(self, client: _C_contra, default: float, /) -> float: ...
+
+    def __setitem__(self, client: _C_contra, full: float, /) -> None: ...
+
+    def move_to_end(self, client: _C_contra, /) -> None: ...
+
+    def popitem(self, *, last: bool) -> object: ...
+
+    def __len__(self) -> int: ...
+
+
 class Buckets(Generic[_K]):
     """One bucket a client, for one thread. The one that asked longest ago is forgotten when there are `most`: it is the fullest, most likely."""
 
-    def __init__(self, rate: Rate, now: Callable[[], float], most: int = 10_000) -> None:
-        """`now`: seconds, from whenever."""
+    def __init__(self, rate: Rate, now: Callable[[], float], most: int = 10_000, shelf: Shelf[_K] | None = None) -> None:
+        """`now`: seconds, from whenever; with a `shelf` of several processes, from where they all count."""
         self.rate = rate
         self._now = now
         self._most = most
-        self._full: OrderedDict[_K, float] = OrderedDict()
+        self._full: Shelf[_K] = OrderedDict[_K, float]() if shelf is None else shelf
         """When each is full again."""
         self._slack = rate.window - rate.interval
 
@@ -119,8 +134,8 @@ class Buckets(Generic[_K]):
 class KeyLimit:
     """The same for API keys, from many threads."""
 
-    def __init__(self, rate: Rate, now: Callable[[], float], most: int = 10_000) -> None:
-        self._buckets = Buckets[str](rate, now, most)
+    def __init__(self, rate: Rate, now: Callable[[], float], most: int = 10_000, shelf: Shelf[str] | None = None) -> None:
+        self._buckets = Buckets[str](rate, now, most, shelf)
         self._lock = threading.Lock()
 
     def __call__(self, key: str) -> None:
