@@ -1,5 +1,8 @@
 """Attacks on signed PDFs by remarks that hide: dark highlights, veils over veils, bars and strokes side by side. What remains readable is lawful."""
 
+import base64
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,7 +11,7 @@ import pytest
 from tests.papers import CONTENTS, Paper, look, stream
 from tests.unit.test_pdf_attacks import suspicion
 from tests.unit.test_pdf_attacks_marks import OVER, P3, QUADS, noted
-from tests.unit.test_pdf_changes import FORM_XOBJECT, OTHER, PLAIN, SEAL, SIGNED, alarms, annotated
+from tests.unit.test_pdf_changes import FORM_XOBJECT, OTHER, PLAIN, SEAL, SIGNED, alarms, annotated, filled
 
 Story = Callable[[], Paper]
 SHEET = f"{FORM_XOBJECT} /BBox [0 0 230 30]"
@@ -100,6 +103,27 @@ def masked_picture(at: str) -> Paper:
     return SIGNED.signed(OTHER, "Sig2", rectangle=at, appearance=seal, objects={95: picture})
 
 
+def long_page(made: bytes) -> Paper:
+    """A page of more operators than are read."""
+    content = zlib.compress(b"q Q " * 300_000)
+    ready = PLAIN.rearranged({CONTENTS: stream(content, "/Filter /FlateDecode")}).signed(SEAL)
+    return sealed(ready, BLANK, made)
+
+
+def in_text(*filters: str) -> Paper:
+    """An appearance, compressed and written as text."""
+    data = b"BT /Helv 12 Tf 0 g 2 6 Td (1000) Tj ET"
+    encoders = {
+        "FlateDecode": zlib.compress,
+        "ASCII85Decode": lambda d: base64.a85encode(d) + b"~>",
+        "ASCIIHexDecode": lambda d: d.hex().encode() + b">",
+    }
+    for name in reversed(filters):
+        data = encoders[name](data)
+    entries = f"/Filter [{' '.join('/' + f for f in filters)}] {FORM_XOBJECT} /BBox [0 0 200 20] /Resources << /Font << /Helv 5 0 R >> >>"
+    return filled(SIGNED, "1000", stream(data, entries))
+
+
 BAR = "0 0 230 30 re f"
 STRIPS = " ".join(f"0 {y} 230 3 re f" for y in range(0, 30, 3))
 LINES = " ".join(f"0 {y} m 230 {y} l S" for y in range(0, 30, 3))
@@ -136,6 +160,7 @@ HOSTILE: dict[str, Story] = {
     "seal over the edge of what was scanned": lambda: sealed(scan(), EDGE),
     "seal over what was scanned in colours": lambda: sealed(scan(b"\xf0" * 192 + b"\xf0\x10\x10" * 64, "/ColorSpace /DeviceRGB"), EDGE),
     "opaque seal over a photograph": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER, STAMP),
+    "opaque seal on a page that is too long to be read": lambda: long_page(STAMP),
     "seal of lines over the price": lambda: sealed(SIGNED, OVER, stream(b"0 0 m 200 20 l S", SHEET)),
     "seal as a picture over the price, seen through": lambda: masked_picture(OVER),
     "title that is shown": lambda: title("/Title (100 yen)", "/Title (900 yen)"),
@@ -171,6 +196,9 @@ LAWFUL: dict[str, Story] = {
     "opaque seal over paper that was scanned": lambda: sealed(scan(), PAPER, STAMP),
     "seal over paper that was scanned in colours": lambda: sealed(scan(b"\xf0\xe8\xf0" * 128, "/ColorSpace /DeviceRGB"), PAPER),
     "seal over a photograph, seen through": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER),
+    "seal on a page that is too long to be read": lambda: long_page(look("Sealed")),
+    "appearance as text": lambda: in_text("ASCII85Decode", "FlateDecode"),
+    "appearance in hexadecimal digits": lambda: in_text("ASCIIHexDecode"),
     "seal of lines aside": lambda: sealed(SIGNED, BLANK, stream(b"0 0 m 200 20 l S", SHEET)),
     "seal as a picture aside": lambda: masked_picture(BLANK),
     "title that is not shown": lambda: title("/Title (100 yen)", "/Title (900 yen)", "/HideMenubar true"),
@@ -193,6 +221,20 @@ def test_lawful_twins(name: str) -> None:
 def test_an_appearance_of_many_operators_is_given_up() -> None:
     """Neither time nor memory without end: what is too much to be drawn hides."""
     assert suspicion(pen("1 w " + "0 0 m 230 30 l S " * 21_000)) != []
+
+
+@pytest.mark.parametrize("count", [500_000, 8_000_000], ids=["many", "endless"])
+def test_operators_without_number_cost_no_memory(count: int) -> None:
+    """A small stream becomes a large one, and each of its operators an object: neither on a page nor in an appearance are they made."""
+    bomb = zlib.compress(b"q Q " * count, 9)
+    ready = PLAIN.rearranged({CONTENTS: stream(bomb, "/Filter /FlateDecode")}).signed(SEAL)
+    tracemalloc.start()
+    try:
+        alarms(sealed(ready, BLANK))
+        suspicion(noted(f"/Subtype /Ink /Rect {OVER}", stream(bomb, f"{SHEET} /Filter /FlateDecode")))
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_the_page_shows_is_read_for_what_covers_it() -> None:

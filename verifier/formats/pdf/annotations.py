@@ -12,6 +12,7 @@ from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of,
 from verifier.formats.pdf.covering import Below, blank, hides, veiled
 from verifier.formats.pdf.drawing import box_of
 from verifier.formats.pdf.graph import Key, written
+from verifier.formats.pdf.pictures import Looked
 
 _DRAWINGS = frozenset({"/Ink", "/Line", "/PolyLine", "/Polygon", "/Square", "/Circle"})
 _REMARKS = frozenset({"/Text", "/Popup", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret"}) | _DRAWINGS
@@ -43,7 +44,7 @@ class Annotations:
     def compare(self, page: str, sheet: Any, before: Any, after: Any) -> None:
         """`sheet` is the page as it was."""
         self._comparison.judge(before, after)
-        below = Below(sheet)
+        below = Below(sheet, self._comparison.new.shared.setdefault("looked", Looked()))
         was = {_identity(a): a for a in array_of(before) if dictionary_of(a) is not None}
         now = {_identity(a): a for a in array_of(after) if dictionary_of(a) is not None}
         others = [[written(a) for a in array_of(v) if dictionary_of(a) is None] for v in (before, after)]

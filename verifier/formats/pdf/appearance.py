@@ -15,8 +15,11 @@ from verifier.formats.pdf.store import decoded
 
 MAX_STREAM = 4 << 20
 """Bytes of one appearance: those of signatures with pictures keep the picture in a stream of its own."""
+MAX_TOKENS = 400_000
+"""Numbers, names, strings and operators of one content stream: each costs memory."""
 MAX_STREAMS = 200
 SHOWING = frozenset({"Tj", "TJ", "'", '"'})
+_SEPARATORS = (b" ", b"\n", b"\r", b"\t", b"\f", b"\0", b"/", b"(", b")", b"<", b">", b"[", b"]", b"{", b"}", b"%")
 _FILLING = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKING = frozenset({"S", "s"})
 
@@ -79,11 +82,17 @@ def streams(value: Any) -> Iterator[Any]:
 
 def operations(stream: Any) -> list[Any]:
     """The operators of a content stream. Malformed where it is broken or too long."""
-    decoded(stream, MAX_STREAM)
+    if tokens(decoded(stream, MAX_STREAM)) > MAX_TOKENS:
+        raise Malformed(f"appearance has more than {MAX_TOKENS} tokens")
     if isinstance(stream, pikepdf.Stream) and "/F" in stream:
         raise Malformed("appearance stands in another file")
     with reading("an appearance is broken"):
         return list(pikepdf.parse_content_stream(stream))
+
+
+def tokens(data: bytes) -> int:
+    """At the most so many stand in a content stream."""
+    return 1 + sum(data.count(separator) for separator in _SEPARATORS)
 
 
 def _painted(stream: Any, depth: int) -> Iterator[Paint]:

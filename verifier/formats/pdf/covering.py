@@ -10,11 +10,12 @@ from typing import Any
 import pikepdf
 
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import MAX_STREAM, SHOWING, named, operations, streams
+from verifier.formats.pdf.appearance import MAX_TOKENS, SHOWING, named, operations, streams, tokens
 from verifier.formats.pdf.comparison import array_of, dictionary_of
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 from verifier.formats.pdf.file import reading
-from verifier.formats.pdf.pictures import blank_below
+from verifier.formats.pdf.pictures import Looked, blank_below
+from verifier.formats.pdf.store import DECODED, decoded
 from verifier.formats.pdf.veils import Grid, Mark, border, marks, opaque
 
 THIN = 4.0
@@ -25,6 +26,10 @@ WHITE = 0.95
 _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
 _DEPTH = 8
+_LONGEST = 16 << 20
+"""Bytes of the content of a page."""
+_OTHERWISE = 1 << 15
+"""Bytes of content that is encoded in another way than most, as it is encoded."""
 
 
 def hides(annotation: Any, below: "Below | None" = None) -> bool:
@@ -120,8 +125,9 @@ Picture = tuple[Matrix, Any]
 class Below:
     """What a page draws by itself: the middles of its letters, and where its pictures lie. Read when it is asked for."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, looked: Looked) -> None:
         self._page = page
+        self._looked = looked
 
     @functools.cached_property
     def _drawn(self) -> tuple[list[tuple[float, float]], list[Picture]]:
@@ -145,13 +151,13 @@ class Below:
         return any(self._pictures(rectangle))
 
     def inked(self, rectangle: Any, *, opaque: bool) -> bool:
-        """Whether a picture of the page shows something in the rectangle. Of what cannot be told: whether it could not be seen any more."""
+        """Whether a picture of the page shows something in the rectangle. Of what cannot be told, a long page too: whether it is seen no more."""
         try:
             box = box_of(rectangle)
-            found = [None if picture is None else blank_below(picture, matrix, box) for matrix, picture in self._pictures(box)]
+            found = [None if picture is None else blank_below(picture, matrix, box, self._looked) for matrix, picture in self._pictures(box)]
         except (Malformed, TypeError, ValueError, ArithmeticError):
             return True
-        return any(blank is False or (blank is None and opaque) for blank in found)
+        return any(blank is False or (blank is None and opaque) for blank in found) or (opaque and not _moderate(self._page))
 
     def _pictures(self, rectangle: Box) -> "Iterator[Picture]":
         for matrix, picture in self._drawn[1]:
@@ -209,11 +215,31 @@ def _letters(page: Any, stream: Any, matrix: Matrix, depth: int, pictures: list[
 
 
 def _moderate(stream: Any) -> bool:
-    """Whether a page's content may be read: beyond it, nothing is told of its letters."""
+    """Whether a page's content, or a form's on it, may be read: of a longer one nothing is told of its letters."""
     contents = stream if isinstance(stream, pikepdf.Stream) else stream.get("/Contents")
     parts = array_of(contents) if isinstance(contents, pikepdf.Array) else [contents]
-    found = [p for p in parts if isinstance(p, pikepdf.Stream)]
-    return sum(len(p.read_raw_bytes()) for p in found) <= MAX_STREAM
+    count, left = 0, _LONGEST
+    for part in parts:
+        if isinstance(part, pikepdf.Stream):
+            data = _content(part, left)
+            if data is None:
+                return False
+            count, left = count + tokens(data), left - len(data)
+    return count <= MAX_TOKENS
+
+
+def _content(part: Any, limit: int) -> bytes | None:
+    try:
+        return decoded(part, limit)
+    except Malformed:
+        # Old pages are encoded in other ways: how long they become is not known before.
+        filters = part.get("/Filter")
+        names = {str(f) for f in (array_of(filters) or [filters])}
+        if (names <= DECODED and "/DecodeParms" not in part) or len(part.read_raw_bytes()) > _OTHERWISE:
+            return None
+    with reading("a page is broken"):
+        data: bytes = part.read_bytes()
+        return data
 
 
 def _advances(operands: Any, font: Any) -> Iterator[tuple[float, bool]]:

@@ -80,6 +80,11 @@ class Revision:
         self.read: dict[str, Any] = {}
         """What a rule read of this revision, by the rule's word: it is compared twice, with the one before it and with the one after."""
 
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What all revisions of a file have in common, by the word of the rule that keeps it."""
+        return self.read if self._last is None else self._last.read
+
     @functools.cached_property
     def lost(self) -> bool:
         """Whether an object of this revision is no longer there: then references to it are seen here only."""

@@ -5,6 +5,7 @@ ISO 32000-2 clause 12.8.4.3, EN 319 142-1 clause 5.4.
 Errors: none; what cannot be read is as good as absent.
 """
 
+import base64
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from verifier.formats.pdf.file import reading
 MAX_STREAM = 64 << 20
 """Bytes of one decoded stream: the largest public revocation lists are below 40 MB."""
 MAX_ITEMS = 20_000
+DECODED = frozenset({"/FlateDecode", "/ASCII85Decode", "/ASCIIHexDecode"})
+"""Filters that are undone here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,26 @@ def _stream(item: Any) -> bytes | None:
 
 
 def decoded(stream: Any, limit: int) -> bytes:
-    """A stream's data, plain or /FlateDecode, within a limit that holds before memory is spent. Malformed for other filters and for more data."""
+    """A stream's data, plain, /FlateDecode or as text around it, within a limit that holds before memory is spent. Malformed for anything else."""
     with reading("a stream is broken"):
         filters = stream.get("/Filter")
         names = [str(f) for f in filters] if isinstance(filters, pikepdf.Array) else [] if filters is None else [str(filters)]
         raw = stream.read_raw_bytes()
-        if names == ["/FlateDecode"] and "/DecodeParms" not in stream:
-            running = zlib.decompressobj()
-            raw = running.decompress(raw, limit + 1)
-        elif names:
+        if names and "/DecodeParms" in stream:
             raise Malformed("PDF stream is encoded in a way that is not expected here")
+        for name in names:
+            raw = _unfiltered(name, raw, limit)
     if len(raw) > limit:
         raise Malformed(f"PDF stream is over {limit} bytes")
     return bytes(raw)
+
+
+def _unfiltered(name: str, raw: bytes, limit: int) -> bytes:
+    if name == "/FlateDecode":
+        return zlib.decompressobj().decompress(raw, limit + 1)
+    if name == "/ASCII85Decode" and len(raw) <= 2 * limit:
+        return base64.a85decode(raw.strip().removesuffix(b"~>"), ignorechars=b" \t\n\r\f\v\0")
+    if name == "/ASCIIHexDecode" and len(raw) <= 4 * limit:
+        digits = b"".join(raw.strip().removesuffix(b">").split())
+        return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
+    raise Malformed("PDF stream is encoded in a way that is not expected here")
