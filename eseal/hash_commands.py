@@ -100,7 +100,8 @@ def _spec(document: Document, asked: Mapping[str, str | None], attached: Mapping
 def extended_at(there: There, document: Document, asked: Asked, bench: Bench, clock: Clock) -> Raised:
     """The document raised or renewed here, with time-stamps over digests and status from there; examined before and after by our own verifier.
 
-    Trusted is whom the caller trusts, and the root above the organisation's key there. Errors are those of Extender.extend() and of the server.
+    Trusted is whom the caller trusts, and the root above the organisation's key there, whose lists are asked for too. Errors are those of
+    Extender.extend() and of the server.
     """
     indexes = list[int]()
 
@@ -109,7 +110,9 @@ def extended_at(there: There, document: Document, asked: Asked, bench: Bench, cl
         indexes.append(told["extension"] if isinstance(told.get("extension"), int) else -1)
         return octets_in(told.get("token"), "token")
 
-    root = key_in(there.key({})).certificates[-1]
+    key = key_in(there.key({}))
+    root = key.certificates[-1]
+    own = there.status(key.certificates)  # a seal below B-LT carries none
     extender = Extender(
         stamp=stamp,
         status=there.status,
@@ -119,5 +122,11 @@ def extended_at(there: There, document: Document, asked: Asked, bench: Bench, cl
         run=bench.run,
         anchors=(root,),
     )
-    known = replace(asked.known, anchors=tuple(dict.fromkeys((*asked.known.anchors, root))))
+    given = asked.known
+    known = Known(
+        tuple(dict.fromkeys((*given.anchors, root))),
+        (*given.certificates, *key.certificates, *own.certs),
+        (*given.crls, *own.crls),
+        (*given.ocsps, *own.ocsps),
+    )
     return extender.extend(document, replace(asked, known=known))

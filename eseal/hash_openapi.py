@@ -10,9 +10,9 @@ from eseal.spec import DIGEST_CHOICES, MEDIA_TYPE, Format, Packaging
 from trust.errors import Conflict, Forbidden, Malformed, NotFound, TooLarge, Unacceptable, Unauthorised, Unavailable, UnsupportedMedia
 
 DESCRIPTION = """For those who may not send the document: digests go in, and a signature comes out.
-Detached `cades` (default; to B-LTA), `xades` and `jades` (several documents too; the last two to B-LT) take one step, and the answer is the
-signature, to be kept beside the document. So does `pades` to B-T: the document is the digest of the byte range of a PDF that you have prepared, and
-the answer is what goes into `/Contents`; reason, place, time and look stand in the PDF, and you write them.
+Detached `cades` (default; to B-LTA), `xades` and `jades` (several documents too; to B-LT) and `cose` (a hash envelope, RFC 9995; to B-T) take one
+step, and the answer is the signature, to be kept beside the document. So does `pades` to B-T: the document is the digest of the byte range of a PDF
+that you have prepared, and the answer is what goes into `/Contents`; reason, place, time and look stand in the PDF, and you write them.
 
 What is stamped over the documents once more takes two. The answer is then JSON: a `signature` (base64) at the `level` that digests suffice for,
 checked and recorded as any other, for `pades` from B-LT on the `values` of its `/DSS`, and `next`:

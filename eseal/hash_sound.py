@@ -21,7 +21,7 @@ def require_sound(before: Mapping[str, Any] | None, after: Mapping[str, Any], le
         raise Unacceptable("what the server signed is not a signature of these documents, so nothing was written")
     if not all(s["intact"] and s["indication"] != "FAILED" for s in after["timestamps"] if _name(s) not in tokens):
         raise Unacceptable("a time-stamp from the server is not one of these documents, so nothing was written")
-    if not str(new[0]["level"]).endswith(f"-BASELINE-{level.removeprefix('B-')}"):
+    if not str(new[0]["level"]).endswith((f"-BASELINE-{level.removeprefix('B-')}", f"COSE-{level.removeprefix('B-')}")):
         raise Unacceptable(f"what was made with the server's answers is {str(new[0]['level'])[:40]}, expected {level}; nothing was written")
     if before is not None and before["signatures"]:
         require_kept(before, after, "sealed", "sealing")

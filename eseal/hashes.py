@@ -1,9 +1,9 @@
 """Hash-only sealing: documents of which digests are known and no byte (pure).
 
-Detached signatures that name a document by its digest can be made so, and the CMS of a PDF, over the digest of the byte range that its holder has
-prepared. What needs the bytes is refused with the reason: an archive time-stamp of XAdES and JAdES is over the documents' octets once more
-(EN 319 132-1 clause 5.5.2.2, TS 119 182-1 clause 5.3.6.3), that of CAdES over their digest (EN 319 122-1 clause 5.5.3). `eseal.hash_steps` makes
-those in a second step, for which the holder of the documents computes the digest.
+Detached signatures that name a document by its digest can be made so; of COSE a hash envelope (RFC 9995), and of PDF the CMS, over the digest of the
+byte range that its holder has prepared. What needs the bytes is refused with the reason: an archive time-stamp of XAdES and JAdES is over the
+documents' octets once more (EN 319 132-1 clause 5.5.2.2, TS 119 182-1 clause 5.3.6.3), that of CAdES over their digest (EN 319 122-1 clause 5.5.3).
+`eseal.hash_steps` makes those in a second step, for which the holder of the documents computes the digest.
 """
 
 import base64
@@ -29,12 +29,12 @@ LEVELS: Mapping[Format, tuple[Level, ...]] = MappingProxyType(
         Format.XADES: (Level.B_B, Level.B_T, Level.B_LT),
         Format.JADES: (Level.B_B, Level.B_T, Level.B_LT),
         Format.PADES: (Level.B_B, Level.B_T),
+        Format.COSE: (Level.B_B, Level.B_T),
     }
 )
 """Formats that are made from digests, detached, and how far in one step; the highest is the default."""
 _WHY: Mapping[Format, str] = MappingProxyType(
     {
-        Format.COSE: "its signature is over the message, not over a digest of it",
         **dict.fromkeys(
             (Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES),
             "the container holds the documents, and `kakuin seal --hash-only` makes it where they are",

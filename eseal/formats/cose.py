@@ -1,5 +1,10 @@
-"""COSE_Sign1 (RFC 9052) with the signer's certificate (RFC 9360) and time-stamps (RFC 9921): a seal for the messages of devices."""
+"""COSE_Sign1 (RFC 9052) with the signer's certificate (RFC 9360) and time-stamps (RFC 9921): a seal for the messages of devices.
 
+Of a document that is known by its digest alone it is a hash envelope (RFC 9995): the digest is the payload.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,7 +16,7 @@ from eseal.spec import Packaging, Spec
 from trust.algorithms import SIGNATURE_BY_COSE, Algorithm
 from trust.codecs import cbor, cose
 from trust.errors import Malformed, TooLarge, Unacceptable
-from trust.model import Digest, Document, Token
+from trust.model import Digest, Document
 from trust.ports import Key
 
 LARGEST = 48 << 20
@@ -30,50 +35,74 @@ def seal(document: Document, spec: Spec, means: Means) -> Draft:
     Unacceptable for a key without an identifier in COSE, TooLarge for a payload that nobody could read, Unavailable when the authority gives no
     token.
     """
-    if not document.readable or document.size is None:
-        raise Malformed("only digests of this document are known")
-    if document.size > LARGEST:
-        raise TooLarge(f"as the payload of a COSE message a document is at most {LARGEST >> 20} MiB, got {document.size} bytes")
     key, digest = means.key, digest_for(means.key.algorithm, spec.digest)
-    before = _stamped_before(document, digest, means).der if spec.claims.content_timestamp else None
+    payload = _payload(document, digest)
+    before = stamped(means.stamp, payload.imprint).der if spec.claims.content_timestamp else None
     stated = {} if before is None else {cose.STAMP_THEN_SIGN: before}
-    protected = cbor.encode(_protected(document, spec, means) | stated)
+    protected = cbor.encode(_protected(spec, means) | payload.said | stated)
     # Section 4.4: Sig_structure with empty external data.
-    begun = cbor.head(4, 4) + b"".join(cbor.encode(part) for part in ("Signature1", protected, b"")) + cbor.head(2, document.size)
-    value = key.sign(b"".join((begun, *document.chunks())))
+    begun = cbor.head(4, 4) + b"".join(cbor.encode(part) for part in ("Signature1", protected, b"")) + cbor.head(2, payload.size)
+    value = key.sign(b"".join((begun, *payload.chunks)))
     signature = cbor.encode(written(key, value))
     # RFC 9921 section 3.1: over the signature as it is encoded, head included.
     token = stamped(means.stamp, Digest.of(digest, signature)).der if NEEDS[spec.level].stamp else None
     unprotected = {} if token is None else {cose.SIGN_THEN_STAMP: token}
     head = cbor.head(6, cose.SIGN1) + cbor.head(4, 4) + cbor.encode(protected) + cbor.encode(unprotected)
-    pieces: tuple[Piece, ...] = (head + cbor.encode(None) + signature,)
+    pieces: tuple[Piece, ...] = (head + cbor.encode(payload.inside) + signature,)
     if spec.packaging is Packaging.ATTACHED:
-        pieces = (head + cbor.head(2, document.size), Span(0, document.size), signature)
+        pieces = (head + cbor.head(2, payload.size), Span(0, payload.size), signature)
     return Draft(pieces, value, tuple(t for t in (before, token) if t is not None))
 
 
-def _stamped_before(document: Document, digest: str, means: Means) -> Token:
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    """What is signed."""
+
+    size: int
+    """Bytes."""
+    chunks: Iterable[bytes]
+    imprint: Digest
     """RFC 9921 section 3.2, 3161-ttc: over the payload's bytes, without the head of their byte string; signed with it."""
-    found = document.digest(digest)
-    if found is None:
-        raise Malformed("only digests of this document are known")
-    return stamped(means.stamp, found)
+    said: dict[int, Any]
+    """In the protected header."""
+    inside: bytes | None = None
+    """What stands in a detached message: nil, or the digest that is the payload."""
 
 
-def _protected(document: Document, spec: Spec, means: Means) -> dict[int, Any]:
+def _payload(document: Document, digest: str) -> _Payload:
+    """The document; RFC 9995: the digest of one that nobody here can read. Malformed where that is not known."""
+    if document.readable and (document.size is None or document.size > LARGEST):
+        raise TooLarge(f"as the payload of a COSE message a document is at most {LARGEST >> 20} MiB, got {document.size} bytes")
+    known = document.digest(digest)
+    if known is None:
+        raise Malformed("only digests of this document are known, and not this one")
+    if not document.readable:
+        said = {cose.PAYLOAD_HASH_ALG: _hash(digest)} | ({} if document.media_type is None else {cose.PREIMAGE_CONTENT_TYPE: document.media_type})
+        return _Payload(len(known.value), (known.value,), Digest.of(digest, known.value), said, known.value)
+    return _Payload(document.size or 0, document.chunks(), known, {} if document.media_type is None else {cose.CONTENT_TYPE: document.media_type})
+
+
+def _hash(digest: str) -> int:
+    """RFC 9054."""
+    label = next((label for label, name in cose.DIGEST_BY_COSE.items() if name == digest), None)
+    if label is None:
+        raise Unacceptable(f"{digest.replace('_', '-')} has no identifier in COSE")
+    return label
+
+
+def _protected(spec: Spec, means: Means) -> dict[int, Any]:
     """Chain and thumbprint stand under the signature (RFC 9360 section 2): nobody can put another certificate for the same key in their place.
 
     The claimed time is `iat` among the CWT claims (RFC 9597).
     """
     key = means.key
     chain = [c.der for c in (key.certificate, *key.chain) if c.subject != c.issuer or c == key.certificate]
-    header: dict[int, Any] = {
+    return {
         cose.ALG: _algorithm(key),
         cose.CLAIMS: {cose.ISSUED_AT: int(signing_time(spec.claims.signing_time, means).timestamp())},
         cose.X5CHAIN: chain if len(chain) > 1 else chain[0],
         cose.X5T: [_SHA256, Digest.of("sha256", key.certificate.der).value],
     }
-    return header if document.media_type is None else header | {cose.CONTENT_TYPE: document.media_type}
 
 
 def _algorithm(key: Key) -> int:

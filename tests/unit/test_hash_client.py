@@ -80,7 +80,7 @@ class Liar(httpx.BaseTransport):
         return There("https://test", desk.key, self)
 
 
-DETACHED = [(form, level) for form in ("cades", "xades", "jades") for level in Level]
+DETACHED = [*((form, level) for form in ("cades", "xades", "jades") for level in Level), ("cose", Level.B_B), ("cose", Level.B_T)]
 
 
 @pytest.mark.parametrize(("form", "level"), DETACHED, ids=str)
@@ -145,7 +145,7 @@ def test_the_pdf_is_read_in_the_confined_process(desk: Desk) -> None:
 def test_the_highest_level_is_the_default() -> None:
     assert [highest(form) for form in (None, "cades", "xades", "JAdES", "pades")] == ["B-LTA"] * 5
     assert highest("jades", "compact") is None
-    assert highest("cose") is None
+    assert highest("cose") == "B-T"
 
 
 def test_a_container_at_b_lta_with_each_digest(desk: Desk) -> None:

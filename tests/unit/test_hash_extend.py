@@ -168,7 +168,7 @@ def test_a_seal_is_raised_to_each_level(desk: Desk, form: str, level: Level) -> 
     document = Document.of(pdf(), "a.pdf") if form == "pades" else Document.of(CSV, "data.csv")
     _, data = sealed(desk.there, [document], {"format": form, "level": "B-B"})
     beside = [] if form == "pades" else [document]
-    made, _ = raised(desk.there, data, level, beside, known=Known(crls=lists(PKI)))
+    made, _ = raised(desk.there, data, level, beside)
     assert (made.before[0][-1], made.after[0].rpartition("-")[2]) == ("B", level.removeprefix("B-"))
 
 

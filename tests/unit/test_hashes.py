@@ -28,6 +28,7 @@ from tests.asgi import Web
 from tests.pki import SIGNED, Party, stamper
 from tests.sealing import CSV, imprint, lists
 from trust.algorithms import Algorithm
+from trust.codecs import cbor, cose
 from trust.edge.engine import bring_up, connect, sqlite_url
 from trust.edge.sandbox import Sandbox
 from trust.edge.web import application
@@ -114,6 +115,20 @@ def test_one_document_gets_a_content_time_stamp_of_its_digest(form: Format) -> N
     if form in SEVERAL:
         with pytest.raises(Unacceptable, match="a content time-stamp of several documents is over their bytes"):
             sealer().seal(known(), spec, NUMBER, [known(b"other", "b.csv")])
+
+
+def test_of_cose_it_is_a_hash_envelope() -> None:
+    """RFC 9995: the digest is the payload, and 259 says what kind of document it is of; RFC 9921: stamped first is that payload."""
+    spec = detached(Format.COSE, Level.B_T, claims=Claims(content_timestamp=True, mime_type="text/csv"))
+    made = sealer().seal(known(), spec, NUMBER)
+    protected, _, payload, _ = cbor.decode(made.document.read(1 << 20)).value
+    header = cbor.decode(protected)
+    assert payload == hashlib.sha256(CSV).digest()
+    assert (header[cose.PAYLOAD_HASH_ALG], header[cose.PREIMAGE_CONTENT_TYPE], cose.CONTENT_TYPE in header) == (-16, "text/csv", False)
+    assert imprint(made.draft.stamps[0]) == Digest.of("sha256", payload)
+    assert checked(made.document, [Document.of(CSV, "data.csv")], b"").passed
+    with pytest.raises(Unacceptable, match="sha3"):
+        sealer().seal(known(digests=["sha256", "sha3_256"]), replace(spec, digest="sha3_256"), NUMBER)
 
 
 ELSEWHERE = [(f, packaging) for f, packaging in OFFERED if f not in hashes.LEVELS or (packaging is not Packaging.DETACHED and f is not Format.PADES)]
@@ -230,6 +245,7 @@ def test_the_same_key_gets_the_same_seal(desk: Desk) -> None:
     assert desk.post({"documents": [ONE]}, Idempotency_Key=" ").status_code == 400
 
 
+THERE_ARE = "; there are cades, xades, jades, pades, cose, detached"
 REFUSED: dict[str, tuple[Any, int, str]] = {
     "no json": (b"{", 400, "the body is not a JSON object in UTF-8"),
     "no utf-8": (b"\xff", 400, "the body is not a JSON object in UTF-8"),
@@ -268,10 +284,10 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
         422,
         "location, reason: that stands in the PDF itself, of which only the digest of the byte range is known; write it there",
     ),
-    "cose": (
-        {"documents": [ONE], "format": "cose", "level": "B-T"},
+    "container": (
+        {"documents": [ONE], "format": "asic-s-cades"},
         422,
-        "cose is not made from digests: its signature is over the message, not over a digest of it; there are cades, xades, jades, pades, detached",
+        f"asic-s-cades is not made from digests: the container holds the documents, and `kakuin seal --hash-only` makes it where they are{THERE_ARE}",
     ),
     "attached": (
         {"documents": [ONE], "packaging": "attached"},
@@ -329,6 +345,7 @@ def test_the_description_is_of_this_door(desk: Desk) -> None:
         "application/pkcs7-signature",
         "application/xml",
         "application/jose+json",
+        "application/cose",
         "application/json",
     }
 
@@ -346,8 +363,8 @@ def test_the_client_sends_no_byte_of_the_document(desk: Desk) -> None:
         "level": "B-LT",
         "documents": [{"name": "データ.csv", "digests": {d: hashlib.new(d, CSV).hexdigest() for d in ("sha256", "sha384", "sha512")}}],
     }
-    with pytest.raises(KakuinError, match="the server refused: cose is not made from digests"):
-        seal_hashes_at(desk.there, [given], [document], {"format": "cose", "level": "B-T"})
+    with pytest.raises(KakuinError, match="the server refused: asic-s-cades is not made from digests"):
+        seal_hashes_at(desk.there, [given], [document], {"format": "asic-s-cades", "level": "B-T"})
 
 
 def test_which_digests_the_client_makes() -> None:
