@@ -45,8 +45,7 @@ def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[
 def extended_bytes(data: bytes, detached: Sequence[Document], wanted: Wanted, tools: Tools) -> tuple[bytes, list[Token]]:
     """The document extended, and the tokens that are new in it."""
     sheet = Sheet(data)
-    for place in sheet.places:
-        _collect(place, tools)
+    _collect(sheet, tools)
     stamps = _stamped(sheet, tools)
     if wanted.status:
         _hold(sheet, tools)
@@ -71,8 +70,7 @@ def awaited(data: bytes) -> tuple[str, bytes]:
 def archived(data: bytes, imprint: Digest, tools: Tools) -> tuple[bytes, list[Token]]:
     """With an archive time-stamp over `imprint`, which whoever has the files computed."""
     sheet = Sheet(data)
-    for place in sheet.places:
-        _collect(place, tools)
+    _collect(sheet, tools)
     stamps = _archived(sheet, lambda _: imprint, tools)
     return sheet.data, stamps
 
@@ -118,7 +116,7 @@ class _Place:
 
 @dataclass
 class Sheet:
-    """The document so far."""
+    """The document so far. Nobody keeps a place over an insertion: of a large document there is one tree at a time."""
 
     data: bytes
     places: list[_Place] = field(init=False)
@@ -135,9 +133,13 @@ class Sheet:
 
     def insert(self, texts: Sequence[str]) -> None:
         """Properties at the end of those of each signature."""
+        if any(texts):
+            self.data = edited(self.data, self._edits(texts))
+            self.places = []
+            self._read()
+
+    def _edits(self, texts: Sequence[str]) -> list[Edit]:
         places = [(place, text) for place, text in zip(self.places, texts, strict=True) if text]
-        if not places:
-            return
         at = {place: _holder(place) for place, _ in places}
         known = tags(self.data, self.places[0].tree, (holder for holder, _, _ in at.values()))
         edits = []
@@ -146,8 +148,7 @@ class Sheet:
             made = _wrapped(text, wrapping).encode("ascii")
             where = known[holder]
             edits.append(Edit(where.inside, where.inside, made) if first and not where.empty else appended(self.data, where, made))
-        self.data = edited(self.data, edits)
-        self._read()
+        return edits
 
     def name(self, place: _Place, stem: str) -> str:
         """An Id that is free, without chance: of the signature, and counted."""
@@ -181,16 +182,16 @@ def declared(text: str) -> str:
 
 def _stamped(sheet: Sheet, tools: Tools) -> list[Token]:
     """Clause 5.3: over ds:SignatureValue, where there is none yet."""
-    texts, stamps = [], []
-    for place in sheet.places:
+    stamps: list[Token] = []
+
+    def stamped(place: _Place) -> str:
         if place.has("SignatureTimeStamp"):
-            texts.append("")
-            continue
+            return ""
         octets = Bench().canonical(NodeSet(place.tree, _needed(place, "SignatureValue")), METHOD)
-        made = tools.stamped(Digest.of(place.digest(), octets))
-        texts.append(declared(properties.signature_stamp(sheet.name(place, "stamp"), EXCLUSIVE, made)))
-        stamps.append(made)
-    sheet.insert(texts)
+        stamps.append(tools.stamped(Digest.of(place.digest(), octets)))
+        return declared(properties.signature_stamp(sheet.name(place, "stamp"), EXCLUSIVE, stamps[-1]))
+
+    sheet.insert([stamped(place) for place in sheet.places])
     return stamps
 
 
@@ -213,7 +214,13 @@ def _all(node: Any, *names: str) -> Iterator[bytes]:
                 continue  # the verifier told of it before
 
 
-def _collect(place: _Place, tools: Tools) -> None:
+def _collect(sheet: Sheet, tools: Tools) -> None:
+    """What all signatures carry, into the tools' material."""
+    for place in sheet.places:
+        _collect_of(place, tools)
+
+
+def _collect_of(place: _Place, tools: Tools) -> None:
     """What the signature carries, into the tools' material."""
     tools.material.add(_certs(place.signature), *_status(place.signature))
     for _, der in place.stamps():
@@ -265,8 +272,8 @@ def _signer(signature: Any, tools: Tools) -> Cert | None:
 def _hold(sheet: Sheet, tools: Tools) -> None:
     """Clauses 5.4 and 5.5.1: of signers in CertificateValues and RevocationValues, where these do not stand there yet; of time-stamps, and what is
     missing otherwise, in TimeStampValidationData."""
-    texts = []
-    for place in sheet.places:
+
+    def held(place: _Place) -> str:
         there = _there(place, tools)
         own = without(tools.material.of(_signers(place, tools)), there)
         made: list[str] = []
@@ -283,8 +290,9 @@ def _hold(sheet: Sheet, tools: Tools) -> None:
             if rest != Status():
                 made.append(declared(properties.stamp_validation(prop.get("Id"), rest)))
                 there, rest = joined(there, rest), Status()
-        texts.append("".join(made))
-    sheet.insert(texts)
+        return "".join(made)
+
+    sheet.insert([held(place) for place in sheet.places])
 
 
 def _there(place: _Place, tools: Tools) -> Status:
@@ -300,17 +308,16 @@ def _there(place: _Place, tools: Tools) -> Status:
 
 def _archived(sheet: Sheet, imprint: Callable[[_Place], Digest], tools: Tools) -> list[Token]:
     """Clause 5.5.2, and what the new time-stamp's own chain needs, as far as the document has not got it."""
-    texts, stamps = [], []
-    for place in sheet.places:
-        made = tools.stamped(imprint(place))
-        name = sheet.name(place, "archive")
+    stamps: list[Token] = []
+
+    def archived_by(place: _Place) -> str:
+        made, name = tools.stamped(imprint(place)), sheet.name(place, "archive")
+        stamps.append(made)
         text = declared(properties.archive_stamp(name, EXCLUSIVE, made))
         rest = without(tools.material.of_token(made), _there(place, tools))
-        if rest.certs:
-            text += declared(properties.stamp_validation(name, rest))
-        texts.append(text)
-        stamps.append(made)
-    sheet.insert(texts)
+        return text + declared(properties.stamp_validation(name, rest)) if rest.certs else text
+
+    sheet.insert([archived_by(place) for place in sheet.places])
     return stamps
 
 
