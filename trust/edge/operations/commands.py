@@ -140,18 +140,17 @@ def served(house: House, listener: socket.socket, said: Callable[[], None]) -> N
     from trust.edge.settings import DEVELOPMENT_CLOCK
     from trust.edge.web import logging_to
 
-    if house.instance.settings.development_clock:
-        click.echo(f"beware: {DEVELOPMENT_CLOCK}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
-    house.sandbox.start()
-    application = house.application()
-    if house.timekeeper is not None and not (clock := house.timekeeper.status()).good:
-        click.echo(f"beware: {clock.why}: requests for time-stamps are refused; `kakuin clock` says what to do", err=True)
-
     settings = house.instance.settings
     service = settings.service
-    common = house.commons.connections(house.worker) if house.commons is not None else None
-    hall = hall_of(settings, clients_of(settings), house.tally, common)
-    ending = Ending(service.notice_seconds, service.drain_seconds, shared=house.shares, begins=house.begins_to_end, hurry=house.hurry)
+    if settings.development_clock:
+        click.echo(f"beware: {DEVELOPMENT_CLOCK}: nobody checks this machine's time, so time-stamps prove nothing", err=True)
+    house.sandbox.start()
     with logging_to(sys.stderr, level=level_of(settings), requests=settings.operations.log_requests != "none"):
+        application = house.application()
+        if house.timekeeper is not None and not (clock := house.timekeeper.status()).good:
+            click.echo(f"beware: {clock.why}: requests for time-stamps are refused; `kakuin clock` says what to do", err=True)
+        common = house.commons.connections(house.worker) if house.commons is not None else None
+        hall = hall_of(settings, clients_of(settings), house.tally, common)
+        ending = Ending(service.notice_seconds, service.drain_seconds, shared=house.shares, begins=house.begins_to_end, hurry=house.hurry)
         Server(application, hall, ending, started=said).run(sockets=[listener])
     click.echo("stopped", err=True)
