@@ -198,8 +198,8 @@ def _hashed_at(
     from trust.edge.progress import Progress, Reading
 
     with Progress() as progress, open_house.bench() as bench:
-        heard = Reading(documents, progress, f"hashing {_named(documents[0], documents[1:])}").documents
-        return sealed_at(There(server, key), heard, asked, attached, bench, now=now(), font=lambda: font(""), progress=progress)
+        reading = Reading(documents, progress, f"sealing {_named(documents[0], documents[1:])} at {server}, by digests")
+        return sealed_at(There(server, key), reading.documents, asked, attached, bench, now=now(), font=lambda: font(""), doing=reading.phase)
 
 
 def _named(document: "Document", more: "Sequence[Document]") -> str:

@@ -127,7 +127,7 @@ def extend(
             from trust.edge.clock import now
 
             with open_house.bench() as bench:
-                made = extended_at(There(server, api_key(api_key_file)), document, asked, bench, now)
+                made = extended_at(There(server, api_key(api_key_file)), document, asked, bench, now, reading.phase)
             facts, chunks, name = _facts(made), iter(options.pieces(made.document.open())), made.document.name or "extended"
         elif server is not None:
             from eseal.extend_client import extend_at

@@ -27,8 +27,6 @@ from trust.ports import Clock
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from trust.edge.progress import Progress
-
 HEAD = 4096
 
 
@@ -56,9 +54,12 @@ def sealed_at(
     *,
     now: "datetime",
     font: Font,
-    progress: "Progress",
+    doing: Callable[[str], None] = lambda _: None,
 ) -> Made:
-    """The seal and what is told of it; it reads the documents that were given. Unacceptable, and there is none, where what came back is another."""
+    """The seal and what is told of it; it reads the documents that were given. `doing` is told what is done from now on.
+
+    Unacceptable, and there is no seal, where what came back is none of these documents.
+    """
     pdf = len(documents) == 1 and _is_pades(documents[0], asked.get("format"))
     if not pdf and (attached or asked.get("password") is not None):
         raise Unacceptable("an image, a font and a password go into a PDF, and this is sealed otherwise")
@@ -66,17 +67,21 @@ def sealed_at(
     detached: Sequence[Document] = ()
     if pdf:
         spec = _spec(documents[0], asked, attached, font)
+        doing("looking for signatures")
         before = bench.examined(documents[0])
+        doing("hashing")
         facts, made = seal_pdf_at(there, documents[0], spec, asked, bench.run)
     elif boxes(asked.get("format")):
+        doing("hashing")
         facts, made = seal_box_at(there, documents, asked, digests_for(asked.get("digest")), now)
     else:
+        doing("hashing")
         names = digests_for(asked.get("digest"))
         told = [digested(document, names) for document in documents]
-        progress.tell(f"sealing at {there.server}")
+        doing("waiting for the server")
         facts, made = seal_hashes_at(there, documents, told, asked)
         detached = documents
-    progress.tell(f"verifying {made.name}")
+    doing("checking what was made")
     with Spool() as spool:
         require_sound(before, bench.examined(solid(made, spool), detached), reached(facts))
     return {**facts, "sha256": sha256_of(made).hex()}, made
@@ -97,7 +102,7 @@ def _spec(document: Document, asked: Mapping[str, str | None], attached: Mapping
     return choose(document.head(HEAD), format=Format.PADES, claims=claims_of({name: asked.get(name) for name in CLAIMS}), pdf=pdf, **said, **more)
 
 
-def extended_at(there: There, document: Document, asked: Asked, bench: Bench, clock: Clock) -> Raised:
+def extended_at(there: There, document: Document, asked: Asked, bench: Bench, clock: Clock, doing: Callable[[str], None] = lambda _: None) -> Raised:
     """The document raised or renewed here, with time-stamps over digests and status from there; examined before and after by our own verifier.
 
     Trusted is whom the caller trusts, and the root above the organisation's key there, whose lists are asked for too. Errors are those of
@@ -129,4 +134,4 @@ def extended_at(there: There, document: Document, asked: Asked, bench: Bench, cl
         (*given.crls, *own.crls),
         (*given.ocsps, *own.ocsps),
     )
-    return extender.extend(document, replace(asked, known=known))
+    return extender.extend(document, replace(asked, known=known), doing=doing)

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import os
+import signal
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.office import Office
+from tests.office import KAKUIN, Office
 from tests.surface.test_command_line import ended, one_line
 
 pytestmark = pytest.mark.xdist_group("office")
@@ -120,6 +124,28 @@ def test_a_folder_becomes_a_container(office: Office, key: dict[str, str], docum
     assert code == 0, error
     assert json.loads(told)["format"] == "asic-e-cades"
     assert ended("verify", made, "--trust", office.root)[0] == 0
+
+
+@pytest.mark.parametrize("form", ["pades", "xades", "asic-e-cades"])
+def test_an_interruption_while_the_server_thinks_leaves_nothing(form: str, documents: dict[str, Path], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        document = documents["pdf" if form == "pades" else "csv"]
+        command = [KAKUIN, "seal", document, "--server", address, "--hash-only", "--format", form, "-o", tmp_path / "never"]
+        environment = {**os.environ, "NO_COLOR": "1", "KAKUIN_API_KEY": "kakuin_x"}
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            with connection:
+                assert connection.recv(1 << 16).split(b" ")[0] in (b"GET", b"POST")
+                os.killpg(running.pid, signal.SIGINT)
+                _, error = running.communicate(timeout=60)
+        finally:
+            running.kill()
+            running.wait()
+    assert (running.returncode, error.strip()) == (130, b"kakuin: interrupted")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_each_refusal_is_one_clear_line(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:

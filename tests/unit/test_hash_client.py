@@ -27,7 +27,6 @@ from tests.pki import SIGNED
 from tests.sealing import CSV, fields, opened
 from tests.unit.test_hashes import PKI, Desk, checked, sealer
 from trust.algorithms import Algorithm
-from trust.edge.progress import Progress
 from trust.edge.web import application
 from trust.errors import KakuinError, Malformed, Unacceptable, Unavailable
 from trust.model import Digest, Document
@@ -54,8 +53,7 @@ class Here:
 
 
 def sealed(there: There, documents: Sequence[Document], asked: Mapping[str, str | None], **attached: Document) -> tuple[dict[str, Any], bytes]:
-    with Progress(io.StringIO()) as progress:
-        facts, made = sealed_at(there, documents, asked, attached, Here(), now=SIGNED, font=lambda: None, progress=progress)
+    facts, made = sealed_at(there, documents, asked, attached, Here(), now=SIGNED, font=lambda: None)
     return facts, made.read(1 << 26)
 
 
@@ -136,10 +134,11 @@ def test_another_digest_than_sha256(tmp_path: Path) -> None:
 def test_the_pdf_is_read_in_the_confined_process(desk: Desk) -> None:
     from verifier.bench import Bench
 
-    with Bench(("eseal.drafting", "eseal.formats.pades", "verifier.formats.pades", "verifier.service")) as bench, Progress(io.StringIO()) as progress:
-        document = Document.of(PAPER, "a.pdf")
-        _, made = sealed_at(desk.there, [document], {"level": "B-LTA"}, {}, bench, now=SIGNED, font=lambda: None, progress=progress)
+    with Bench(("eseal.drafting", "eseal.formats.pades", "verifier.formats.pades", "verifier.service")) as bench:
+        document, told = Document.of(PAPER, "a.pdf"), list[str]()
+        _, made = sealed_at(desk.there, [document], {"level": "B-LTA"}, {}, bench, now=SIGNED, font=lambda: None, doing=told.append)
     assert checked(made, [], b"").passed
+    assert told == ["looking for signatures", "hashing", "checking what was made"]
 
 
 def test_the_highest_level_is_the_default() -> None:

@@ -44,13 +44,19 @@ def status(chain: Sequence[Cert]) -> Status:
     return Status(crls=lists(PKI), certs=ours)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def extending_desk(folder: Path) -> Desk:
+    """The doors to sealing and to extending."""
+    made = Desk(folder)
     keys = ApiKeys(made.engine, lambda: SIGNED)
     sealing = replace(sealer(made.recorded), status=status)
     doors = [hash_api.router(sealing, keys, Repeats(made.engine, lambda: SIGNED)), hash_extend_api.router(sealing, keys)]
     made.app = application("Kakuin", doors, body_limit=1 << 21)
+    return made
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = extending_desk(tmp_path)
     yield made
     made.engine.dispose()
 
