@@ -9,8 +9,8 @@ from typing import Any
 
 from verifier.formats.pdf.appearance import Paint, is_visible, paints, seen
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
-from verifier.formats.pdf.covering import Below, blank, hides, veiled
-from verifier.formats.pdf.drawing import box_of
+from verifier.formats.pdf.covering import Below, blank, hides, hides_now, veiled
+from verifier.formats.pdf.drawing import box_of, extent
 from verifier.formats.pdf.graph import Key, written
 from verifier.formats.pdf.pictures import Looked
 
@@ -56,6 +56,9 @@ class Annotations:
         for key, annotation in was.items():
             if key not in now:
                 self._removed(page, annotation, below)
+        for key, annotation in was.items():
+            if key in now and self._is_widget(annotation) and self._covers_anew(annotation, now[key], below):
+                self._comparison.forbid(f"{page} form field", "drawn over what the page showed")
         came = [now[key] for key, a in was.items() if key in now and not self._is_widget(a) and self._kept(page, a, now[key], below)]
         for key, annotation in now.items():
             if key not in was and not self._is_widget(annotation):
@@ -69,6 +72,12 @@ class Annotations:
 
     def _is_widget(self, annotation: Any) -> bool:
         return bool(annotation.is_indirect and annotation.objgen in self._widgets)
+
+    def _covers_anew(self, old: Any, new: Any, below: Below) -> bool:
+        """Whether a field that was there hides letters of the page that it did not hide when it was signed: a value is filled in, not pasted over."""
+        if all(self._comparison.same(old.get(key), new.get(key)) for key in ("/AP", "/AS", "/MK", "/F")) or not is_visible(new):
+            return False
+        return hides_now(new) and not (is_visible(old) and hides_now(old)) and below.lettered(new.get("/Rect"))
 
     def _removed(self, page: str, annotation: Any, below: Below) -> None:
         name = f"{page} {_kind(annotation)} annotation"
@@ -145,15 +154,6 @@ def _meet(one: Any, other: Any) -> bool:
     except (TypeError, ValueError):
         return True
     return all(min(a[i + 2], b[i + 2]) - max(a[i], b[i]) > EDGE for i in (0, 1))
-
-
-def extent(rectangle: Any) -> float:
-    """The longer side of a rectangle in points; infinite for what is none."""
-    try:
-        left, bottom, right, top = (float(v) for v in array_of(rectangle))
-    except (TypeError, ValueError):
-        return float("inf")
-    return max(abs(right - left), abs(top - bottom))
 
 
 def _kind(annotation: Any) -> str:

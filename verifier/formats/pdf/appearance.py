@@ -80,6 +80,36 @@ def streams(value: Any) -> Iterator[Any]:
             stack.extend(v for _, v in item.items())
 
 
+def shown(node: Any) -> list[Any]:
+    """The stream that a node of the form shows: its normal appearance, or the one of its state."""
+    appearances = node.get("/AP")
+    normal = appearances.get("/N") if isinstance(appearances, pikepdf.Dictionary) else None
+    if isinstance(normal, pikepdf.Dictionary) and not isinstance(normal, pikepdf.Stream):
+        state = node.get("/AS")
+        normal = normal.get(str(state)) if isinstance(state, pikepdf.Name) else None
+    return [normal] if isinstance(normal, pikepdf.Stream) else []
+
+
+def painted(found: list[Any]) -> frozenset[Paint]:
+    """What these streams draw."""
+    try:
+        return frozenset(kind for stream in found for kind in _painted(stream, 0))
+    except Malformed:
+        return frozenset(Paint)
+
+
+def written_in(stream: Any, depth: int = 0) -> int:
+    """Bytes of the strings that a stream shows. Malformed where it is broken."""
+    count = 0
+    for operation in operations(stream):
+        if str(operation.operator) in SHOWING:
+            count += sum(len(s.strip()) for s in strings(operation.operands))
+        elif str(operation.operator) == "Do" and depth < 8:
+            inner = named(stream, "/XObject", operation.operands)
+            count += written_in(inner, depth + 1) if isinstance(inner, pikepdf.Stream) and str(inner.get("/Subtype")) == "/Form" else 0
+    return count
+
+
 def operations(stream: Any) -> list[Any]:
     """The operators of a content stream. Malformed where it is broken or too long."""
     if tokens(decoded(stream, MAX_STREAM)) > MAX_TOKENS:

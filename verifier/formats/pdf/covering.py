@@ -48,6 +48,17 @@ def hides(annotation: Any, below: "Below | None" = None) -> bool:
         return True
 
 
+def hides_now(node: Any) -> bool:
+    """The same of a widget in its state; readers that draw it themselves begin with its background."""
+    style = dictionary_of(node.get("/MK"))
+    if "/AP" not in node and style is not None and array_of(style.get("/BG")):
+        return True
+    try:
+        return _covers(opaque(marks(node, states=False)), box_of(node.get("/Rect")), None)
+    except (Malformed, TypeError, ValueError, ArithmeticError):
+        return True
+
+
 def veiled(annotations: list[Any], below: "Below") -> bool:
     """Whether remarks that hide nothing for themselves do so together."""
     found, boxes = [], []

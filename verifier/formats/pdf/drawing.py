@@ -45,6 +45,15 @@ def box_of(value: Any) -> Box:
     return min(left, right), min(bottom, top), max(left, right), max(bottom, top)
 
 
+def extent(rectangle: Any) -> float:
+    """The longer side of a rectangle in points; infinite for what is none."""
+    try:
+        left, bottom, right, top = (float(v) for v in rectangle)
+    except (TypeError, ValueError):
+        return float("inf")
+    return max(abs(right - left), abs(top - bottom))
+
+
 def rgb(components: list[float]) -> tuple[float, ...]:
     if len(components) == 4:
         *cmy, black = components

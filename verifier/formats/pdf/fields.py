@@ -128,7 +128,10 @@ def texts(value: Any) -> Iterator[str]:
 
 def displayed(field: Field) -> list[str]:
     """What a choice shows for each of its values: the display text of the option, or the value itself."""
-    names = {pair[0]: pair[1] for option in array_of(field.options) if len(pair := list(texts(option))) == 2}
+    names: dict[str, str] = {}
+    for option in array_of(field.options):
+        if len(pair := list(texts(option))) == 2:
+            names.setdefault(pair[0], pair[1])
     return [names.get(value, value) for value in texts(field.value)]
 
 

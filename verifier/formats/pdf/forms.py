@@ -11,9 +11,10 @@ import pikepdf
 
 from trust.codecs.asn1 import printable
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import Paint, seen
+from verifier.formats.pdf.appearance import MAX_STREAM, Paint, seen, shown
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
 from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
+from verifier.formats.pdf.fonts import Unknown, letters
 from verifier.formats.pdf.graph import Key, Revision, written
 from verifier.formats.pdf.shown import PUSH_BUTTON, Shown
 from verifier.formats.pdf.signatures import text_of
@@ -90,7 +91,7 @@ class Forms:
         old, new = before or pikepdf.Dictionary(), after or pikepdf.Dictionary()
         for key in sorted((set(old.keys()) | set(new.keys())) - _HARMLESS_IN_FORM):
             comparison.equal(f"form {key}", old.get(key), new.get(key))
-        self._defaults(old, new)
+        self._defaults(old, new, was)
         if "/XFA" in old or "/XFA" in new:
             self._xfa(old.get("/XFA"), new.get("/XFA"), {squeezed(t) for f in now.values() if (t := _safe_text(f.value))})
 
@@ -100,13 +101,17 @@ class Forms:
             if self._shown.contradicts(field):
                 self._comparison.forbid(field.label, "drawn anew, though its appearance was not its value,")
 
-    def _defaults(self, old: Any, new: Any) -> None:
+    def _defaults(self, old: Any, new: Any, was: dict[Any, Field]) -> None:
         """/DA and the fonts of /DR may be added for filling; what was there stays what it was."""
         if "/DA" in old:
             self._comparison.equal("form /DA", old.get("/DA"), new.get("/DA"))
         later = _fonts_of(new)
-        for name, font in _fonts_of(old).items():
+        before = _fonts_of(old)
+        for name, font in before.items():
             self._comparison.equal(f"form font {printable(name)}", font, later.get(name))
+        for name in sorted(later.keys() - before.keys()):
+            if not _is_usual(name, later[name]) and any(_waits_for(name, f, self._default[0]) for f in was.values()):
+                self._comparison.forbid(f"form font {printable(name)}", "added")
 
     def _xfa(self, before: Any, after: Any, values: set[str]) -> None:
         """XFA: the packets that hold data may say what the fields say, when filling is permitted; templates and scripts may not change."""
@@ -230,6 +235,33 @@ def _fonts_of(form: Any | None) -> dict[str, Any]:
     resources = dictionary_of(form.get("/DR")) if form is not None else None
     fonts = dictionary_of(resources.get("/Font")) if resources is not None else None
     return {} if fonts is None else dict(fonts.items())
+
+
+def _is_usual(name: str, font: Any) -> bool:
+    """Whether a font draws each letter as itself, as readers do without it."""
+    if name == "/ZaDb" and name_of(font.get("/BaseFont")) == "/ZapfDingbats":
+        return not isinstance(font.get("/Encoding"), pikepdf.Dictionary)
+    try:
+        return letters(font, lambda _: False)(_ASCII) == _ASCII.decode("ascii")
+    except (Unknown, TypeError, ValueError):
+        return False
+
+
+_ASCII = bytes(range(33, 127))
+
+
+def _waits_for(name: str, field: Field, default: Any) -> bool:
+    """Whether a field that was there names a font that nobody had: one that comes later changes what it shows."""
+    if name[1:] in str(field.default_appearance or default or ""):
+        return True
+    for stream in shown(field.node):
+        fonts = dictionary_of((dictionary_of(stream.get("/Resources")) or {}).get("/Font")) or {}
+        try:
+            if name not in fonts and name.encode() in decoded(stream, MAX_STREAM):
+                return True
+        except Malformed:
+            return True
+    return False
 
 
 def _safe_text(value: Any) -> str:

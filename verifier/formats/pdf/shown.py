@@ -1,14 +1,16 @@
 """Whether what a field shows is its value (ISO 32000-2 clauses 12.7.4.3 and 12.7.5): what is drawn is what people read."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pikepdf
 
 from trust.errors import Malformed
+from verifier.formats.pdf.appearance import painted, shown, written_in
 from verifier.formats.pdf.buttons import shows_states
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
-from verifier.formats.pdf.drawing import box_of
+from verifier.formats.pdf.drawing import box_of, extent
 from verifier.formats.pdf.fields import Field, as_drawn, displayed, listed, rich_text, same_number, squeezed, states, texts, value_text
 from verifier.formats.pdf.masks import masked
 from verifier.formats.pdf.styles import default_appearance
@@ -18,6 +20,17 @@ PUSH_BUTTON = 1 << 16
 _PASSWORD = 1 << 13
 _COMBO = 1 << 17
 _COMB = 1 << 24
+_TICK = 3
+"""Letters in a button."""
+_LARGE = 100.0
+"""Points."""
+
+
+_HIDING = re.compile(
+    r"display|visibility|opacity|position|letter-spacing|text-indent|margin|font-size\s*:\s*(-|[0-3]?(\.\d*)?\s*[a-z;\"'])"
+    r"|color\s*:\s*(white|transparent|#f[\da-f]{0,2}f|#f[\da-f]f[\da-f]f[\da-f]|rgb)"
+)
+"""Styles of rich text by which letters are not seen."""
 
 
 class Shown:
@@ -34,7 +47,8 @@ class Shown:
         if not self._details_agree(new, different):
             return False
         if new.kind == "/Btn":
-            return not new.flags & PUSH_BUTTON and ("/AP" not in different or self._redraws(old, new, different)) and _state_agrees(new)
+            drawn = "/AP" not in different or self._redraws(old, new, different)
+            return drawn and not new.flags & PUSH_BUTTON and _state_agrees(new) and not _tells(old.node, new.node)
         if different & {"/AP", "/AS"}:
             # A value that stays must have looked like itself before: else the signer saw something else ("shadow" forms).
             return self.reads(new) and ("/V" in different or self.reads(old))
@@ -56,26 +70,26 @@ class Shown:
         """Whether the value can be read in the appearance, or there is none: then readers draw the value."""
         if "/AP" not in field.node:
             return True
-        shown = self._words(field)
-        if shown is None:
+        seen = self._words(field)
+        if seen is None:
             return False
         try:
             value = value_text(field.value)
         except Malformed:
             return False
         if field.kind == "/Ch":
-            return self._chooses(field, shown)
+            return self._chooses(field, seen)
         if field.flags & _PASSWORD:
-            return len(shown.text) <= len(value) and set(shown.text) <= {"*", "•"}
-        text, wanted = squeezed(shown.text), squeezed(value)
+            return len(seen.text) <= len(value) and set(seen.text) <= {"*", "•"}
+        text, wanted = squeezed(seen.text), squeezed(value)
         if text == wanted or same_number(text, wanted) or masked(field, text, wanted):
             return True
-        lines = [squeezed(line) for line, _ in shown.lines]
+        lines = [squeezed(line) for line, _ in seen.lines]
         return text in as_drawn(wanted) or _wrapped(lines, wanted)
 
-    def _chooses(self, field: Field, shown: Words) -> bool:
+    def _chooses(self, field: Field, seen: Words) -> bool:
         """A choice shows the option that is its value; a list may show others beside it, but marks none of them in its place."""
-        text, chosen = squeezed(shown.text), [c for d in displayed(field) if (c := squeezed(d))]
+        text, chosen = squeezed(seen.text), [c for d in displayed(field) if (c := squeezed(d))]
         if text == "".join(chosen) or text in as_drawn("".join(chosen)):
             return True
         if field.flags & _COMBO:
@@ -83,18 +97,18 @@ class Shown:
         options = [squeezed(o) for o in listed(field)]
         if not text or text not in "".join(options):
             return False
-        lines = [(squeezed(line), ground) for line, ground in shown.lines if line]
+        lines = [(squeezed(line), ground) for line, ground in seen.lines if line]
         if not all(line in options for line, _ in lines):
             return len(lines) == 1 and all(c in text for c in chosen)
         if not set(chosen) <= {line for line, _ in lines}:
             return False
         # A bar of another colour than the whole lies behind what is chosen, or nowhere.
-        barred = [line for line, ground in lines if ground != shown.ground]
+        barred = [line for line, ground in lines if ground != seen.ground]
         return not barred or sorted(barred) == sorted(chosen)
 
     def _text(self, field: Field) -> str | None:
-        shown = self._words(field)
-        return None if shown is None else shown.text
+        seen = self._words(field)
+        return None if seen is None else seen.text
 
     def _words(self, field: Field) -> Words | None:
         appearance = dictionary_of(field.node.get("/AP"))
@@ -120,6 +134,8 @@ class Shown:
     def _details_agree(self, field: Field, different: set[str]) -> bool:
         """/RV, which some readers draw in place of the value, and /I, which marks the chosen options, must say what the value says."""
         try:
+            if "/RV" in different and _HIDING.search(value_text(field.node.get("/RV")).lower()):
+                return False
             if "/RV" in field.node and different & {"/RV", "/V"} and squeezed(rich_text(field.node.get("/RV"))) != squeezed(value_text(field.value)):
                 return False
         except Malformed:
@@ -141,9 +157,20 @@ def _state_agrees(field: Field) -> bool:
     return state == "/Off"
 
 
-def _is_spelt(shown: str, display: str, value: str) -> bool:
+def _tells(old: Any, new: Any) -> bool:
+    """Whether another state of a button says more than that it is on: words, or a drawing as large as words."""
+    if name_of(old.get("/AS")) == name_of(new.get("/AS")):
+        return False
+    try:
+        more = painted(shown(new)) - painted(shown(old))
+        return sum(map(written_in, shown(new))) > _TICK or (bool(more) and extent(new.get("/Rect")) > _LARGE)
+    except Malformed:
+        return True
+
+
+def _is_spelt(text: str, display: str, value: str) -> bool:
     """Whether a maker showed the value where its display text differs from it in capitals alone."""
-    return shown == value and value.casefold() == display.casefold()
+    return text == value and value.casefold() == display.casefold()
 
 
 def _wrapped(lines: list[str], wanted: str) -> bool:

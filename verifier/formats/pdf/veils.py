@@ -16,7 +16,7 @@ from typing import Any
 import pikepdf
 
 from trust.errors import Malformed
-from verifier.formats.pdf.appearance import Paint, named, operations, paints, streams
+from verifier.formats.pdf.appearance import Paint, named, operations, paints, shown, streams
 from verifier.formats.pdf.comparison import array_of, dictionary_of, name_of
 from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, hull, matrix_of, numbers, product, rgb
 
@@ -71,13 +71,13 @@ class _Paint:
         return tuple(1 - self.opacity * (1 - c) for c in colour)
 
 
-def marks(annotation: Any) -> list[Mark]:
-    """Everything that the appearances of an annotation paint; what readers paint themselves, where it has none."""
+def marks(annotation: Any, *, states: bool = True) -> list[Mark]:
+    """Everything that the appearances of an annotation paint, in all states or in its own; what readers paint themselves, where it has none."""
     rectangle = box_of(annotation.get("/Rect"))
     shines = name_of(annotation.get("/BM")) in _SHINING
     found: list[Mark] = []
     count = 0
-    for stream in streams(annotation.get("/AP")):
+    for stream in streams(annotation.get("/AP")) if states else shown(annotation):
         own = matrix_of(array_of(stream.get("/Matrix")) or list(IDENTITY))
         matrix = product(own, _into(bounds(own, box_of(stream.get("/BBox"))), rectangle))
         for mark in _marks(stream, _Paint(matrix, shines=shines), 0):
