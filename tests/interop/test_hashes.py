@@ -93,12 +93,7 @@ def _judged(folder: Path, files: Mapping[str, bytes]) -> dict[str, list[tuple[st
     jobs, at = [], f"{SIGNED + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
     for name, data in files.items():
         (folder / name).write_bytes(data)
-        job = {
-            "id": name,
-            "file": str(folder / name),
-            "trust": [str(folder / "root.cer")],
-            "time": f"{SIGNED + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}",
-        }
+        job = {"id": name, "file": str(folder / name), "trust": [str(folder / "root.cer")], "time": at}
         form, _, level = name.partition(".")
         beside = {"detached": [str(document)]} if form in _DETACHED else {}
         jobs.append(job | beside | ({"crls": [str(c) for c in crls]} if level in (Level.B_B, Level.B_T) else {}))
