@@ -1,9 +1,11 @@
 """What is large, sealed and verified by the command line: time, and the most memory that any of its processes ever had.
 
-python -m bench.large [file] [dataset] [pdf] [long-pdf] [--gigabytes 5] [--files 10000] [--folder PLACE]
+python -m bench.large [file] [dataset] [added] [attached] [pdf] [long-pdf] [--gigabytes 5] [--files 10000] [--folder PLACE]
 
 file        CAdES detached and ASiC-E over one file of many gigabytes, B-LTA
 dataset     ASiC-E over ten thousand files, B-LTA
+added       one signature more in such containers, and both renewed
+attached    CAdES with a file of 1.2 GB inside: sealed, verified, renewed
 pdf         a PDF of 300 MB, B-B and B-LTA
 long-pdf    a PDF of 1.9 GB, near the largest that is sealed
 
@@ -124,13 +126,48 @@ def file(folder: Path, asked: argparse.Namespace) -> bool:
     return all(good)
 
 
-def dataset(folder: Path, asked: argparse.Namespace) -> bool:
+def _files(folder: Path, asked: argparse.Namespace) -> None:
     place = folder / "dataset"
     for number in range(asked.files):
         path = place / f"{number // 100:03}" / f"{number:05}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"number,square\n{number},{number * number}\n")
+
+
+def dataset(folder: Path, asked: argparse.Namespace) -> bool:
+    _files(folder, asked)
     return sealed_and_verified(f"{asked.files} files, asic-e-cades B-LTA", folder, ["dataset"], "dataset.asice", "--level", "B-LTA")
+
+
+def added(folder: Path, asked: argparse.Namespace) -> bool:
+    _files(folder, asked)
+    return all(_added(folder, form, f"{asked.files} files, {form}") for form in ("asic-e-cades", "asic-e-xades"))
+
+
+def _added(folder: Path, form: str, what: str) -> bool:
+    steps = (
+        ("sealed", ("seal", "dataset", "--format", form, "--level", "B-LTA", "-o", "one")),
+        ("one signature more", ("seal", "one", "--format", form, "--addition", "parallel", "--level", "B-LTA", "-o", "two")),
+        ("renewed", ("extend", "two", "-o", "three")),
+        ("verified", ("verify", "three", "--trust", "instance/anchors", "--json")),
+    )
+    good = all(told(f"{what}: {name}", run(*words, folder=folder)) for name, words in steps)
+    for name in ("one", "two", "three"):
+        (folder / name).unlink(missing_ok=True)
+    return good
+
+
+def attached(folder: Path, _asked: argparse.Namespace) -> bool:
+    hole(folder / "large.bin", 1200 * MIB)
+    steps = (
+        ("sealed", ("seal", "large.bin", "--format", "cades", "--packaging", "attached", "--level", "B-LTA", "-o", "one.p7m")),
+        ("renewed", ("extend", "one.p7m", "-o", "two.p7m")),
+        ("verified", ("verify", "two.p7m", "--trust", "instance/anchors")),
+    )
+    good = all(told(f"1.2 GB inside CAdES: {name}", run(*words, folder=folder)) for name, words in steps)
+    for name in ("large.bin", "one.p7m", "two.p7m"):
+        (folder / name).unlink(missing_ok=True)
+    return good
 
 
 def paper(path: Path, streams: int, size: int) -> None:
@@ -172,7 +209,14 @@ def long_pdf(folder: Path, _asked: argparse.Namespace) -> bool:
     return good
 
 
-CASES: Mapping[str, Callable[[Path, argparse.Namespace], bool]] = {"file": file, "dataset": dataset, "pdf": pdf, "long-pdf": long_pdf}
+CASES: Mapping[str, Callable[[Path, argparse.Namespace], bool]] = {
+    "file": file,
+    "dataset": dataset,
+    "added": added,
+    "attached": attached,
+    "pdf": pdf,
+    "long-pdf": long_pdf,
+}
 
 
 def prepare(folder: Path) -> None:

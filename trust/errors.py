@@ -9,10 +9,11 @@ from typing import ClassVar
 
 
 class KakuinError(Exception):
-    """The work could not be done; `str(error)` is one line a person can act on."""
+    """The work could not be done; `str(error)` is one line a person can act on. The title says its kind in words, in English or Japanese."""
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
+    japanese: ClassVar[str] = "内部エラーです"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 70
 
@@ -22,6 +23,7 @@ class Malformed(KakuinError):
 
     slug = "malformed"
     title = "Malformed input"
+    japanese = "入力の形式が正しくありません"
     status = 400
     exit_code = 65
 
@@ -31,6 +33,7 @@ class Unacceptable(KakuinError):
 
     slug = "unacceptable"
     title = "Request cannot be met"
+    japanese = "求められたとおりにはできません"
     status = 422
     exit_code = 65
 
@@ -40,6 +43,7 @@ class UnsupportedMedia(Unacceptable):
 
     slug = "unsupported-media-type"
     title = "Unsupported media type"
+    japanese = "この種類のデータは受け付けません"
     status = 415
 
 
@@ -48,6 +52,7 @@ class NotAcceptable(Unacceptable):
 
     slug = "not-acceptable"
     title = "No acceptable form of the answer"
+    japanese = "受け取れる形式の回答がありません"
     status = 406
 
 
@@ -56,6 +61,7 @@ class Unauthorised(KakuinError):
 
     slug = "unauthorised"
     title = "Credential missing or not accepted"
+    japanese = "認証情報がないか、認められません"
     status = 401
     exit_code = 77
 
@@ -65,6 +71,7 @@ class Forbidden(KakuinError):
 
     slug = "forbidden"
     title = "Not permitted"
+    japanese = "許可されていません"
     status = 403
     exit_code = 77
 
@@ -74,6 +81,7 @@ class NotFound(KakuinError):
 
     slug = "not-found"
     title = "Not found"
+    japanese = "見つかりません"
     status = 404
     exit_code = 66
 
@@ -83,6 +91,7 @@ class Conflict(KakuinError):
 
     slug = "conflict"
     title = "Conflict"
+    japanese = "既にあるもの、または現在の状態と両立しません"
     status = 409
     exit_code = 73
 
@@ -92,6 +101,7 @@ class TooLarge(KakuinError):
 
     slug = "too-large"
     title = "Over the limit"
+    japanese = "上限を超えています"
     status = 413
     exit_code = 65
 
@@ -101,6 +111,7 @@ class TooMany(KakuinError):
 
     slug = "too-many-requests"
     title = "Too many requests"
+    japanese = "要求が多すぎます"
     status = 429
     exit_code = 75
 
@@ -115,6 +126,7 @@ class Unavailable(KakuinError):
 
     slug = "unavailable"
     title = "Temporarily unavailable"
+    japanese = "今は応答できません"
     status = 503
     exit_code = 69
 
@@ -124,5 +136,6 @@ class Misconfigured(KakuinError):
 
     slug = "misconfigured"
     title = "Installation is not in order"
+    japanese = "設定やファイルに問題があります"
     status = 500
     exit_code = 78

@@ -11,11 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from trust.edge.upload import Received, Upload, receive
 from trust.errors import KakuinError, Malformed, Unacceptable
+from trust.language import from_header
 from trust.model import Document
 from verifier import service, shapes, sources
 from verifier.policy import SHIPPED, Policy, load
 from verifier.report.json import dumps
-from verifier.report.locale import from_header
 from verifier.report.parties import Json
 from verifier.report.text import render
 from verifier.service import Question, Verifier

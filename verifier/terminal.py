@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from trust.edge.progress import Progress
+from trust.language import from_environment
 from verifier.report.json import dumps, pieces
-from verifier.report.locale import from_environment
 from verifier.report.plain import printable
 from verifier.report.text import WIDTH, Style
 

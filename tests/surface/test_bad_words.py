@@ -11,6 +11,7 @@ import pytest
 import cli
 from eseal.demonstration import pdf
 from trust.edge.instance import Answers, Instance
+from trust.errors import KakuinError
 
 pytestmark = pytest.mark.xdist_group("bad words")
 
@@ -108,6 +109,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def left(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def every(kind: type[KakuinError]) -> list[type[KakuinError]]:
+    return [kind, *(found for below in kind.__subclasses__() for found in every(below))]
+
+
+def test_the_kind_of_an_error_is_said_in_japanese_too(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(place / "here")
+    for language, said in (("ja_JP.UTF-8", "kakuin: 見つかりません: no such file: nosuch\n"), ("C", "kakuin: no such file: nosuch\n")):
+        monkeypatch.setenv("LC_ALL", language)
+        assert cli.main(["verify", "nosuch"]) == NO_INPUT
+        assert capsys.readouterr().err == said
+    kinds = [kind for kind in every(KakuinError) if kind.__module__ == KakuinError.__module__]
+    assert len({kind.japanese for kind in kinds}) == len({kind.title for kind in kinds}) == len(kinds)
 
 
 @pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.id)

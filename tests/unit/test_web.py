@@ -104,6 +104,12 @@ def test_every_error_of_the_house_is_a_problem(call: Client, kind: type[KakuinEr
     assert document["detail"] == "the line about it"
 
 
+def test_the_kind_is_said_in_the_readers_language(call: Client) -> None:
+    answer = call("GET", f"/fail/{Unavailable.__name__}", headers={"Accept-Language": "ja,en;q=0.5"})
+    document = is_problem(answer, Unavailable.status, Unavailable.slug)
+    assert (document["title"], answer.headers["vary"]) == (Unavailable.japanese, "Accept-Language")
+
+
 def test_errors_tell_how_to_go_on(call: Client) -> None:
     assert call("GET", f"/fail/{Unauthorised.__name__}").headers["www-authenticate"].startswith("Bearer")
     assert int(call("GET", f"/fail/{Unavailable.__name__}").headers["retry-after"]) > 0

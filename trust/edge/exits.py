@@ -9,6 +9,7 @@ import click
 
 from trust.edge.files import plainly
 from trust.errors import KakuinError
+from trust.language import from_environment
 
 USAGE, INPUT_OUTPUT, INTERRUPTED, BROKEN_PIPE = 2, 74, 130, 141
 
@@ -24,7 +25,8 @@ def coded(work: Callable[[], Any]) -> int:
         click.echo("kakuin: interrupted", err=True)
         return INTERRUPTED
     except KakuinError as error:
-        click.echo(f"kakuin: {error}", err=True)
+        kind = f"{error.japanese}: " if from_environment(os.environ) == "ja" else ""
+        click.echo(f"kakuin: {kind}{error}", err=True)
         return error.exit_code
     except BrokenPipeError:
         # The reader went away (`kakuin verify … | head`): nothing is wrong, and nothing more can be said.

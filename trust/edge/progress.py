@@ -23,6 +23,8 @@ STILL = 2.0
 """Seconds after which a line that does not change counts."""
 WORTH_TELLING = 8 << 20
 """Bytes."""
+BUFFER = 8192
+"""Bytes."""
 NARROWEST = 78
 """Columns of that line: one line also where nobody knows the width."""
 ERASE = "\r\x1b[K"
@@ -112,7 +114,8 @@ class Reading:
 
     def _heard(self, document: Document) -> Document:
         def opened() -> BinaryIO:
-            return io.BufferedReader(_Heard(document.open(), self), Document.CHUNK)
+            # Not more at a time than is asked for: of a container each file in it is opened, and most are small.
+            return io.BufferedReader(_Heard(document.open(), self), BUFFER)
 
         return Document(document.name, document.size, opened, document.known, document.media_type)
 

@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 
 from trust import VERSION
 from trust.errors import KakuinError, TooLarge, TooMany, Unacceptable
+from trust.language import DEFAULT, from_header
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -66,10 +67,15 @@ def accepted_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return chosen
 
 
-def problem(error: KakuinError) -> Response:
-    """RFC 9457 section 3: the error's type, title, status and one line, and the request's id."""
-    headers = error.headers if isinstance(error, TooMany) else None
-    return _problem(error.slug, error.title, error.status, str(error), {}, headers)
+def problem(error: KakuinError, language: str = DEFAULT) -> Response:
+    """RFC 9457 section 3: the error's type, title, status and one line, and the request's id; the title in the reader's language."""
+    headers = error.headers if isinstance(error, TooMany) else {}
+    title = error.japanese if language == "ja" else error.title
+    return _problem(error.slug, title, error.status, str(error), {}, {**headers, "Vary": "Accept-Language"})
+
+
+def _language(request: Request) -> str:
+    return from_header(request.headers.get("accept-language", ""))
 
 
 def _problem(slug: str, title: str, status: int, detail: str | None, more: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -185,19 +191,19 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-async def _known(_: Request, error: Exception) -> Response:
-    return problem(error) if isinstance(error, KakuinError) else _unforeseen(error)
+async def _known(request: Request, error: Exception) -> Response:
+    return problem(error, _language(request)) if isinstance(error, KakuinError) else _unforeseen(error)
 
 
 _HTTP_SLUGS = {404: "not-found", 405: "method-not-allowed", 400: "malformed"}
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     """Of the framework: no such path, no such method, a body that cannot be read."""
     if not isinstance(error, HTTPException):
         return _unforeseen(error)
     if isinstance(error.__cause__, KakuinError):  # the limit was met while the framework read the body
-        return problem(error.__cause__)
+        return problem(error.__cause__, _language(request))
     status = HTTPStatus(error.status_code)
     details = {404: "there is nothing at this address", 405: "the method is not one that this address answers"}
     return _problem(
@@ -269,16 +275,19 @@ class _Passage:
         try:
             length = self._said.get(b"content-length", b"")
             if length.isdigit() and int(length[:20]) > self._limit:
-                await self._answer(problem(self._too_large()))
+                await self._answer(problem(self._too_large(), self._language()))
             else:
                 await app(self._scope, self.receive, self.send)
         except Exception as error:  # the last handler: a fault of ours, or the limit met in a route that let it through
-            answer = problem(error) if isinstance(error, KakuinError) else _unforeseen(error)
+            answer = problem(error, self._language()) if isinstance(error, KakuinError) else _unforeseen(error)
             if self._status is not None:
                 raise  # the answer has begun: the server breaks the connection, so that nobody takes the part for the whole
             await self._answer(answer)
         finally:
             self._log(time.monotonic() - begun)
+
+    def _language(self) -> str:
+        return from_header(self._said.get(b"accept-language", b"").decode("latin-1"))
 
     async def _answer(self, answer: Response) -> None:
         await answer(self._scope, self.receive, self.send)
