@@ -11,6 +11,7 @@ from datetime import datetime
 from trust.algorithms import DIGESTS, hasher
 from trust.codecs import asn1, cades, stencil
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
+from trust.codecs.cms_attributes import misshapen
 from trust.codecs.cms_rules import contradicted, misnamed, misplaced, unbound, undeclared, unsound
 from trust.codecs.ess import identifies, signer_of
 from trust.codecs.signed_data import CONTENT_TYPE, DATA, SignerInfo, signed_data
@@ -69,7 +70,7 @@ def signature(
         reference,
         references,
         claims if claims is not None else cades.claims(info),
-        info.defects + defects + misplaced(info) + contradicted(info, signer, reference),
+        info.defects + defects + misplaced(info) + tuple(misshapen(info)) + contradicted(info, signer, reference),
         countersigns,
         field,
         tuple(dict.fromkeys(d for d in digests if d)),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trust.codecs import cades
+from trust.codecs.asn1 import OCTET_STRING
 from trust.codecs.cades import ValidationData
 from trust.codecs.cms import content_reference, content_type_defects, signature
 from trust.codecs.cms_rules import undeclared
@@ -12,6 +13,8 @@ from trust.codecs.signed_data import CONTENT_TYPE, SignedData, SignerInfo, signe
 from trust.errors import Malformed
 from trust.model import Cert, Defect, Digest, Document, Form, Reference, Scope, Signature, Stamp
 from verifier.formats.cms_stamps import Place, Placed, document_digest, stamps
+from verifier.formats.policy_text import exchanged
+from verifier.formats.policy_text import unnamed as unnamed_policy
 
 MAX_SIGNATURES = 2_000
 """Signers and counter-signers of one file."""
@@ -80,6 +83,7 @@ def _add(
         references=(_reference(info, content, name, master),),
         defects=stamp_defects
         + (undeclared(signed, info) if master is None else ())
+        + _policy_defects(info)
         + (content_type_defects(info, signed.content_type) if master is None else _counter_defects(info)),
         countersigns=None if master is None else master.signature.id,
     )
@@ -100,8 +104,21 @@ def _add(
 
 def _counter_defects(info: SignerInfo) -> tuple[Defect, ...]:
     if info.signed_of(CONTENT_TYPE):
-        return (Defect("RFC 5652 section 11.4", "counter-signature has a content-type attribute", fatal=False),)
+        return (Defect("RFC 5652 section 11.4", "counter-signature has a content-type attribute", fatal=False, refused=True),)
     return ()
+
+
+def _policy_defects(info: SignerInfo) -> tuple[Defect, ...]:
+    """EN 319 122-1 clause 5.2.10: a signature-policy-store stands beside a policy that is named, and holds its text."""
+    clause = "EN 319 122-1 clause 5.2.10"
+    stores = [value for attribute in info.unsigned_of(cades.SIGNATURE_POLICY_STORE) for value in attribute.values]
+    if not stores:
+        return ()
+    said = cades.claims(info)
+    if said.policy in (None, "implied"):
+        return (unnamed_policy(clause),)
+    texts = [part.octets() for value in stores for part in value.children[1:2] if part.tag in (OCTET_STRING, OCTET_STRING | 0x20)]
+    return tuple(d for text in texts for d in exchanged(said.policy_digest, text, clause))
 
 
 def _reference(info: SignerInfo, content: Document | None, name: str, master: Signed | None) -> Reference:

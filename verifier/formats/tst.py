@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from trust.codecs import asn1, cms, stencil, tsp
-from trust.codecs.asn1 import INTEGER, SEQUENCE, Rules
+from trust.codecs.asn1 import INTEGER, SEQUENCE, UTF8, Rules
 from trust.errors import Malformed
 from trust.model import Cert, Document, Evidence, Reference, Scope, Stamp, StampKind, Token
 from verifier.formats.cms_stamps import document_digest, document_id
@@ -64,9 +64,14 @@ def token_of(data: bytes, certs: Iterable[Cert] = ()) -> Token:
     first = node.children[0] if node.children else node
     if first.tag != SEQUENCE:
         return cms.token(data, given)
-    status = first.fields().take(INTEGER).small()
+    fields = first.fields()
+    status = fields.take(INTEGER).small()
     if status not in _GRANTED:
         raise Malformed(f"time-stamp response is a refusal (status {status}) and holds no token")
+    texts = fields.maybe(SEQUENCE)
+    if (texts is not None and not all(text.tag == UTF8 for text in texts.children)) or fields.rest():
+        # RFC 3161 section 2.4.2: what failed is told where no token is.
+        raise Malformed("time-stamp response says that it was granted, and something else")
     if len(node.children) != 2:
         raise Malformed("time-stamp response holds no token")
     return cms.token(node.children[1].raw, given)
