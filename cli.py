@@ -3,6 +3,7 @@
 `kakuin --help` imports click and nothing else: a command is imported when it is called, and imports what it needs when it runs.
 """
 
+import contextlib
 import functools
 import importlib
 import os
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from trust.edge.operations.tally import Tally
     from trust.edge.operations.watch import Watch
     from trust.edge.sandbox import Sandbox
-    from trust.model import Digest, Document
+    from trust.model import Cert, Crl, Digest, Document
     from tsa.service import Authority
     from verifier.assembly import Desk
     from verifier.bench import Bench
@@ -67,6 +68,9 @@ CONFINED = (
     *(f"eseal.formats.{adder}" for adder in ("cades_added", "xades.countersigned", "jades_added", "asic_added")),
 )
 """What the confined process imports before the first stranger's file."""
+REHEARSAL = ("tsa.rehearsal:office", "eseal.rehearsal:seals", "verifier.rehearsal:verdicts")
+REHEARSED_AGAIN = ("verifier.rehearsal:page", "eseal.rehearsal:page", "verifier.rehearsal:paper", "eseal.rehearsal:paper")
+"""What that of a service does before it, once, and in each child that waits for a job."""
 
 
 class House:
@@ -117,7 +121,26 @@ class House:
 
         limits = self.instance.settings.confined
         jobs = limits.processes or max(1, (os.cpu_count() or 1) // self._workers)
-        return Sandbox(CONFINED, memory_bytes=limits.memory_bytes, seconds=limits.seconds, jobs=jobs)
+        return Sandbox(
+            CONFINED,
+            memory_bytes=limits.memory_bytes,
+            seconds=limits.seconds,
+            jobs=jobs,
+            waiting=limits.waiting,
+            rehearsal=REHEARSAL,
+            again=REHEARSED_AGAIN,
+            known=self._known,
+        )
+
+    def _known(self) -> "Sequence[Cert | Crl]":
+        """Certificates and lists of this installation: what stands in nearly all that it reads."""
+        from trust.errors import KakuinError
+
+        instance = self.instance
+        found: list[Cert | Crl] = [c for name in instance.certificate_names for c in instance.certificates(name)]
+        with contextlib.suppress(KakuinError):  # a list that cannot be had now: whoever needs it is told
+            found += [instance.authority.crl(issuer).crl for issuer in ("root", "ca")]
+        return tuple(dict.fromkeys(found))
 
     @functools.cached_property
     def timekeeper(self) -> "Timekeeper | None":
@@ -177,6 +200,7 @@ class House:
             record=instance.journal.append,
             clock=instance.clock,
             check=self._check,
+            check_here=self._check_here,
             check_inner=self._check_inner,
             run=self.sandbox.run,
             examine=self.desk.examined,
@@ -279,16 +303,20 @@ class House:
         return render(self.desk.answer(self.verifier.question(document, detached)), style(sys.stdout))
 
     def _check(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
-        return self._found(self.verifier.question(sealed, detached), signature)
+        return self._found(self.desk.finding, self.verifier.question(sealed, detached), signature)
+
+    def _check_here(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
+        return self._found(self.desk.finding_here, self.verifier.question(sealed, detached), signature)
 
     def _check_inner(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
         """Of the CMS of a PDF, without the PDF, in which the signing time stands."""
-        return self._found(self.verifier.question(sealed, detached, policy=self.verifier.policy.without_signing_time()), signature)
+        question = self.verifier.question(sealed, detached, policy=self.verifier.policy.without_signing_time())
+        return self._found(self.desk.finding, question, signature)
 
-    def _found(self, question: "Question", signature: bytes) -> "Finding":
+    def _found(self, find: "Callable[[Question, bytes], tuple[Any, ...]]", question: "Question", signature: bytes) -> "Finding":
         from eseal.service import Finding
 
-        passed, level, why, exposed = self.desk.finding(question, signature)
+        passed, level, why, exposed = find(question, signature)
         return Finding(bool(passed), str(level), str(why), tuple(map(str, exposed)))
 
     def organisation(self, number: str | None) -> str:

@@ -74,10 +74,11 @@ class Spent:
 
     def around(self, sealer: Sealer) -> Sealer:
         """The same sealer, with its effects timed."""
-        names = ("check", "stamp", "status", "record")
-        return replace(sealer, **{name: self.timed(name, getattr(sealer, name)) for name in names})
+        timed = {name: self.timed(PART_OF.get(name, name), getattr(sealer, name)) for name in (*PARTS, *PART_OF)}
+        return replace(sealer, **timed)
 
 
+PART_OF = {"check_here": "check"}
 PARTS = ("check", "stamp", "status", "record")
 
 

@@ -51,6 +51,15 @@ PARSING = frozenset({Format.PADES, Format.XADES})
 """Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
 
 
+OPAQUE = frozenset({Format.CADES, Format.JADES, Format.COSE})
+"""Formats in which a document is octets to be hashed or carried, to whoever writes a seal and to whoever reads it: neither parses them."""
+
+
+def is_opaque(spec: Spec) -> bool:
+    """Whether whoever checks a seal parses nothing but what was written here."""
+    return spec.addition is None and spec.format in OPAQUE
+
+
 def parses(spec: Spec) -> bool:
     """Whether the document is parsed: what is signed already always is."""
     return spec.addition is not None or spec.format in PARSING

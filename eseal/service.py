@@ -119,6 +119,8 @@ class Sealer:
     """Of visible seals, where the caller gives none."""
     check_inner: Check | None = None
     """The same of a CMS that will stand in a PDF: it asks for no signing-time, which the PDF has. None: as any other."""
+    check_here: Check | None = None
+    """The same in this process, for small files of which nothing is parsed that was not written here (`drafting.is_opaque`). None: as any other."""
     examine: Callable[[Document, Sequence[Document], Known], Mapping[str, Any]] | None = None
     """Our own verifier's report on a document, as `eseal.extend_service.Examine` has it: for what is signed already."""
 
@@ -196,7 +198,7 @@ class Sealer:
             try:
                 apart = documents[1:] if spec.addition is not None else documents if spec.packaging is Packaging.DETACHED or inner else ()
                 made = solid(sealed, spool)
-                finding = (self.check_inner if inner and self.check_inner else self.check)(made, apart, draft.signature)
+                finding = self._check_of(made, spec, inner=inner)(made, apart, draft.signature)
                 if spec.addition is not None:
                     self._kept(documents[0], made, apart)
                 if finding.exposed and not inner and (spec.packaging is Packaging.ENVELOPED or spec.addition is not None):
@@ -210,6 +212,12 @@ class Sealer:
             return
         _LOG.error("a seal did not pass the check: level %s, found %s, %s", spec.level, finding.level[:60], finding.why[:500])
         raise KakuinError(f"the seal was made and did not pass our own verification at {spec.level}, so it is not given out; nothing was recorded")
+
+    def _check_of(self, made: Document, spec: Spec, *, inner: bool) -> Check:
+        if inner:
+            return self.check_inner or self.check
+        small = made.size is not None and made.size <= IN_MEMORY
+        return self.check_here if self.check_here is not None and small and drafting.is_opaque(spec) else self.check
 
     def _kept(self, before: Document, after: Document, apart: Sequence[Document]) -> None:
         """What was signed before is, and was not broken: a seal beside a broken one is no sound document."""

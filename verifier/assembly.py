@@ -8,7 +8,7 @@ from trust.errors import KakuinError
 from trust.model import Cert, Crl, Document, Ocsp
 from verifier import sources
 from verifier.question import Question
-from verifier.service import Verifier
+from verifier.service import Verifier, finding
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
@@ -75,6 +75,10 @@ class Desk:
     def finding(self, question: Question, signature: bytes) -> tuple[Any, ...]:
         """What is to be said of the signature with this value, among others in the file."""
         return self.sandbox.run("verifier.service:finding", self.informed(question), signature, returns=tuple)
+
+    def finding_here(self, question: Question, signature: bytes) -> tuple[Any, ...]:
+        """The same in this process, for what it wrote itself and no stranger."""
+        return finding(self.informed(question), signature)
 
     def examined(self, document: Document, detached: Sequence[Document], known: Given) -> "Json":
         """As much of the report as says what a document's signatures are, without a look elsewhere."""

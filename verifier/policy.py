@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from trust import suites
 from trust.errors import Malformed, NotFound
@@ -145,6 +145,9 @@ class CertificateRules:
 @dataclass(frozen=True)
 class Policy:
     """One validation policy."""
+
+    crosses_as_one: ClassVar[bool] = True
+    """Between processes: see trust.edge.wire."""
 
     name: str
     description: str = ""

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,7 @@ from trust.edge.sandbox import Sandbox
 from trust.errors import KakuinError, Malformed, Misconfigured, NotFound, TooLarge, Unacceptable, Unavailable
 from trust.model import Cert, Crl, Digest, Document, Evidence, Form, Reference, Scope, SignerReference
 from trust.ports import Status
+from verifier.policy import load
 
 HERE = "tests.unit.test_sandbox"
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,6 +143,31 @@ def execute() -> int:
     return subprocess.run(["/bin/true"]).returncode
 
 
+def process() -> int:
+    return os.getpid()
+
+
+LEARNT: list[str] = []
+
+
+def learn(*known: Cert | Crl) -> list[str]:
+    LEARNT.extend(f"{type(one).__name__} of {len(one.der)}" for one in known)
+    return ["an example"]
+
+
+def learn_more(examples: list[str]) -> list[str]:
+    LEARNT.extend(examples)
+    return examples
+
+
+def learn_nothing(examples: list[str]) -> list[str]:
+    raise KeyError(*examples)
+
+
+def learnt() -> tuple[str, ...]:
+    return tuple(LEARNT)
+
+
 def import_lazily() -> str:
     import wave
 
@@ -151,9 +177,11 @@ def import_lazily() -> str:
 # --- tests --------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox([HERE], memory_bytes=256 << 20, seconds=1.0, jobs=4, answer_bytes=1 << 20) as made:
+@pytest.fixture(scope="module", params=[0, 2], ids=["made for its job", "waiting for a job"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    waiting: int = request.param
+    with Sandbox([HERE], memory_bytes=256 << 20, seconds=1.0, jobs=4, answer_bytes=1 << 20, waiting=waiting) as made:
+        made.start()
         yield made
 
 
@@ -224,6 +252,39 @@ def counted(tag: bytes, data: bytes) -> bytes:
 )
 def test_a_strangers_bytes_are_malformed_and_nothing_else(data: bytes) -> None:
     with pytest.raises(Malformed):
+        wire.decode(data)
+
+
+def test_a_policy_crosses_as_one() -> None:
+    """Encoded and read once, as long as it is the same."""
+    policy = load("strict")
+    data = wire.encode((policy, [policy], "beside"))
+    first, [second], beside = wire.decode(data)
+    assert first == second == policy
+    assert first is wire.decode(data)[0]
+    assert beside == "beside"
+    assert wire.decode(wire.encode(policy)) == policy
+
+
+def test_what_is_too_large_to_be_kept_crosses_like_anything_else() -> None:
+    policy = replace(load("strict"), description="x" * wire.LARGEST_AS_ONE)
+    assert wire.decode(wire.encode([policy])) == [policy]
+    kept = b"k" + struct.pack(">Q", wire.LARGEST_AS_ONE + 1) + bytes(wire.LARGEST_AS_ONE + 1)
+    with pytest.raises(TooLarge, match="over 65536 bytes"):
+        wire.decode(kept)
+
+
+@pytest.mark.parametrize("inside", [b"N", wire.encode("text"), wire.encode(load("strict")) + b"N", b""], ids=["nothing", "text", "more", "empty"])
+def test_what_is_kept_is_one_value_of_those_that_may_be(inside: bytes) -> None:
+    with pytest.raises(Malformed):
+        wire.decode(b"k" + struct.pack(">Q", len(inside)) + inside)
+
+
+def test_what_is_kept_cannot_be_nested_without_end() -> None:
+    data = b"N"
+    for _ in range(2000):
+        data = b"k" + struct.pack(">Q", len(data)) + data
+    with pytest.raises(TooLarge, match="nested"):
         wire.decode(data)
 
 
@@ -339,6 +400,87 @@ def test_a_job_sees_nothing_of_the_jobs_beside_it() -> None:
         _, files = both.run(f"{HERE}:surroundings")
         thread.join()
     assert not [name for name in files if name.startswith("pipe:")]
+
+
+def ready(sandbox: Sandbox, count: int, gone: "set[int] | frozenset[int]" = frozenset()) -> set[int]:
+    """Children that wait, once there are so many, nobody else, and none of those that are to be gone."""
+    deadline = time.monotonic() + 20
+    while (len(there := set(map(int, children(sandbox)))) != count or there & gone) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return there
+
+
+def test_each_job_has_a_child_of_its_own_that_was_there_before() -> None:
+    with Sandbox([HERE], waiting=2, jobs=1) as fresh:
+        fresh.start()
+        seen: set[int] = set()
+        for _ in range(3):
+            waiting = ready(fresh, 2, seen)
+            assert len(waiting) == 2
+            assert not waiting & seen  # who had a job has ended
+            taken = fresh.run(f"{HERE}:process")
+            assert taken in waiting
+            seen.add(taken)
+
+
+def test_who_dies_waiting_is_no_documents_fault() -> None:
+    with Sandbox([HERE], waiting=2, jobs=1) as fresh:
+        fresh.start()
+        first = ready(fresh, 2)
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        assert gone([str(pid) for pid in first])
+        for number in range(4):
+            assert fresh.run(f"{HERE}:echo", number) == (number,)
+        assert len(ready(fresh, 2) - first) == 2
+
+
+def test_a_waiting_child_holds_nothing_of_the_others() -> None:
+    with Sandbox([HERE], waiting=3, jobs=1) as fresh:
+        fresh.start()
+        ready(fresh, 3)
+        environment, files = fresh.run(f"{HERE}:surroundings")
+        assert set(environment) <= {"PATH", "LANG", "HOME", "LC_CTYPE"}
+        assert len([name for name in files if name.startswith("socket:")]) == 1
+        assert not [name for name in files if name.startswith("pipe:")]
+
+
+def test_the_waiting_end_with_the_sandbox() -> None:
+    fresh = Sandbox([HERE], waiting=3)
+    fresh.start()
+    there = ready(fresh, 3)
+    fresh.close()
+    assert gone([str(pid) for pid in there])
+
+
+def test_only_a_service_has_children_that_wait() -> None:
+    """What a command needs once, it does not prepare."""
+    with Sandbox([HERE], waiting=2, rehearsal=[f"{HERE}:learn"]) as fresh:
+        assert fresh.run(f"{HERE}:learnt") == ()
+        assert ready(fresh, 0) == set()
+
+
+def test_what_is_rehearsed_is_there_when_a_job_comes() -> None:
+    known = (Cert(b"12"), Crl(b"345"), Crl(bytes(50_000)))  # the last one is too large to be known
+    rehearsal, again = [f"{HERE}:learn", f"{HERE}:learn_more"], [f"{HERE}:learn_more", f"{HERE}:learn_more"]
+    learnt = ("Cert of 2", "Crl of 3", "an example")
+    with Sandbox([HERE], rehearsal=rehearsal, known=lambda: known) as fresh:
+        fresh.start()
+        assert fresh.run(f"{HERE}:learnt") == learnt
+    with Sandbox([HERE], rehearsal=rehearsal, again=again, waiting=1, known=lambda: known) as fresh:
+        fresh.start()
+        ready(fresh, 1)
+        # How far it came before its job did is a matter of time.
+        assert fresh.run(f"{HERE}:learnt") in {learnt + ("an example",) * more for more in range(3)}
+
+
+def test_a_rehearsal_that_fails_keeps_nobody_from_work(capfd: pytest.CaptureFixture[str]) -> None:
+    for rehearsal, again in (([f"{HERE}:learn", f"{HERE}:learn_nothing"], []), ([f"{HERE}:learn"], [f"{HERE}:learn_nothing"])):
+        with Sandbox([HERE], rehearsal=rehearsal, again=again, waiting=1) as fresh:
+            fresh.start()
+            for number in range(3):
+                assert fresh.run(f"{HERE}:echo", number) == (number,)
+    assert "KeyError" in capfd.readouterr().err  # the operator's log says so
 
 
 def test_a_fault_is_logged_by_place_and_not_by_input(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,7 @@
 """The order of effects of sealing, and what holds when each of them fails or lies."""
 
+import contextlib
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -273,6 +275,32 @@ def test_errors_cross_from_the_confined_process(sandbox: Sandbox) -> None:
 
     with pytest.raises(Unavailable, match="B-LTA needs a time-stamp and the authority gives none: gone"):
         World(run=sandbox.run, stamp=away).seal()
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "where"),
+    [
+        ({"format": "cades", "level": "B-B"}, 10, "here"),
+        ({"format": "cades", "packaging": "attached", "level": "B-B"}, 10, "here"),
+        ({"format": "cades", "packaging": "attached", "level": "B-B"}, 1 << 20, "apart"),  # large: with the limits of memory and time
+        ({"format": "jades", "level": "B-B"}, 10, "here"),
+        ({"format": "cose", "level": "B-B"}, 10, "here"),
+        ({"format": "asic-e-cades", "level": "B-B"}, 10, "apart"),
+        ({"format": "xades", "packaging": "detached", "level": "B-B"}, 10, "apart"),
+    ],
+    ids=lambda v: "-".join(v.values()) if isinstance(v, dict) else str(v),
+)
+def test_only_what_parses_nothing_of_a_document_is_checked_beside_the_keys(asked: dict[str, str], size: int, where: str) -> None:
+    world, checked = World(), list[str]()
+
+    def check(name: str, *_: object) -> Finding:
+        checked.append(name)
+        return Finding(True, "BASELINE-B COSE-B")
+
+    found = {"check": functools.partial(check, "apart"), "check_here": functools.partial(check, "here")}
+    with contextlib.suppress(KakuinError):  # what level was found is not the matter here
+        replace(world.sealer, **found).seal(Document.of(bytes(size), "a.bin"), choose(b"", **asked), NUMBER)
+    assert checked == [where]
 
 
 def test_a_large_document_reaches_the_check_as_a_file(sandbox: Sandbox, tmp_path: Path) -> None:

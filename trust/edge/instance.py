@@ -243,6 +243,11 @@ class Instance:
         """Of the keys that lie here."""
         return tuple(sorted(path.stem for path in (self.folder / KEYS).glob("*.pem")))
 
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """Of the keys whose certificates lie here, whether or not they do."""
+        return tuple(sorted(path.stem for path in (self.folder / CERTIFICATES).glob("*.pem")))
+
     def certificates(self, name: str) -> tuple[Cert, ...]:
         """Of the key `name`, its own and its issuers'; no passphrase is needed. NotFound."""
         if not name.replace("-", "").isalnum():

@@ -40,23 +40,31 @@ def _at(table: dict[int, int], found: int) -> int:
     return table[max((v for v in table if v <= found), default=0)] if any(v <= found for v in table) else 0
 
 
-def confine(readable: Iterable[Path], files: Iterable[tuple[int, bool]]) -> bool:
-    """From now on this process, and what it starts, opens nothing but what lies beneath `readable`, and `files` (descriptors; True: for writing too).
-
-    It executes no program, reaches no TCP port, and neither signals nor traces a process outside. What is open already stays open. False where the
-    kernel cannot do it. The caller has set no_new_privs.
-    """
+def prepared(readable: Iterable[Path]) -> int | None:
+    """The rules of `confine` without its files, as a descriptor: what takes time of it. None where the kernel cannot do it."""
     found = version()
     if not found:
-        return False
+        return None
     rights = _Ruleset(_at(_FILE_RIGHTS, found), _at(_TCP_RIGHTS, found), _at(_SCOPES, found))
     size = 24 if found >= 6 else 16 if found >= 4 else 8
     ruleset = _syscall(_CREATE_RULESET, ctypes.byref(rights), ctypes.c_size_t(size), ctypes.c_uint32(0))
     if ruleset < 0:
+        return None
+    for path in readable:
+        _allow_path(ruleset, path)
+    return ruleset
+
+
+def confine(ruleset: int | None, files: Iterable[tuple[int, bool]]) -> bool:
+    """From now on this process, and what it starts, opens nothing but what the `prepared` rules name, and `files` (descriptors; True: for writing
+    too).
+
+    It executes no program, reaches no TCP port, and neither signals nor traces a process outside. What is open already stays open. False where the
+    kernel cannot do it. The caller has set no_new_privs. The rules are closed; where there are files, no other process has them.
+    """
+    if ruleset is None:
         return False
     try:
-        for path in readable:
-            _allow_path(ruleset, path)
         for handle, writable in files:
             _allow(ruleset, handle, _READ_FILE | _WRITE_FILE if writable else _READ_FILE)
         return _syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0

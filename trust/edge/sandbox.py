@@ -1,12 +1,14 @@
 """Work on strangers' files, in a process that has nothing to lose.
 
-One small server process has imported what the work needs; each job is a fork of it (about five milliseconds), with limits on memory, processor
-time and wall-clock time, a bare environment and no key. Where the kernel has Landlock it opens no file but code and what came with the job, reaches
+One small server process has imported what the work needs; each job is a fork of it, with limits on memory, processor time and wall-clock time, a
+bare environment and no key. A service has some of them made before their jobs come. Each does one job and ends: nothing of one document is there when
+another one is read, whoever sent the two. Where the kernel has Landlock it opens no file but code and what came with the job, reaches
 no network, and cannot look into another process. What it needs of the parent (a signature, a stamp, a status) it asks for over a socket. Its answer
 is treated as a stranger's: see trust.edge.wire.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -39,6 +41,7 @@ from trust.edge.sandbox_child import (
 )
 from trust.edge.wire import Luggage, decode, encode
 from trust.errors import KakuinError, Malformed, Misconfigured, TooLarge, Unavailable
+from trust.model import Cert, Crl
 
 T = TypeVar("T")
 _LOG = logging.getLogger("kakuin.sandbox")
@@ -53,6 +56,8 @@ _PATIENCE = 4
 """Times the processor time, by the wall clock: a loaded machine is no fault of the document."""
 _MOST_CALLS = 1000
 """Calls of one job to its parent. A seal with all its long-term data needs about ten."""
+_MOST_KNOWN = 40_000
+"""Bytes of certificates and lists: some forty. An argument has 128 KiB, and hexadecimal takes two for each."""
 _END_SECONDS = 5.0
 """From the end of a child's socket to word of how it ended."""
 
@@ -61,16 +66,33 @@ class Sandbox:
     """Runs functions in confined processes; thread-safe. `with Sandbox(...)`, or close() at the end."""
 
     def __init__(
-        self, preload: Sequence[str], *, memory_bytes: int = 1 << 30, seconds: float = 30.0, jobs: int | None = None, answer_bytes: int = 64 << 20
+        self,
+        preload: Sequence[str],
+        *,
+        memory_bytes: int = 1 << 30,
+        seconds: float = 30.0,
+        jobs: int | None = None,
+        answer_bytes: int = 64 << 20,
+        waiting: int = 0,
+        rehearsal: Sequence[str] = (),
+        again: Sequence[str] = (),
+        known: Callable[[], Sequence[Cert | Crl]] = tuple,
     ) -> None:
         """`preload`: modules that jobs need. Limits of one job: `memory_bytes` beyond the imports; `seconds` of processor time and four times that
         by the wall clock, not counting what its calls take in the parent; `answer_bytes` of what it says. `jobs` run at once (one for each
         processor).
+
+        Once started by start(), `waiting` children are made before there are jobs, and others in their place. `rehearsal`: functions that do our own
+        work on our own examples, each with what the one before made, so that jobs find everything read and remembered that does not come with them;
+        `again`: what each waiting child does of it, with what the last of them made, until its job comes. The first of them is given what is `known`.
         """
         self._preload = list(preload)
         self._memory_bytes = memory_bytes
         self._seconds = seconds
         self._answer_bytes = answer_bytes
+        self._ahead: dict[str, Any] = {"waiting": waiting, "rehearsal": list(rehearsal), "again": list(again)}
+        self._known = known
+        self._serves = False
         self._slots = threading.BoundedSemaphore(jobs or os.cpu_count() or 1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,8 +106,10 @@ class Sandbox:
         self.close()
 
     def start(self) -> None:
-        """Start the server process now, so that the first job need not wait for its imports. Misconfigured when it does not come up."""
+        """Start the server process now, for a service: the first job need not wait for its imports, and small ones not for a process. Misconfigured
+        when it does not come up."""
         with self._lock:
+            self._serves = True
             self._running()
 
     def close(self) -> None:
@@ -158,6 +182,7 @@ class Sandbox:
             "seconds": self._seconds,
             "answer_bytes": self._answer_bytes,
             "preload": self._preload,
+            **({**self._ahead, "known": encode(_few(self._known())).hex()} if self._serves else {}),
         }
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
@@ -266,6 +291,13 @@ class _Exchange:
             raise EOFError from error
         finally:
             self._left -= time.monotonic() - begun
+
+
+def _few(known: Sequence[Cert | Crl]) -> tuple[Cert | Crl, ...]:
+    """As many as fit into an argument of a program; the smaller ones, a list of thousands not being read any faster for being known."""
+    smallest = sorted(known, key=lambda one: len(one.der))
+    sizes = itertools.accumulate(len(one.der) for one in smallest)
+    return tuple(one for one, size in zip(smallest, sizes, strict=True) if size <= _MOST_KNOWN)
 
 
 def _obituary(ended: int, seconds: float) -> KakuinError:

@@ -5,6 +5,7 @@ nothing that arrives can name a function, and every count is checked against the
 """
 
 import enum
+import functools
 import importlib
 import re
 import struct
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from trust import errors
 from trust.errors import KakuinError, Malformed, TooLarge
@@ -20,6 +21,11 @@ from trust.model import Cert, Crl, Digest, Document, Ocsp
 
 MAX_DEPTH = 100
 """Containers in containers. The deepest value of ours, an evidence with tokens in stamps, needs about 8."""
+
+AS_ONE = "crosses_as_one"
+"""Name of an attribute of dataclasses whose values are frozen, and the same again and again (a policy): each is encoded once, and decoded once."""
+MOST_AS_ONE, LARGEST_AS_ONE = 16, 1 << 16
+"""That are kept, and bytes of one."""
 
 _COUNT = struct.Struct(">Q")
 _INT = struct.Struct(">q")
@@ -103,6 +109,12 @@ def _put(value: Any, out: list[bytes], luggage: Luggage | None, depth: int) -> N
     elif isinstance(value, KakuinError):
         out.append(b"r")
         put(kind.__name__, str(value))
+    elif is_dataclass(kind) and depth and getattr(kind, AS_ONE, False):
+        data = _encoded_once(value)
+        if len(data) <= LARGEST_AS_ONE:
+            _put_bytes(b"k", data, out)
+        else:
+            out.append(data)
     elif is_dataclass(kind):
         _put_bytes(b"o", _name_of(kind), out)
         shown = [f.name for f in fields(kind) if f.init]
@@ -113,6 +125,28 @@ def _put(value: Any, out: list[bytes], luggage: Luggage | None, depth: int) -> N
         _put_file(value, out, luggage)
     else:
         raise Malformed(f"a {kind.__module__}.{kind.__qualname__} does not cross to another process")
+
+
+_once: dict[int, tuple[object, bytes]] = {}
+"""By the identity of values that are kept here, so that it stays theirs."""
+
+
+def _encoded_once(value: object) -> bytes:
+    known = _once.get(id(value))
+    if known is None:
+        while len(_once) >= MOST_AS_ONE:
+            _once.pop(next(iter(_once)), None)
+        known = _once[id(value)] = value, encode(value)
+    return known[1]
+
+
+@functools.lru_cache(maxsize=16)
+def _decoded_once(data: bytes, depth: int) -> Any:
+    taking = _Taking(data, None)
+    value = taking.value(depth)
+    if taking.at != len(data) or not getattr(type(value), AS_ONE, False):
+        raise Malformed("value from another process breaks its encoding")
+    return value
 
 
 def _put_bytes(tag: bytes, data: bytes, out: list[bytes]) -> None:
@@ -219,11 +253,17 @@ class _Taking:
             case b"o":
                 kind = _class(self.blob(), None)
                 return kind(**{self.text(depth): self.value(depth + 1) for _ in range(self.count())})
+            case b"k":
+                data = self.blob()
+                return _decoded_once(data, depth + 1) if len(data) <= LARGEST_AS_ONE else self.too_large()
             case b"h":
                 return self.file()
             case b"D":
                 return self.document(depth)
         raise Malformed("value from another process has an unknown tag")
+
+    def too_large(self) -> NoReturn:
+        raise TooLarge(f"value from another process that is kept has over {LARGEST_AS_ONE} bytes")
 
     def exactly(self, kind: type, depth: int) -> Any:
         value = self.value(depth + 1)
