@@ -23,7 +23,7 @@ LONGEST_ID = 255
 """Characters."""
 BY_LENGTH = {64: "sha256", 96: "sha384", 128: "sha512"}
 """Which algorithm a hexadecimal digest is of, where nobody says: those of sha256sum and its sisters."""
-_SUM = re.compile(r"\\?([0-9A-Fa-f]{32,128})(?:[ \t]+\*?(.*\S))?\s*")
+_SUM = re.compile(r"\\?([0-9A-Fa-f]{32,128})(?:[ \t]++\*?(\S(?:.*\S)?))?+\s*+")
 _KEYS = frozenset({"id", "digest", "algorithm"})
 
 

@@ -134,7 +134,7 @@ def _raise(error: OSError) -> None:
 
 def _listed(wanted: Wanted, lines: Iterable[str]) -> Iterator[Item]:
     """A name a line; or as `sha256sum` writes them, and then the file itself is not needed."""
-    sums = re.compile(rf"\\?([0-9A-Fa-f]{{{2 * DIGESTS[wanted.algorithm].size}}})[ \t]+\*?(.*\S)\s*")
+    sums = re.compile(rf"\\?([0-9A-Fa-f]{{{2 * DIGESTS[wanted.algorithm].size}}})[ \t]++\*?(\S(?:.*\S)?)\s*+")
     for number, text in enumerate(lines, start=1):
         line = text.rstrip("\r\n")
         if not line.strip():

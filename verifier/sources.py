@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 _T = TypeVar("_T")
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(.*?)-----END \1-----", re.DOTALL)
+_BEGIN, _END = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----"), b"-----END "
 _CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
 _PKCS7_LABELS = frozenset({b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA"})
 
@@ -173,10 +173,17 @@ def _parsed(path: Path, _mtime_ns: int, _size: int, parse: Callable[[bytes], Seq
 
 
 def _blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Label and DER of each PEM block (RFC 7468), in order."""
-    for block in _PEM.finditer(data):
+    """Label and DER of each PEM block (RFC 7468), in order. Each octet is looked at once, however many blocks begin and never end."""
+    end = 0
+    for begin in _BEGIN.finditer(data):
+        if end < begin.end():
+            end = data.find(_END, begin.end())
+        if end < 0:
+            return
+        if not data.startswith(_END + begin[1] + b"-----", end):
+            raise Malformed("PEM block does not end as it begins")
         try:
-            yield block[1], base64.b64decode(re.sub(rb"\s", b"", block[2]), validate=True)
+            yield begin[1], base64.b64decode(b"".join(data[begin.end() : end].split()), validate=True)
         except (binascii.Error, ValueError) as error:
             raise Malformed("PEM block is not base64") from error
 

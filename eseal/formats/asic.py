@@ -41,7 +41,7 @@ ANYTHING = "application/octet-stream"
 XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<asic:XAdESSignatures xmlns:asic="{_NAMESPACE}">'.encode()
 XML_TAIL = b"</asic:XAdESSignatures>"
 SIGNATURE_TYPE, _TOKEN_TYPE, _MANIFEST_TYPE = "application/pkcs7-signature", "application/vnd.etsi.timestamp-token", "text/xml"
-_MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[!-~]{1,127}(?:; ?[!-~]{1,200})*")
+_MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[!-~]{1,127}(?:; ?[!-:<-~]{1,200})*+")
 _SIMPLE, _EXTENDED = b"application/vnd.etsi.asic-s+zip", b"application/vnd.etsi.asic-e+zip"
 _MIMETYPE: Mapping[Format, bytes] = MappingProxyType(
     {Format.ASIC_S_CADES: _SIMPLE, Format.ASIC_S_XADES: _SIMPLE, Format.ASIC_E_CADES: _EXTENDED, Format.ASIC_E_XADES: _EXTENDED}

@@ -23,9 +23,11 @@ from tests.fuzz.target import DER, JSON, TEXT, Target, each
 from trust.codecs import asn1, chrony, ntp
 from trust.edge import wire
 from trust.edge.operations.clients import Clients
+from trust.edge.preferences import preferences
 from trust.edge.strict_http import Answer, StrictHttp, Take
 from trust.edge.upload import file_name, receive
 from trust.errors import Conflict, KakuinError, Malformed, NotAcceptable, NotFound, TooLarge, Unacceptable
+from trust.log.links import RELATION, linked
 from trust.model import Cert, Digest, Document
 from trust.pki import ocsp
 from tsa import batch, batch_api, batch_folder
@@ -218,6 +220,8 @@ def _fields(data: bytes) -> None:
         lambda _: shapes.of_header(text),
         lambda _: batch_api._accepted(text, (batch_api.NDJSON, batch_api.ZIP)),
         lambda _: sources.moment(text),
+        lambda _: preferences([text]),
+        lambda _: linked(text, "http://log.example/v1"),
         refuses=(NotAcceptable, Unacceptable),
     )
 
@@ -229,6 +233,8 @@ def _said() -> tuple[bytes, ...]:
         b'attachment; filename="a\\"b.pdf"; filename*=UTF-8\'\'%e5%8d%b0.pdf',
         b"2026-06-01T09:00:00.5+09:00",
         b"fe80::1%eth0",
+        b'receipt; a="b,c" ;; d, wait = 7, x',
+        f'<a>; rel=x, </b> ; rel = "y {RELATION}" ; z'.encode(),
     )
 
 

@@ -1,10 +1,12 @@
 """What fuzzing found, one test each, made anew by the tests' own makers."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from eseal import drafting
+from eseal.claims import Claims
 from eseal.draft import assembled
 from eseal.drafting import Holder
 from eseal.spec import choose
@@ -13,9 +15,15 @@ from tests.envelopes import SIGNING_CERTIFICATE_V2, attribute, envelope, seq, si
 from trust.codecs.asn1 import context, parse, tlv
 from trust.codecs.ess import signer_of
 from trust.codecs.signed_data import signed_data
-from trust.errors import Malformed
+from trust.edge.preferences import preferences
+from trust.errors import Malformed, Unacceptable
+from trust.log.examine import Examiner
+from trust.log.journal import Entry
+from trust.log.links import RELATION, linked
+from trust.log.reading import said
 from trust.model import Cert, Crl, Document
 from trust.ports import Status
+from tsa.batch import Lines
 from verifier.read import read
 from verifier.sources import certificates_in
 
@@ -83,3 +91,59 @@ def test_certificates_of_an_unknown_version_are_malformed() -> None:
     assert Cert(certificate) in certificates_in(envelope([], content=None, certs=(Cert(certificate),)))
     with pytest.raises(Malformed):
         certificates_in(held)
+
+
+NEVER_ENDING = 5_000
+"""Repetitions: where a text can be read in several ways at each of them, no time is enough."""
+
+
+def test_a_media_type_can_be_read_in_one_way() -> None:
+    for odd in (";a" * NEVER_ENDING, ";" * NEVER_ENDING, "; " * NEVER_ENDING):
+        with pytest.raises(Unacceptable):
+            Claims(mime_type=f"text/csv{odd}\0")
+    assert Claims(mime_type="text/csv; charset=utf-8;header=present").mime_type
+
+
+def test_preferences_can_be_read_in_one_way() -> None:
+    """RFC 7240 section 2: any client sends them."""
+    for odd in ((";" + " " * 10) * NEVER_ENDING, (";x" + " " * 10) * NEVER_ENDING, ';x="' * NEVER_ENDING):
+        assert preferences([f"receipt{odd}\0"]) == {}
+    assert preferences(['receipt; a="b,c" ;; d, WAIT = 7 , x="q"', "wait=3"]) == {"receipt": "", "wait": "7", "x": "q"}
+
+
+def test_a_link_can_be_read_in_one_way() -> None:
+    for odd in ((";x" + " " * 10) * 300, ';x="' * 1000):
+        assert linked(f"<a>{odd}!", "http://log.example/v1") is None
+    assert linked(f'<a>; rel=x, </b> ; rel = "y {RELATION}" ; z', "http://log.example/v1") == "http://log.example/b"
+    assert linked(f'<//[>; rel="{RELATION}"', "http://log.example/v1") is None
+
+
+def test_certificates_that_begin_and_never_end() -> None:
+    """Each octet is looked at once (POST /v1/verifications takes them from anybody)."""
+    for many in (b"-----BEGIN CERTIFICATE-----\n" * 100_000, b"-----BEGIN " * 200_000):
+        with pytest.raises(Malformed, match="expected a certificate"):
+            certificates_in(many)
+    with pytest.raises(Malformed, match="end as it begins"):
+        certificates_in(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END X509 CRL-----\n")
+
+
+def test_a_line_of_a_batch_with_blanks_behind_its_digest() -> None:
+    lines = Lines(100_000)
+    for _ in range(2_000):
+        lines.feed(b"ab" * 32 + b" " * 1_900 + b"\n")
+    lines.end()
+    assert lines.ids == ["ab" * 32] * 2_000
+
+
+def test_an_entry_of_another_log_whose_names_cannot_be_made_is_unreadable() -> None:
+    """cryptography refuses some names with a TypeError (found by `tiles`): a log must not end its monitor by it."""
+    der = OFFICE.ca.certificate.der
+    for at in range(len(der) - 5):
+        if der[at : at + 5] == b"\x06\x03\x55\x04\x0a" and der[at + 5] == 0x0C:  # organizationName, UTF8String
+            der = der[: at + 5] + b"\x03" + der[at + 6 :]
+    with pytest.raises(TypeError):
+        _ = Cert(der).x509.subject
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    entry = Entry(0, "certificate", at, der, b"", None, None)
+    assert [found.what for found in Examiner().entry(entry)] == ["unreadable"]
+    assert set(said(entry)) == {"unreadable"}

@@ -10,9 +10,11 @@ WAIT = "wait"
 MOST = 16
 """Preferences that are looked at."""
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_VALUE = rf'(?:{_WORD}|"(?:[^"\\]|\\.)*")'
-_ONE = re.compile(rf"\s*({_WORD})\s*(?:=\s*({_VALUE}|))?((?:\s*;\s*(?:{_WORD}\s*(?:=\s*{_VALUE})?)?)*)\s*(?:,|$)|\s*(?:,|$)")
+# Nothing is given back that was taken: a field that can be read in many ways would be tried in all of them.
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_VALUE = rf'(?:{_WORD}|"(?:[^"\\]|\\.)*+")'
+_PARAMETERS = rf"(?:\s*+;\s*+(?:{_WORD}\s*+(?:=\s*+{_VALUE})?+)?+)*+"
+_ONE = re.compile(rf"\s*+({_WORD})\s*+(?:=\s*+({_VALUE}|))?+{_PARAMETERS}\s*+(?:,|$)|\s*+(?:,|$)")
 
 
 def preferences(fields: Iterable[str]) -> dict[str, str]:

@@ -111,7 +111,7 @@ class Examiner:
             return
         try:
             yield from self._body(entry)
-        except (KakuinError, ValueError, RecursionError):
+        except (KakuinError, ValueError, TypeError, RecursionError):  # TypeError: cryptography, over odd names
             yield Finding("unreadable", f"its body is not that of a {entry.kind}", entry.index)
 
     def _body(self, entry: Entry) -> Iterator[Finding]:

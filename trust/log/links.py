@@ -11,8 +11,9 @@ RELATION = "https://c2sp.org/tlog-proof"
 """Relation type of a link from what was issued to its receipt."""
 PATH = "/v1/log/receipts"
 
-_LINK = re.compile(r'<([^<>\s]*)>((?:\s*;\s*[A-Za-z*]+\s*(?:=\s*(?:[^\s",;]+|"[^"]*"))?)*)\s*(?:,|$)')
-_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s",;]+))')
+# Nothing is given back that was taken: whoever is asked could send what can be read in more ways than there is time.
+_LINK = re.compile(r'<([^<>\s]*+)>((?:\s*+;\s*+[A-Za-z*]++\s*+(?:=\s*+(?:[^\s",;]++|"[^"]*+"))?+)*+)\s*+(?:,|$)')
+_REL = re.compile(r';\s*+rel\s*+=\s*+(?:"([^"]*+)"|([^\s",;]++))')
 
 
 def link(path: str, index: int) -> str:
@@ -25,6 +26,9 @@ def linked(field: str, asked: str) -> str | None:
     for found in _LINK.finditer(field[:4096]):
         said = _REL.search(found[2])
         if said is not None and RELATION in (said[1] or said[2] or "").split():
-            there = urljoin(asked, found[1])
-            return there if urlsplit(there)[:2] == urlsplit(asked)[:2] else None
+            try:
+                there = urljoin(asked, found[1])
+                return there if urlsplit(there)[:2] == urlsplit(asked)[:2] else None
+            except ValueError:  # half an IPv6 address, say
+                return None
     return None

@@ -126,7 +126,7 @@ def said(found: Entry) -> Mapping[str, Any]:
             told = json.loads(found.body)
             return MappingProxyType(told if isinstance(told, dict) else {"body": told})
         return MappingProxyType(_token(found.body) if found.kind == "token" else _certificate(found.body))
-    except (KakuinError, ValueError):
+    except (KakuinError, ValueError, TypeError, RecursionError):  # TypeError: cryptography, over odd names
         return MappingProxyType({"unreadable": f"{len(found.body)} bytes"})
 
 
