@@ -39,12 +39,30 @@ class Unacceptable(KakuinError):
 
 
 class UnsupportedMedia(Unacceptable):
-    """The media type is not one that this door reads."""
+    """The media type is not one that this door reads. `accept`: those that are."""
 
     slug = "unsupported-media-type"
     title = "Unsupported media type"
     japanese = "この種類のデータは受け付けません"
     status = 415
+
+    def __init__(self, why: str = "", accept: str = "") -> None:
+        super().__init__(why)
+        self.accept = accept
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RFC 9110 sections 12.5.1 and 15.5.16: what would have been read."""
+        return {"Accept": self.accept} if self.accept else {}
+
+
+class Coded(UnsupportedMedia):
+    """The body has a Content-Encoding."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RFC 9110 section 12.5.3: no coding is read, and it was not the media type."""
+        return {"Accept-Encoding": "identity"}
 
 
 class NotAcceptable(Unacceptable):

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from trust.codecs.tsp import MAX_REQUEST
 from trust.edge.preferences import RECEIPT, preferences
 from trust.edge.strict_http import Answer, Take
-from trust.errors import KakuinError, NotFound, TooLarge, UnsupportedMedia
+from trust.errors import Coded, KakuinError, NotFound, TooLarge, UnsupportedMedia
 from trust.log.links import link
 from tsa.service import Authority
 from tsa.watching import Nobody, Watch
@@ -55,17 +55,6 @@ class _MethodNotAllowed(KakuinError):
     slug = "method-not-allowed"
     title = "Method not allowed"
     status = 405
-
-
-class _Coded(UnsupportedMedia):
-    """A Content-Encoding."""
-
-
-def _wanted(error: KakuinError) -> tuple[tuple[bytes, bytes], ...]:
-    """RFC 9110 sections 12.5.1, 12.5.3 and 15.5.16: a 415 says what would have been read; of codings only where one was the matter."""
-    if isinstance(error, _Coded):
-        return ((b"accept-encoding", b"identity"),)
-    return ((b"accept", QUERY),) if isinstance(error, UnsupportedMedia) else ()
 
 
 class Endpoint:
@@ -134,7 +123,7 @@ class Endpoint:
             body = await self._body(scope["headers"], incoming)
         except KakuinError as error:
             # The body may not be read to its end, so the connection cannot be used again.
-            headers = ((b"connection", b"close"), *_wanted(error), *self._watch.problem(scope, error))
+            headers = ((b"connection", b"close"), *_said(error), *self._watch.problem(scope, error))
             await _problem(send, error, headers, None if _waits(scope["headers"]) else incoming)
             return
         if body is None:
@@ -185,14 +174,14 @@ class Endpoint:
             if name == b"content-type":
                 kinds += 1
                 if value != QUERY and value.split(b";", 1)[0].strip().lower() != QUERY:
-                    raise UnsupportedMedia(f"content-type {QUERY.decode()} expected")
+                    raise UnsupportedMedia(f"content-type {QUERY.decode()} expected", QUERY.decode())
             elif name == b"content-length":
                 if int(value) > self._limit:
                     raise self._too_large
             elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
-                raise _Coded("no content-encoding is read here")
+                raise Coded("no content-encoding is read here")
         if kinds != 1:
-            raise UnsupportedMedia(f"one content-type {QUERY.decode()} expected, got {kinds}")
+            raise UnsupportedMedia(f"one content-type {QUERY.decode()} expected, got {kinds}", QUERY.decode())
 
     @property
     def _too_large(self) -> TooLarge:
@@ -268,6 +257,11 @@ class Front:
 def front(endpoint: Endpoint, application: Application) -> Front:
     """Both as one application."""
     return Front(endpoint, application)
+
+
+def _said(error: KakuinError) -> tuple[tuple[bytes, bytes], ...]:
+    """Fields of the error's own."""
+    return tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items()) if isinstance(error, UnsupportedMedia) else ()
 
 
 def _waits(headers: Iterable[tuple[bytes, bytes]]) -> bool:

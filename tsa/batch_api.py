@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from trust.algorithms import DIGESTS
-from trust.errors import Malformed, NotAcceptable, TooLarge, Unacceptable, Unavailable, UnsupportedMedia
+from trust.errors import Coded, Malformed, NotAcceptable, TooLarge, Unacceptable, Unavailable, UnsupportedMedia
 from trust.model import Digest
 from trust.ports import Stamper
 from tsa import batch
@@ -125,9 +125,9 @@ async def _received(request: Request, lines: Lines) -> Lines:
     """The body's lines, read as they arrive."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in TAKEN:
-        raise UnsupportedMedia(f"content-type {NDJSON}, {JSON} or text/plain expected")
+        raise UnsupportedMedia(f"content-type {NDJSON}, {JSON} or text/plain expected", f"{NDJSON}, {JSON}, text/plain")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("the body is compressed (Content-Encoding): send it as it is")
+        raise Coded("the body is compressed (Content-Encoding): send it as it is")
     try:
         async with asyncio.timeout(PATIENCE):
             async for piece in request.stream():

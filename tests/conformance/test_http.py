@@ -303,6 +303,36 @@ def test_9110_9_3_2_head_has_no_body(office: Office) -> None:
     assert top.startswith(b"HTTP/1.1 405 ") and rest == b""
 
 
+READ = ("/health/live", "/health", "/openapi.json", "/log/checkpoint", "/log/key", "/log/tile/0/000.p/1", "/v1/log/receipts/0", "/pki/root.crl")
+
+
+@pytest.mark.parametrize("path", READ)
+def test_9110_9_3_2_what_is_read_with_get_is_there_for_head(office: Office, path: str) -> None:
+    ask(office, b"GET /v1/log/receipts/0 HTTP/1.1\r\nHost: tsa\r\nPrefer: wait=20\r\n\r\n")  # from then on there is a checkpoint
+    found = {}
+    for method in ("GET", "HEAD"):
+        with socket.create_connection(("127.0.0.1", office.port), 30) as wire, wire.makefile("rb") as file:
+            wire.sendall(f"{method} {path} HTTP/1.1\r\nHost: tsa\r\nConnection: close\r\n\r\n".encode())
+            top, _, rest = file.read().partition(b"\r\n\r\n")
+        found[method] = top.split(b"\r\n")[0], b"\r\ncontent-length: " in top, bool(rest)
+    assert found == {"GET": (b"HTTP/1.1 200 OK", True, True), "HEAD": (b"HTTP/1.1 200 OK", True, False)}
+
+
+@pytest.mark.parametrize("path", ["/log/key", "/openapi.json", "/pki/root.crl", "/v1/log/receipts/0"])
+def test_9110_10_2_1_what_is_allowed_is_told(office: Office, path: str) -> None:
+    found, _ = ask(office, f"DELETE {path} HTTP/1.1\r\nHost: tsa\r\n\r\n".encode())
+    assert found[0].status == 405 and {"GET", "HEAD"} <= set(found[0].fields["allow"].split(", "))
+
+
+ELSEWHERE = {"/v1/batches": "application/x-ndjson, application/json, text/plain", "/pki/ocsp": "application/ocsp-request"}
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_9110_15_5_16_other_addresses_say_what_they_read_too(office: Office, path: str) -> None:
+    found, _ = ask(office, f"POST {path} HTTP/1.1\r\nHost: tsa\r\nContent-Type: image/png\r\nContent-Length: 1\r\n\r\nx".encode())
+    assert (found[0].status, found[0].fields["accept"]) == (415, ELSEWHERE[path])
+
+
 @pytest.mark.parametrize(
     "refused",
     [b"HEAD * HTTP/1.1\r\nHost: tsa\r\n\r\n", b"HEAD /tsa HTTP/1.1\r\n\r\n", b"HEAD /tsa HTTP/1.1\r\nHost: tsa\r\nX : y\r\n\r\n"],

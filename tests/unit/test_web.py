@@ -119,7 +119,7 @@ def test_what_does_not_exist_is_a_problem(call: Client) -> None:
     is_problem(call("GET", "/nowhere"), 404, "not-found")
     answer = call("DELETE", "/crash")
     is_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
     is_problem(call("GET", "/docs"), 404, "not-found")
 
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from trust.edge.spool import Spool
-from trust.errors import Malformed, TooLarge, Unacceptable, UnsupportedMedia
+from trust.errors import Coded, Malformed, TooLarge, Unacceptable, UnsupportedMedia
 from trust.model import Document
 
 MOST_PARTS = 1_100
@@ -71,7 +71,7 @@ async def receive(headers: Mapping[str, str], body: AsyncIterable[bytes], limit_
     kind, options = multipart.parse_options_header(headers.get("content-type", ""))
     media_type = kind.decode("latin-1")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("the body is compressed (Content-Encoding): send it as it is")
+        raise Coded("the body is compressed (Content-Encoding): send it as it is")
     if media_type == _FORM:
         raise UnsupportedMedia(f"{_FORM} holds no document: send the document with its own Content-Type, or multipart/form-data")
     if media_type.startswith("multipart/") and media_type != "multipart/form-data":

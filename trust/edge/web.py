@@ -24,7 +24,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from trust import VERSION
-from trust.errors import KakuinError, TooLarge, TooMany, Unacceptable
+from trust.errors import KakuinError, TooLarge, TooMany, Unacceptable, UnsupportedMedia
 from trust.language import DEFAULT, from_header
 
 Message = MutableMapping[str, Any]
@@ -69,7 +69,7 @@ def accepted_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def problem(error: KakuinError, language: str = DEFAULT) -> Response:
     """RFC 9457 section 3: the error's type, title, status and one line, and the request's id; the title in the reader's language."""
-    headers = error.headers if isinstance(error, TooMany) else {}
+    headers = error.headers if isinstance(error, TooMany | UnsupportedMedia) else {}
     title = error.japanese if language == "ja" else error.title
     return _problem(error.slug, title, error.status, str(error), {}, {**headers, "Vary": "Accept-Language"})
 
@@ -212,8 +212,14 @@ async def _http(request: Request, error: Exception) -> Response:
         status,
         details.get(status, str(error.detail).lower()),
         {},
-        error.headers,
+        _with_head(error.headers),
     )
+
+
+def _with_head(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """RFC 9110 section 10.2.1: what is read with GET is asked for with HEAD too."""
+    allowed = (headers or {}).get("Allow", "").split(", ")
+    return {**(headers or {}), "Allow": ", ".join(sorted({*allowed, "HEAD"}))} if "GET" in allowed else headers
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
@@ -244,15 +250,26 @@ class _Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, receive, send, self._limit_of(scope["path"]), self._headers)
+        headless = scope["method"] == "HEAD"
+        passage = _Passage(scope, receive, _bare(send) if headless else send, self._limit_of(scope["path"]), self._headers)
         token = _CURRENT.set(passage.id)
         try:
-            await passage.run(self._app)
+            # RFC 9110 section 9.3.2: HEAD is GET without the content, at every address.
+            await passage.run(self._app, {**scope, "method": "GET"} if headless else scope)
         finally:
             _CURRENT.reset(token)
 
     def _limit_of(self, path: str) -> int:
         return next((limit for prefix, limit in self._limits if path.startswith(prefix)), self._limit)
+
+
+def _bare(send: Send) -> Send:
+    """An answer without its content."""
+
+    async def sending(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sending
 
 
 class _Passage:
@@ -270,14 +287,15 @@ class _Passage:
         self._in = self._out = 0
         self._status: int | None = None
 
-    async def run(self, app: Application) -> None:
+    async def run(self, app: Application, scope: Scope) -> None:
+        """`scope`: as the application gets it."""
         begun = time.monotonic()
         try:
             length = self._said.get(b"content-length", b"")
             if length.isdigit() and int(length[:20]) > self._limit:
                 await self._answer(problem(self._too_large(), self._language()))
             else:
-                await app(self._scope, self.receive, self.send)
+                await app(scope, self.receive, self.send)
         except Exception as error:  # the last handler: a fault of ours, or the limit met in a route that let it through
             answer = problem(error, self._language()) if isinstance(error, KakuinError) else _unforeseen(error)
             if self._status is not None:

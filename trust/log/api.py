@@ -69,7 +69,6 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
             raise NotFound("this log serves hashes, and not its entries")
         return entry
 
-    @api.head("/log/checkpoint", include_in_schema=False)
     @api.get(
         "/log/checkpoint",
         summary="The log's newest checkpoint (C2SP tlog-checkpoint)",
@@ -92,7 +91,6 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
     def verifier(if_none_match: Annotated[str | None, Header()] = None) -> Response:
         return _cacheable(f"{key}\n".encode(), MEDIA_TYPE, SHORTLY, if_none_match)
 
-    @api.head("/log/tile/{name:path}", include_in_schema=False)
     @api.get(
         "/log/tile/{name:path}",
         summary="A tile of hashes, or a bundle of entries (C2SP tlog-tiles)",

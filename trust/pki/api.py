@@ -30,7 +30,6 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
     """Routes under /pki. Plain HTTP is right for them: everything they give out is signed (RFC 5280 section 8)."""
     api = APIRouter(prefix="/pki", tags=["Certificates and their status"])
 
-    @api.head("/{issuer}.crl", include_in_schema=False)
     @api.get(
         "/{issuer}.crl",
         summary="The certificate revocation list in force (RFC 5280)",
@@ -51,7 +50,6 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
             since=published.this_update,
         )
 
-    @api.head("/{issuer}.cer", include_in_schema=False)
     @api.get(
         "/{issuer}.cer",
         summary="An authority's certificate (RFC 5280 section 4.2.2.1)",
@@ -82,7 +80,7 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
     async def ocsp(request: Request) -> Response:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != OCSP_REQUEST:
-            raise UnsupportedMedia(f"media type is {OCSP_REQUEST}")
+            raise UnsupportedMedia(f"media type is {OCSP_REQUEST}", OCSP_REQUEST)
         body = await _capped(request)
         return Response(await run_in_threadpool(ca.ocsp, body), media_type=OCSP_RESPONSE, headers={"Cache-Control": "no-store"})
 
