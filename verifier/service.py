@@ -6,10 +6,9 @@ Extract first, judge second; nothing is fetched, no file is opened.
 import contextlib
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 
 from trust.errors import KakuinError
 from trust.model import Cert, Crl, Digest, Document, Evidence, Ocsp, utc
@@ -20,7 +19,7 @@ from verifier.policy import Policy, load
 from verifier.process import Context, validate
 from verifier.question import Question
 from verifier.read import read
-from verifier.report.json import report
+from verifier.report.json import outline, report
 from verifier.report.parties import Json
 from verifier.verdict import Indication, Verdict
 
@@ -229,21 +228,9 @@ class Verifier:
         return verdict
 
 
-BRIEF: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "signatures": ("id", "level", "intact", "indication", "sub_indication", "counter_signature", "signer"),
-        "timestamps": ("imprint", "serial", "intact", "indication"),
-        "evidence_records": ("id", "intact"),
-    }
-)
-"""What brief() says of each."""
-
-
 def brief(question: Question) -> Json:
     """The JSON report without what grows with the number of files that are signed: for whoever compares a document before and after a change."""
-    made = answer(question)
-    plain = {name: made[name] for name in ("format", "conclusion", "reasons", "validation_time")}
-    return plain | {name: [{key: one[key] for key in keys} for one in made[name]] for name, keys in BRIEF.items()}
+    return outline(judge(question))
 
 
 def finding(question: Question, signature: bytes) -> tuple[bool, str, str, tuple[str, ...]]:

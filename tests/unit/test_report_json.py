@@ -16,7 +16,7 @@ from tests.verdicts import NOW, everything, office, signature, signature_verdict
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Claims, Document, Form, Scope, StampKind, Uncovered
 from verifier.report import json as report_json
-from verifier.report.json import dumps, error_report, pieces, report
+from verifier.report.json import OUTLINED, dumps, error_report, outline, pieces, report
 from verifier.report.parties import party
 from verifier.verdict import Conclusion, Indication, SubIndication
 
@@ -34,6 +34,17 @@ def test_every_report_is_as_the_schema_says(name: str) -> None:
     made = as_read(report(everything()[name], document=Document.of(b"%PDF", "notice.pdf"), anchors=1))
     assert list(faults(made, SCHEMA)) == []
     assert list(faults(as_read(report(everything()[name])), SCHEMA)) == []
+
+
+@pytest.mark.parametrize("name", everything())
+def test_an_outline_says_what_the_report_says(name: str) -> None:
+    made, whole = outline(everything()[name]), report(everything()[name])
+    for part, keys in OUTLINED.items():
+        assert [tuple(one) for one in made[part]] == [keys] * len(whole[part])
+        assert made[part] == [{key: one[key] for key in keys} for one in whole[part]]
+    rest = made.keys() - OUTLINED.keys()
+    assert rest == {"format", "conclusion", "reasons", "validation_time"}
+    assert all(made[key] == whole[key] for key in rest)
 
 
 def test_an_error_report_is_as_the_schema_says() -> None:

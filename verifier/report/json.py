@@ -6,6 +6,8 @@ Its form is verifier/report/report.schema.json, and docs/report.md says what may
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from trust import VERSION
@@ -58,6 +60,29 @@ def report(
         "defects": _defects(verdict.evidence.defects),
         "unobtained": list(unobtained),
     }
+
+
+OUTLINED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "signatures": ("id", "level", "intact", "indication", "sub_indication", "counter_signature", "signer"),
+        "timestamps": ("imprint", "serial", "intact", "indication"),
+        "evidence_records": ("id", "intact"),
+    }
+)
+"""What outline() says of each."""
+
+
+def outline(verdict: Verdict) -> Json:
+    """The same without the lists of what is covered: ten thousand files are told of one signature at a time, and forgotten."""
+    stamps = {s.stamp.token.id: s for s in verdict.stamps}
+    told: Mapping[str, Iterator[Json]] = {
+        "signatures": (_signature(s, verdict, stamps) for s in verdict.signatures),
+        "timestamps": map(_stamp, verdict.stamps),
+        "evidence_records": map(_record, verdict.records),
+    }
+    plain = report(replace(verdict, signatures=(), stamps=(), records=()))
+    short = {name: [{key: one[key] for key in keys} for one in told[name]] for name, keys in OUTLINED.items()}
+    return {name: plain[name] for name in ("format", "conclusion", "reasons", "validation_time")} | short
 
 
 def heading() -> Json:

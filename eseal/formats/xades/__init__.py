@@ -12,7 +12,7 @@ from eseal.levels import Means, digest_for
 from eseal.spec import Packaging, Spec
 from trust.codecs.xml import MAX_BYTES, METHODS, NodeSet, canonicalize, parse
 from trust.codecs.xml.names import BASE64, ENVELOPED, OBJECT_TYPE
-from trust.errors import Malformed, Unacceptable
+from trust.errors import Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Document
 
 MOST_ATTACHED = 7_000_000
@@ -66,6 +66,8 @@ def _attached(document: Document, spec: Spec, means: Means, c14n: str) -> Draft:
 
 def _enveloped(document: Document, spec: Spec, means: Means, c14n: str) -> Draft:
     """XML Signature clause 6.6.4: the document without this signature, which is the document as it is now."""
+    if (document.size or 0) > MAX_BYTES:
+        raise TooLarge(f"an XML document is sealed inside itself up to {MAX_BYTES} bytes, got {document.size}: seal it detached")
     data = document.read(MAX_BYTES)
     tree = parse(data)
     at = enveloped.place(data, tree)
