@@ -163,10 +163,11 @@ def _seal(door: _Door, key: ApiKey, repeat: str | None, asked: _Asked) -> Respon
         if repeat is None:
             return _answer(first, spec, step)
         sealed = first.sealed
-        kept = (sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed, str(sealed.spec.level), first.found, first.open, step)
-        found = door.repeats.keep(name, request, wire.encode(kept))
+        kept = (sealed.draft, sealed.time, sealed.index, sealed.sha256, sealed.signed, str(sealed.spec.level), first.found, step)
+        found = door.repeats.keep(name, request, wire.encode(kept), LARGEST_STATE)
     draft, time, index, sha256, signed, level, *more = wire.decode(found)
-    values, opened, step = more or (Status(), None, None)  # the version before this one had one step
+    values, step = more or (Status(), None)  # the version before this one had one step
+    opened = None if step is None else _found(door, key, step)
     reached = _reached(spec, level_named(level))
     shown = as_file(documents, reached)
     made = assembled(drafted_from(documents), draft.pieces, sealed_name(name_of(documents), shown), media_type(shown)[0])
@@ -187,6 +188,15 @@ def _answer(first: First, asked: Spec, step: str | None) -> Response:
     if (asked.format, asked.level) in COURSES:
         return JSONResponse(of_first(first, asked, step))
     return Response(made.read(LARGEST_SIGNATURE), media_type=made.media_type, headers=seal_headers(first.sealed))
+
+
+def _found(door: _Door, key: ApiKey, step: str) -> Open | None:
+    """What a second step of this API key goes on from; None where there is none of that name, or no more."""
+    state = door.repeats.find(request_digest("open hashes", key.id, step), _STATE)
+    if state is None:
+        return None
+    opened: Open = wire.decode(state)
+    return opened
 
 
 def _opened(door: _Door, key: ApiKey, first: First) -> str | None:
@@ -216,10 +226,9 @@ def imprint_in(value: Any) -> Digest:
 
 
 def _finish(door: _Door, key: ApiKey, step: str, imprint: Digest) -> Response:
-    state = door.repeats.find(request_digest("open hashes", key.id, step), _STATE)
-    if state is None:
+    opened = _found(door, key, step)
+    if opened is None:
         raise NotFound("this API key has no second step of that name open; it stays open for a day")
-    opened: Open = wire.decode(state)
     name, request = request_digest("finished hashes", key.id, step), request_digest(imprint.algorithm, imprint.value.hex())
     try:
         found = door.repeats.find(name, request)

@@ -34,7 +34,7 @@ from eseal.formats.asic import (
     manifest,
     packed,
 )
-from eseal.hash_client import Made, Next, There, digested, digests_for, facts_of, seal_hashes_at, short
+from eseal.hash_client import BOXED, Made, Next, There, digested, digests_for, facts_of, highest, seal_hashes_at, short
 from eseal.hash_told import octets_in, status_in
 from eseal.levels import stamped
 from eseal.service import name_of, sealed_name, typed
@@ -42,10 +42,6 @@ from eseal.spec import Canonicalization, Format, Level, Spec, choose, media_type
 from trust.errors import Malformed, Unacceptable, Unavailable
 from trust.model import Digest, Document
 
-HIGHEST: Mapping[Format, Level] = MappingProxyType(
-    dict.fromkeys((Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES), Level.B_LTA)
-)
-"""What can be made from digests; also the default."""
 _INSIDE: Mapping[Format, Format] = MappingProxyType(
     {
         Format.ASIC_S_CADES: Format.CADES,
@@ -64,7 +60,7 @@ _Meta = list[tuple[str, bytes]]
 
 def boxes(form: str | None) -> bool:
     """Whether this is a container's format."""
-    return form is not None and form.lower() in set(HIGHEST)
+    return form is not None and form.lower() in BOXED
 
 
 def spec_of(asked: Mapping[str, str | None]) -> Spec:
@@ -73,7 +69,7 @@ def spec_of(asked: Mapping[str, str | None]) -> Spec:
     spec = choose(
         b"",
         format=form,
-        level=asked.get("level") or HIGHEST[form],
+        level=asked.get("level") or highest(form),
         packaging=asked.get("packaging"),
         digest=asked.get("digest"),
         claims=claims_of({name: asked.get(name) for name in CLAIMS}),

@@ -32,6 +32,8 @@ MOST_ROOM = 1 << 20
 _ADDRESS = re.compile(re.escape(PATH) + r"/[0-9a-f]{32}")
 Exchanged = tuple[dict[str, Any], Iterator[bytes], str]
 """What eseal.client.exchanged() gives."""
+BOXED = frozenset({Format.ASIC_S_CADES, Format.ASIC_S_XADES, Format.ASIC_E_CADES, Format.ASIC_E_XADES})
+"""Containers, which are made here around a signature from there, at each level."""
 _RANK = {level: rank for rank, level in enumerate(Level)}
 
 Made = tuple[dict[str, Any], Document]
@@ -63,9 +65,10 @@ def digests_for(asked: str | None) -> tuple[str, ...]:
 def highest(form: str | None, serialization: str | None = None) -> str | None:
     """The level that is asked for where none was named: the highest that there is. None where that is the server's to say."""
     name = (form or Format.CADES).lower()
-    if (serialization or "").lower() == Serialization.COMPACT:
+    if (serialization or "").lower() == Serialization.COMPACT or name not in set(Format):
         return None
-    return next((str(level) for level in reversed(Level) if (name, level) in COURSES or level in LEVELS.get(Format(name), ())), None)
+    known = LEVELS.get(Format(name), () if Format(name) not in BOXED else tuple(Level))
+    return next((str(level) for level in reversed(Level) if (name, level) in COURSES or level in known), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from eseal.claims import claims_of
 from eseal.extend_material import Known
 from eseal.extend_service import Asked, Extender, Raised
 from eseal.hash_boxes import boxes, seal_box_at
-from eseal.hash_client import Made, There, digested, digests_for, seal_hashes_at
+from eseal.hash_client import Made, There, digested, digests_for, highest, seal_hashes_at
 from eseal.hash_pdf import reached, seal_pdf_at
 from eseal.hash_sound import require_sound
 from eseal.hash_told import key_in, octets_in
 from eseal.pdf_seal import OPTIONS, wished
 from eseal.service import Runner, sha256_of, solid
-from eseal.spec import Format, Spec, choose, is_pdf
+from eseal.spec import Format, Level, Spec, choose, is_pdf, level_named
 from trust.edge.spool import Spool
 from trust.errors import Unacceptable
 from trust.model import Digest, Document
@@ -61,6 +61,7 @@ def sealed_at(
     Unacceptable, and there is no seal, where what came back is none of these documents.
     """
     pdf = len(documents) == 1 and _is_pades(documents[0], asked.get("format"))
+    form = Format.PADES if pdf else (asked.get("format") or Format.CADES)
     if not pdf and (attached or asked.get("password") is not None):
         raise Unacceptable("an image, a font and a password go into a PDF, and this is sealed otherwise")
     before: Mapping[str, Any] | None = None
@@ -82,9 +83,19 @@ def sealed_at(
         facts, made = seal_hashes_at(there, documents, told, asked)
         detached = documents
     doing("checking what was made")
+    level = reached(facts)
+    _require_allowed(level, asked, form)
     with Spool() as spool:
-        require_sound(before, bench.examined(solid(made, spool), detached), reached(facts))
+        require_sound(before, bench.examined(solid(made, spool), detached), level)
     return {**facts, "sha256": sha256_of(made).hex()}, made
+
+
+def _require_allowed(level: Level, asked: Mapping[str, str | None], form: str) -> None:
+    """Never silently weaker, whatever the server says."""
+    wanted = asked.get("level") or highest(form, asked.get("serialization")) or Level.B_B
+    least = level_named(asked.get("degrade") or wanted)
+    if list(Level).index(level) < list(Level).index(least):
+        raise Unacceptable(f"the server made {level}, asked for {wanted}; nothing was written")
 
 
 def _is_pades(document: Document, form: str | None) -> bool:

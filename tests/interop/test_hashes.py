@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eseal.hash_boxes import HIGHEST
+from eseal.hash_client import BOXED
 from eseal.spec import SEVERAL, Format, Level
 from tests.paper_seals import picture
 from tests.pki import SIGNED
@@ -78,7 +78,7 @@ def test_eu_dss_accepts_what_was_renewed_from_digests(extending: Desk, tmp_path:
 def _documents(form: Format) -> list[Document]:
     if form is Format.PADES:
         return [Document.of(PAPER, "a.pdf")]
-    more = [Document.of(b"<b/>", "folder/b.xml")] if form in HIGHEST and form in SEVERAL else []
+    more = [Document.of(b"<b/>", "folder/b.xml")] if form in BOXED and form in SEVERAL else []
     return [Document.of(CSV, "data.csv"), *more]
 
 

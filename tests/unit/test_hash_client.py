@@ -15,7 +15,7 @@ import pytest
 
 from eseal import hash_api
 from eseal.demonstration import pdf
-from eseal.hash_client import Next, There, highest
+from eseal.hash_client import BOXED, Next, There, highest
 from eseal.hash_commands import sealed_at
 from eseal.hash_sound import require_sound
 from eseal.hashes import PATH
@@ -145,6 +145,8 @@ def test_the_highest_level_is_the_default() -> None:
     assert [highest(form) for form in (None, "cades", "xades", "JAdES", "pades")] == ["B-LTA"] * 5
     assert highest("jades", "compact") is None
     assert highest("cose") == "B-T"
+    assert {highest(form) for form in BOXED} == {"B-LTA"}
+    assert highest("nothing") is None
 
 
 def test_a_container_at_b_lta_with_each_digest(desk: Desk) -> None:
@@ -181,6 +183,38 @@ def test_a_signature_of_something_else_is_not_written(desk: Desk, form: str, lev
     document = Document.of(PAPER, "a.pdf") if form == "pades" else Document.of(CSV, "data.csv")
     with pytest.raises((Unacceptable, Malformed), match="nothing was written"):
         sealed(replace(desk.there, transport=Deaf(desk)), [document], {"format": form, "level": level})
+
+
+class Weaker(httpx.BaseTransport):
+    """A server that makes less than it was asked for, and says so or not."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk.transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+        if b"documents" in body:
+            asked = {k: v for k, v in json.loads(body).items() if k != "degrade"} | {"level": "B-B"}
+            headers = {k: v for k, v in request.headers.items() if k != "content-length"}
+            request = httpx.Request(request.method, request.url, headers=headers, content=json.dumps(asked).encode())
+        return self._desk.handle_request(request)
+
+
+@pytest.mark.parametrize("form", ["cades", "cose", "asic-s-cades", "asic-s-xades"])
+def test_less_than_was_asked_for_is_not_written(desk: Desk, form: str) -> None:
+    there = replace(desk.there, transport=Weaker(desk))
+    document = Document.of(CSV, "data.csv")
+    with pytest.raises((Unacceptable, Malformed), match="the server made B-B, asked for B-T; nothing was written"):
+        sealed(there, [document], {"format": form, "level": "B-T"})
+    assert sealed(there, [document], {"format": form, "level": "B-T", "degrade": "B-B"})[0]["level"] == "B-B"
+
+
+def test_a_second_step_that_is_not_offered_is_missed(desk: Desk) -> None:
+    liar = Liar(desk, lambda _, told: {k: v for k, v in told.items() if k != "next"})
+    for form in ("xades", "jades", "asic-e-cades", "pades"):
+        document = Document.of(PAPER, "a.pdf") if form == "pades" else Document.of(CSV, "data.csv")
+        with pytest.raises(Unacceptable, match=r"the server made B-L?T, asked for B-LTA; nothing was written"):
+            sealed(liar.there(desk), [document], {"format": form, "level": "B-LTA"})
 
 
 @pytest.mark.parametrize("form", ["xades", "jades"])
@@ -268,6 +302,24 @@ def test_where_the_second_step_fails_less_is_kept_only_if_that_will_do(desk: Des
 def test_a_pdf_whose_second_step_fails_is_not_sealed(desk: Desk) -> None:
     with pytest.raises(Unavailable, match="B-LTA needs a time-stamp"):
         sealed(Dying(desk, lambda _, told: told).there(desk), [Document.of(PAPER, "a.pdf")], NOTHING)
+
+
+@pytest.mark.parametrize(("gone", "degrade", "reached"), [("stamp", "B-B", "B-B"), ("status", "B-T", "B-T")], ids=["no stamp", "no status"])
+def test_a_pdf_gets_less_only_where_that_was_allowed(tmp_path: Path, gone: str, degrade: str, reached: str) -> None:
+    def away(_: Any) -> Any:
+        raise Unavailable("it does not answer")
+
+    desk = Desk(tmp_path)
+    less = replace(sealer(desk.recorded), **{gone: away})
+    doors = [hash_api.router(less, ApiKeys(desk.engine, lambda: SIGNED), Repeats(desk.engine, lambda: SIGNED))]
+    desk.app = application("Kakuin", doors, body_limit=1 << 21)
+    document = Document.of(PAPER, "a.pdf")
+    with pytest.raises(Unavailable, match="needs"):
+        sealed(desk.there, [document], {"level": "B-LTA"})
+    facts, made = sealed(desk.there, [document], {"level": "B-LTA", "degrade": degrade})
+    assert (facts["level"], facts["asked_level"], len(facts["warnings"])) == (reached, "B-LTA", 1)
+    assert checked(Document.of(made), [], b"").level == f"PAdES-BASELINE-{reached.removeprefix('B-')}"
+    desk.engine.dispose()
 
 
 def test_what_is_no_pdf_tells_the_server_nothing(desk: Desk) -> None:
