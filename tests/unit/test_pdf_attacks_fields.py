@@ -40,6 +40,14 @@ def styled(default: str) -> Paper:
     return SIGNED.saved({TEXT: text_field("1000").replace(b"/Helv 12 Tf 0 g", default.encode()), TEXT_LOOK: look("1000")})
 
 
+def without_fonts(default: str, font: bytes = b"") -> Paper:
+    """A form that lends no fonts; filled with another /DA, and with the font that it names where there is one."""
+    ready = PLAIN.rearranged(form="").signed(SEAL)
+    field = text_field("1000").replace(b"/Helv 12 Tf 0 g", default.encode())
+    form = "/DR << /Font << /New 80 0 R >> >>" if font else ""
+    return ready.rearranged({TEXT: field, TEXT_LOOK: look("1000"), **({80: font} if font else {})}, form=form)
+
+
 def multiline(lines: str, value: str) -> Paper:
     """A high box, of several lines."""
     body = text_field("", entries="/Ff 4096").replace(b"[72 600 272 620]", b"[72 570 272 620]")
@@ -152,6 +160,11 @@ HOSTILE: dict[str, Story] = {
     "/MK with another colour": lambda: kept("/MK << /BG [1 1 1] >>", "/MK << /BG [0 0 0] >>"),
     "/MK with a turn": lambda: kept("/MK << /BG [1 1 1] >>", "/MK << /BG [1 1 1] /R 180 >>"),
     "/MK with a caption": lambda: kept("/MK << /BG [1 1 1] >>", "/MK << /BG [1 1 1] /CA (9) >>"),
+    "/DA of another font, where the form has none": lambda: without_fonts("/New 12 Tf 0 g", b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>"),
+    "/DA in white, where the form has no fonts": lambda: without_fonts("/Helvetica 12 Tf 1 g"),
+    "font that nobody has": lambda: drawn_as("BT /Other 12 Tf 0 g 2 6 Td (1000) Tj ET", resources="/ProcSet [/PDF]"),
+    "/BS of another kind": lambda: kept("/BS << /S /S >> /MK << /BC [1 0 0] >>", "/BS << /S /B >> /MK << /BC [1 0 0] >>"),
+    "password shown as another": lambda: kept("/Ff 8192", "/Ff 8192", "secret", look("public")),
     "/BS as a bar": lambda: kept("/BS << /W 1 >>", "/BS << /W 30 >>"),
     "read-only": lambda: kept("/Ff 1", "/Ff 1"),
     "read-only, no longer": lambda: kept("/Ff 1", "/Ff 0"),
@@ -218,6 +231,12 @@ LAWFUL: dict[str, Story] = {
     "/MK left out": lambda: kept("/MK << /BG [1 1 1] >>", ""),
     "/BS spelt out": lambda: kept("", "/BS << /S /S /W 1 >>"),
     "/BS left out": lambda: kept("/BS << /W 1 >>", ""),
+    "/BS a little broader": lambda: kept("/BS << /W 0 >> /MK << /BC [1 0 0] >>", "/BS << /W 1 /S /S >> /MK << /BC [1 0 0] >>"),
+    "/BS of another kind, without a colour": lambda: kept("/BS << /S /S >>", "/BS << /S /B >>"),
+    "/DA of another font, where the form has none": lambda: without_fonts("0 g /Helvetica 12 Tf"),
+    "usual font that nobody has": lambda: drawn_as("BT /Helv 12 Tf 0 g 2 6 Td (1000) Tj ET", resources="/ProcSet [/PDF]"),
+    "password in stars": lambda: kept("/Ff 8192", "/Ff 8192", "secret", look("******")),
+    "password in clear": lambda: kept("/Ff 8192", "/Ff 8192", "secret"),
     "/I left empty": lambda: kept("/I [0]", "/I []"),
     "calculated": lambda: calculated("/AA << /C << /S /JavaScript /JS (1) >> >>"),
     "unit": lambda: formatted(KILOGRAMS, "5", "5.00 kg"),

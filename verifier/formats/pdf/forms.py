@@ -4,7 +4,6 @@ Filling is permitted unless a signer forbade it, and only if the appearance of a
 New are permitted signature fields and document time-stamps, nothing else.
 """
 
-import re
 from typing import Any
 
 import pikepdf
@@ -52,6 +51,7 @@ class Forms:
         self._fresh: set[Key] = set()
         self._states: dict[str, set[str]] = {}
         self._default: list[Any] = [None, None]
+        self._fonts: list[dict[str, Any]] = [{}, {}]
         self._shown = Shown(comparison, {}, redrawn=False)
 
     @property
@@ -68,7 +68,8 @@ class Forms:
         # /NeedAppearances: readers draw every field anew from its value.
         redrawn = after is not None and after.get("/NeedAppearances") is True
         self._default = [None if form is None else form.get("/DA") for form in (before, after)]
-        self._shown = Shown(comparison, _fonts_of(after), default=self._default[1], redrawn=redrawn)
+        self._fonts = [_fonts_of(form) for form in (before, after)]
+        self._shown = Shown(comparison, self._fonts[1], default=self._default[1], redrawn=redrawn)
         for field in (*was.values(), *now.values()):
             comparison.judge(field.node)
         self._widgets |= {k for k in (*was, *now) if isinstance(k, tuple)}
@@ -185,9 +186,13 @@ class Forms:
             return False
         if key == "/DA":
             before, after = (default_appearance(f.default_appearance or d) for f, d in zip((old, new), self._default, strict=True))
-            return same_default(before, after) or (was is None and old.kind == "/Btn" and is_plain_default(after))
+            # A font that the form does not have is whatever readers take for it.
+            missing = before is not None and after is not None and before.font not in self._fonts[0]
+            any_font = missing and (after is None or after.font not in self._fonts[1] or _is_usual(after.font, self._fonts[1][after.font]))
+            return same_default(before, after, any_font=any_font) or (was is None and old.kind == "/Btn" and is_plain_default(after))
         if key == "/BS":
-            return "/Border" not in old.node and same_border(was, now)
+            coloured = any("/BC" in (dictionary_of(f.node.get("/MK")) or {}) for f in (old, new))
+            return "/Border" not in old.node and same_border(was, now, coloured=coloured)
         return key == "/MK" and same_look(was, now, self._comparison.same, captions=old.kind != "/Btn" or bool(old.flags & PUSH_BUTTON))
 
     def _adopted(self, old: Field, new: Field) -> bool:
@@ -271,9 +276,6 @@ def _safe_text(value: Any) -> str:
         return ""
 
 
-_WORDS = re.compile(rb">([^<]+)<")
-
-
 def _new_data(before: Any, after: Any) -> set[str]:
     """The texts of an XFA packet that were not in it before; what cannot be read is told by a text that no field has."""
     found = []
@@ -282,7 +284,7 @@ def _new_data(before: Any, after: Any) -> set[str]:
             data = decoded(packet, _MAX_PACKET) if isinstance(packet, pikepdf.Stream) else b""
         except Malformed:
             return {"\0"}
-        found.append({squeezed(t.decode("utf-8", "replace")) for t in _WORDS.findall(data)})
+        found.append({squeezed(tag.partition(b">")[2].decode("utf-8", "replace")) for tag in data.split(b"<")[:-1]})
     return found[1] - found[0] - {""}
 
 

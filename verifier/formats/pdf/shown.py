@@ -79,7 +79,7 @@ class Shown:
             return False
         if field.kind == "/Ch":
             return self._chooses(field, seen)
-        if field.flags & _PASSWORD:
+        if field.flags & _PASSWORD and squeezed(seen.text) != squeezed(value):
             return len(seen.text) <= len(value) and set(seen.text) <= {"*", "•"}
         text, wanted = squeezed(seen.text), squeezed(value)
         if text == wanted or same_number(text, wanted) or masked(field, text, wanted):

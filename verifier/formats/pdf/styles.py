@@ -19,6 +19,8 @@ SHADE = 0.011
 """By which one number of a colour may differ: makers keep three digits, or one of 256 steps."""
 _SIGNS = frozenset("3456789lnuH")
 """Codes of the dingbats that a check box or radio button is marked with: which of them it is says nothing."""
+_THICK = 3.0
+"""Points."""
 DARK = 0.5
 LEGIBLE = 4.0
 """Points."""
@@ -52,10 +54,11 @@ def default_appearance(value: Any) -> DefaultAppearance | None:
         return None
 
 
-def same_default(old: DefaultAppearance | None, new: DefaultAppearance | None) -> bool:
+def same_default(old: DefaultAppearance | None, new: DefaultAppearance | None, *, any_font: bool = False) -> bool:
+    """Whether two set the same; `any_font` where the font of the old one was nowhere, so that it could only be another."""
     if old is None or new is None:
         return False
-    return old.font == new.font and abs(old.size - new.size) < 0.005 and _near(old.colour, new.colour)
+    return (any_font or old.font == new.font) and abs(old.size - new.size) < 0.005 and _near(old.colour, new.colour)
 
 
 def is_plain_default(new: DefaultAppearance | None) -> bool:
@@ -82,15 +85,14 @@ def same_look(old: Any, new: Any, same: Callable[[Any, Any], bool], *, captions:
     return True
 
 
-def same_border(old: Any, new: Any) -> bool:
-    """/BS: what is left out is a solid line of one point."""
+def same_border(old: Any, new: Any, *, coloured: bool) -> bool:
+    """/BS: what is left out is a solid line of one point, and a thin one is as good as another. Without a colour (/BC of /MK) none is drawn."""
     was, now = (dictionary_of(v) or {} for v in (old, new))
-    known = {"/Type", "/W", "/S", "/D"}
-    if not {*_keys(was), *_keys(now)} <= known:
+    if not {*_keys(was), *_keys(now)} <= {"/Type", "/W", "/S", "/D"}:
         return False
     widths = [_number(b.get("/W", 1)) for b in (was, now)]
     styles = [str(b.get("/S", "/S")) for b in (was, now)]
-    return widths[0] == widths[1] and styles[0] == styles[1] and (styles[0] != "/D" or array_of(was.get("/D")) == array_of(now.get("/D")))
+    return (widths[0] == widths[1] or 0 <= widths[1] <= _THICK) and (styles[0] == styles[1] or not coloured)
 
 
 def _keys(value: Any) -> "list[str]":

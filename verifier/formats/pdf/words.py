@@ -32,6 +32,8 @@ _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
 _UNREADABLE = frozenset({"INLINE IMAGE", "BI", "sh", "c", "v", "y", "d0", "d1"})
 """Images, shadings and curves can draw letters without being text."""
 _VISIBLE_BLENDS = frozenset({"/Normal", "/Compatible", "/Multiply", "/Darken"})
+_USUAL = frozenset({"/Helv", "/HeBo", "/TiRo", "/TiBo", "/Cour", "/CoBo", "/Helvetica", "/Helvetica-Bold", "/Times-Roman", "/Courier"})
+"""Names by which readers find a font of their own where the form has none."""
 _RECOLOURING = ("/TR", "/TR2")
 """Functions that every colour goes through."""
 _SETTINGS: Mapping[str, Callable[[State, float], State]] = {
@@ -127,9 +129,15 @@ class _Fonts:
         font = named(stream, "/Font", operands)
         if font is None:
             font = self.lent.get(str(operands[0])) if len(operands) else None
+        if font is None and len(operands) and str(operands[0]) in _USUAL:
+            return _latin
         if font is None:
             raise Unknown
         return letters(font, self.familiar)
+
+
+def _latin(data: bytes) -> str:
+    return data.decode("latin-1")
 
 
 def _draw(stream: Any, state: State, sheet: Sheet, fonts: _Fonts, depth: int) -> None:
