@@ -44,7 +44,8 @@ _HARMLESS_IN_TRAILER = frozenset(
 _TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
 """What the information dictionary says of the document itself (ISO 32000-2 table 349)."""
 WINDOW = 1 << 20
-_XMP_TITLE = re.compile(rb"<dc:title\b[^>]{0,1000}>(.{0,100000}?)</dc:title", re.DOTALL)
+_XMP_TITLE = re.compile(rb"<dc:title\b[^>]{0,1000}>")
+_XMP_TITLE_LENGTH = 100_000
 _TAG = re.compile(rb"<[^>]{0,1000}>")
 
 
@@ -114,7 +115,8 @@ def _described(pdf: pikepdf.Pdf) -> str:
     except Malformed:
         return "?"
     found = _XMP_TITLE.search(data)
-    return "" if found is None else " ".join(_TAG.sub(b" ", found[1]).decode("utf-8", "replace").split())
+    end = -1 if found is None else data.find(b"</dc:title", found.end(), found.end() + _XMP_TITLE_LENGTH)
+    return "" if found is None or end < 0 else " ".join(_TAG.sub(b" ", data[found.end() : end]).decode("utf-8", "replace").split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,16 +200,29 @@ def _character(glyph: str) -> str | None:
     return None
 
 
-_SECTION = re.compile(rb"begin(bfchar|bfrange)(.*?)end\1", re.DOTALL)
+_SECTION = re.compile(rb"begin(bfchar|bfrange)")
 _CHAR = re.compile(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>")
-_RANGE = re.compile(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>\s*(?:<([0-9A-Fa-f]+)>|\[([^\]]*)\])")
+_RANGE = re.compile(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>\s*(?:<([0-9A-Fa-f]+)>|\[([<>0-9A-Fa-f\s]*+)\])")
 _LIST = re.compile(rb"<([0-9A-Fa-f]+)>")
 MAX_CODES = 70_000
 
 
+def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each. What begins and never ends is looked for once, not from each beginning."""
+    at, ends = 0, dict[bytes, int]()
+    for begin in _SECTION.finditer(data):
+        kind = begin[1]
+        if begin.start() < at or ends.get(kind, 0) < 0:
+            continue
+        ends[kind] = data.find(b"end" + kind, begin.end())
+        if ends[kind] >= 0:
+            at = ends[kind]
+            yield kind, data[begin.end() : at]
+
+
 def _cmap(data: bytes) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
-    for kind, body in _SECTION.findall(data):
+    for kind, body in _sections(data):
         if kind == b"bfchar":
             for code, text in _CHAR.findall(body):
                 found[_octets(code)] = _octets(text).decode("utf-16-be", "replace")
