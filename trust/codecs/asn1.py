@@ -411,7 +411,8 @@ def oid_content(dotted: str) -> bytes:
 
 def printable(text: str, limit: int = 200) -> str:
     """A stranger's text made harmless for logs and reports: control and unassigned characters replaced, cut off at `limit`."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    shown = text[:limit]
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 
 _GENERALIZED = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?Z")

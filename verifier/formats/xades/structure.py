@@ -78,11 +78,19 @@ class Frame:
 
     def signed_property(self, *names: str) -> tuple[Any, ...]:
         """SignedSignatureProperties of these names, or of version 1.4.1."""
-        return self._children(self.signed_properties, "SignedSignatureProperties", names)
+        return tuple(element for name, element in self._signature_properties if name in names)
 
     def data_property(self, *names: str) -> tuple[Any, ...]:
         """SignedDataObjectProperties of these names."""
-        return self._children(self.signed_properties, "SignedDataObjectProperties", names)
+        return tuple(element for name, element in self._data_properties if name in names)
+
+    @functools.cached_property
+    def _signature_properties(self) -> tuple[tuple[str, Any], ...]:
+        return self._properties("SignedSignatureProperties")
+
+    @functools.cached_property
+    def _data_properties(self) -> tuple[tuple[str, Any], ...]:
+        return self._properties("SignedDataObjectProperties")
 
     @functools.cached_property
     def unsigned(self) -> tuple[Any, ...]:
@@ -103,10 +111,12 @@ class Frame:
         space, name = split(element.tag)
         return name in names and space in (self.namespace, XADES_141)
 
-    def _children(self, holder: Any | None, group: str, names: tuple[str, ...]) -> tuple[Any, ...]:
-        if holder is None:
+    def _properties(self, group: str) -> tuple[tuple[str, Any], ...]:
+        """Those of a group of signed properties that are in this signature's XAdES namespace or that of 1.4.1, by their local names."""
+        if self.signed_properties is None:
             return ()
-        return tuple(c for g in _children(holder, self.x(group)) for c in g.iterchildren("*") if self.is_property(c, *names))
+        found = ((split(c.tag), c) for g in _children(self.signed_properties, self.x(group)) for c in g.iterchildren("*"))
+        return tuple((name, element) for (space, name), element in found if space in (self.namespace, XADES_141))
 
 
 def _children(element: Any, tag: str) -> list[Any]:
