@@ -186,8 +186,13 @@ def _answer(first: First, asked: Spec, step: str | None) -> Response:
     """The signature, or where there is more to it an object with it."""
     made = first.sealed.document
     if (asked.format, asked.level) in COURSES:
-        return JSONResponse(of_first(first, asked, step))
+        return JSONResponse(of_first(first, asked, step), headers=_said(asked, first.sealed.spec.level))
     return Response(made.read(LARGEST_SIGNATURE), media_type=made.media_type, headers=seal_headers(first.sealed))
+
+
+def _said(asked: Spec, level: Level) -> dict[str, str]:
+    """In the head, where whoever counts what is made looks for it."""
+    return {"Kakuin-Format": asked.format, "Kakuin-Level": level}
 
 
 def _found(door: _Door, key: ApiKey, step: str) -> Open | None:
@@ -238,7 +243,7 @@ def _finish(door: _Door, key: ApiKey, step: str, imprint: Digest) -> Response:
         raise Conflict("this second step was made with another digest: a seal has one") from error
     last: Last = wire.decode(found)
     if opened.end is End.TOKEN:
-        return JSONResponse(of_last(last, opened.spec))
+        return JSONResponse(of_last(last, opened.spec), headers=_said(opened.spec, opened.spec.level))
     spec = replace(opened.spec, degrade=None)
     made = Document.of(last.data, sealed_name(name_of(opened.documents), spec))
     made.media_type = media_type(spec)[0]

@@ -1,5 +1,6 @@
 """EU DSS on seals that were made from digests, put together by the client, with the documents given."""
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -73,6 +74,17 @@ def test_eu_dss_accepts_what_was_renewed_from_digests(extending: Desk, tmp_path:
         files[f"{form}.twice"] = raised(extending.there, files[f"{form}.once"], detached=beside)[1]
     found = _judged(tmp_path, files)
     assert found == {name: [(f"{_KIND[Format(name.partition('.')[0])]}-BASELINE-LTA", True, "TOTAL_PASSED")] for name in files}
+
+
+@pytest.mark.filterwarnings("ignore:::cwt")
+def test_cwt_accepts_a_hash_envelope(desk: Desk) -> None:
+    import cwt
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = PKI.signer.certificate.x509.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _, data = sealed(desk.there, [Document.of(CSV, "data.csv")], {"format": "cose", "content_timestamp": "true"})
+    key = cwt.COSEKey.from_pem(public, kid="01", alg="ES256")
+    assert cwt.COSE.new().decode(data, [key]) == hashlib.sha256(CSV).digest()
 
 
 def _documents(form: Format) -> list[Document]:

@@ -140,6 +140,7 @@ def test_a_pdf_gets_values_and_a_document_time_stamp(desk: Desk) -> None:
     digest = hashlib.sha256(b"the next byte range").digest()
     answer = second(desk, told, digest)
     assert answer.status_code == 200, answer.text
+    assert (answer.headers["kakuin-format"], answer.headers["kakuin-level"]) == ("pades", "B-LTA")
     given = answer.json()
     token = base64.b64decode(given["token"])
     assert imprint(token) == Digest("sha256", digest)
