@@ -6,9 +6,29 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from tests import asic_maker, pki
+from tests import asic_maker, pki, xades_maker
 from tests.refused import accepted, passes, world
-from tests.xades_maker import DS, SHA256, SIGNED_PROPERTIES, X132, X141, Edit, Shape, add_signature_stamp, b64, digest, enveloped, unsigned_properties
+from tests.xades_maker import (
+    DS,
+    EXCLUSIVE,
+    PAPER,
+    SHA256,
+    SIGNED_PROPERTIES,
+    X132,
+    X141,
+    Edit,
+    Made,
+    Shape,
+    add_signature_stamp,
+    b64,
+    c14n,
+    digest,
+    enveloped,
+    inserted,
+    signature,
+    transform,
+    unsigned_properties,
+)
 
 HERE = ".//{http://www.w3.org/2000/09/xmldsig#}"
 THERE = f".//{{{X132}}}"
@@ -274,3 +294,60 @@ def test_a_policy_beside_is_the_one_that_is_named(said: str, text: bytes, lawful
 )
 def test_a_policy_is_named_and_hashed(said: str, lawful: bool) -> None:
     assert accepted(enveloped(world().signer, Shape(properties=said))) is lawful
+
+
+# Older versions.
+
+
+OLD = "1.2.2", "1.1.1"
+
+
+def of_old(version: str, monkeypatch: pytest.MonkeyPatch, **shape: Any) -> bytes:
+    """A signature with properties of TS 101 903 V1.2.2 or V1.1.1."""
+    space = f"http://uri.etsi.org/01903/v{version}#"
+    monkeypatch.setattr(xades_maker, "X132", space)
+    monkeypatch.setattr(xades_maker, "SIGNED_PROPERTIES", space + "SignedProperties")
+    cert = world().signer.certificate
+    named = (
+        f'<xades:SigningCertificate><xades:Cert><xades:CertDigest><ds:DigestMethod Algorithm="{SHA256}"/><ds:DigestValue>{digest(cert.der)}'
+        f"</ds:DigestValue></xades:CertDigest><xades:IssuerSerial><ds:X509IssuerName>CN=Example Issuing CA,O=Example,C=JP</ds:X509IssuerName>"
+        f"<ds:X509SerialNumber>{cert.serial}</ds:X509SerialNumber></xades:IssuerSerial></xades:Cert></xades:SigningCertificate>"
+    )
+    return enveloped(world().signer, Shape(**{"signing_certificate": named, **shape}))
+
+
+def oldly(change: Callable[[Any], None]) -> Edit:
+    """Done to the SignedSignatureProperties."""
+    return lambda made: change(made.find(".//{*}SignedSignatureProperties"))
+
+
+def joined(holder: Any) -> None:
+    etree.SubElement(holder, holder.tag.replace("SignedSignatureProperties", "Note"))
+
+
+OLDER: dict[str, tuple[dict[str, Any], bool]] = {
+    "sound": ({}, True),
+    "stranger": ({"edit": oldly(joined)}, False),
+    "text": ({"edit": oldly(lambda holder: setattr(holder, "text", "and so"))}, False),
+    "order": ({"edit": oldly(lambda holder: holder.append(holder[0]))}, False),
+    "time": ({"edit": oldly(lambda holder: setattr(holder[0], "text", "1 March 2025"))}, False),
+    "another target": ({"target": "#other"}, False),
+    "format of nothing": ({"data_properties": media_type("#nobody")}, False),
+    "two formats": ({"data_properties": media_type("#sig-r0")}, False),
+}
+
+
+@pytest.mark.parametrize("version", OLD)
+@pytest.mark.parametrize("case", OLDER)
+def test_older_versions_have_their_schemas_too(case: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TS 101 903 V1.2.2 and V1.1.1."""
+    shape, lawful = OLDER[case]
+    assert accepted(of_old(version, monkeypatch, **shape)) is lawful
+
+
+@pytest.mark.parametrize(("inside", "lawful"), [("", True), ("<p xmlns='urn:example'/>", False)], ids=["none", "one"])
+def test_a_transform_has_no_parameters_of_others(inside: str, lawful: bool) -> None:
+    """XML Signature clause 4.4.3.4."""
+    octets = c14n(etree.fromstring(PAPER))
+    made = signature(world().signer, [Made("", octets, transform(DS + "enveloped-signature", inside) + EXCLUSIVE)])
+    assert accepted(inserted(PAPER, made)) is lawful

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from trust.codecs.xml import id_of
-from trust.codecs.xml.names import COUNTERSIGNED_TYPE, RSA_PSS, XADES_111, ds, split, text_of
+from trust.codecs.xml import id_of, method_of
+from trust.codecs.xml.names import BASE64, COUNTERSIGNED_TYPE, ENVELOPED, EXC, RSA_PSS, ds, split, text_of
 from trust.model import Defect
 from verifier.formats.xades.references import Resolved
 from verifier.formats.xades.structure import Frame
@@ -26,8 +26,6 @@ def media_types(frame: Frame) -> Mapping[str, str]:
 
 def misattributed(frame: Frame, references: Sequence[Resolved]) -> Iterator[Defect]:
     """Formats and commitments that are of nothing that was signed, or twice of the same; one Defect of a kind."""
-    if frame.namespace == XADES_111:
-        return
     every = [x for r in references for x in (r, *r.entries)]
     # deviates: X-Road names the reference by the file that it is to.
     known = {f"#{r.id}" for r in every if r.id is not None} | {uri for r in every if (uri := r.reference.uri) and not uri.startswith("#")}
@@ -64,12 +62,21 @@ def misapplied(frame: Frame) -> Iterator[Defect]:
         own = [e for e in holder.iter(ds("SignatureProperty")) if id_of(frame.element) is not None]
         if any(e.get("Target") != f"#{id_of(frame.element)}" for e in own):
             yield _refused("XML Signature clause 5.2", "a signature property is of another signature")
-    if frame.qualifying is not None and any(e.get("Encoding") not in _ENCODINGS for e in frame.qualifying.iter("{*}EncapsulatedTimeStamp")):
-        yield _refused("EN 319 132-1 clause 5.1.3", "a time-stamp is in another encoding than it says")
+    if any(_has_parameters(t) for r in frame.references for t in r.iter(ds("Transform"))):
+        yield _refused("XML Signature clause 4.4.3.4", "a transform has parameters that are none of its own")
+    if frame.qualifying is not None and any(e.get("Encoding") not in _ENCODINGS for e in frame.qualifying.iter("{*}*")):
+        yield _refused("EN 319 132-1 clause 5.1.3", "a property holds another encoding than is read")
     for element in frame.unsigned:
         if frame.is_property(element, *_IMPLICIT) and not _includes_value(frame, element):
             yield _refused(_STAMP, "a time-stamp says that it covers something else than it does")
             return
+
+
+def _has_parameters(transform: Any) -> bool:
+    """Of those that have none but prefixes; what others have is theirs to judge."""
+    algorithm = transform.get("Algorithm", "")
+    alone = algorithm in (ENVELOPED, BASE64) or method_of(transform) is not None
+    return alone and any(split(c.tag) != (EXC, "InclusiveNamespaces") for c in transform.iterchildren("*"))
 
 
 _IMPLICIT: Final = (
@@ -84,8 +91,9 @@ _IMPLICIT: Final = (
 
 
 def _includes_value(frame: Frame, stamp: Any) -> bool:
-    """deviates: `Include` has no place in these; older makers name with it what is covered anyway."""
-    named = [c.get("URI", "").removeprefix("#") for c in stamp.iterchildren("*") if split(c.tag)[1] == "Include"]
+    """deviates: `Include` (of V1.1.1 `HashDataInfo`) has no place in these; older makers name with it what is covered anyway."""
+    said = [c for c in stamp.iterchildren("*") if split(c.tag)[1] in ("Include", "HashDataInfo")]
+    named = [(c.get("URI") or c.get("uri") or "").removeprefix("#") for c in said]
     if frame.is_property(stamp, "SignatureTimeStamp"):
         inside = set() if frame.signature_value is None else {id_of(frame.signature_value)}
     else:
