@@ -401,6 +401,15 @@ def test_9112_9_6_nothing_is_read_after_close(office: Office) -> None:
     assert found[0].fields["connection"] == "close"
 
 
+def test_9112_9_6_who_still_sends_reads_why_it_is_refused(office: Office) -> None:
+    """The end comes in stages: no reset takes the answer away."""
+    sent = LINE + b"X : y\r\n\r\n" + bytes(8 << 20)
+    with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
+        wire.sendall(sent)
+        [only] = answers(file.read())
+    assert only.status == 400 and only.fields["connection"] == "close"
+
+
 def test_9112_9_6_who_has_asked_and_sends_no_more_is_answered(office: Office) -> None:
     found, _ = ask(office, WHOLE, half=True)
     assert [answer.status for answer in found] == [200] and tsp.decode_response(found[0].body).granted

@@ -4,6 +4,7 @@ llhttp lets through what is no HTTP (`POST /x RTSP/1.0`, two spaces, octets that
 line is one of the grammar or is refused, and what is passed on is always `METHOD /path?query HTTP/1.x`, or `OPTIONS * HTTP/1.x`.
 """
 
+import functools
 import re
 from http import HTTPStatus
 from typing import NamedTuple
@@ -36,6 +37,7 @@ _NO_METHOD = Refusal(HTTPStatus.NOT_IMPLEMENTED, "the method is not implemented 
 _LONG = Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"a request target has at most {MAX_TARGET} bytes")
 
 
+@functools.lru_cache(maxsize=64)
 def judged(line: bytes) -> bytes | Refusal:
     """The line for the parser, without its end; or what it has against it. `line`: what came before CRLF."""
     found = _LINE.fullmatch(line)

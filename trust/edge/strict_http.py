@@ -31,6 +31,9 @@ MAX_FIELDS = 100
 HEAD_SECONDS = 20.0
 """For a head, from the connection or its first octet to its empty line; at most twice that."""
 
+LINGER_SECONDS = 1.0
+"""For what a client still sends after a refusal."""
+
 MAX_KNOWN = 4
 """Heads that a connection remembers: of one client they differ in Content-Length by an octet or two."""
 MAX_KNOWN_HEAD = 1024
@@ -110,6 +113,8 @@ class StrictHttp(HttpToolsProtocol):
         """What came behind it."""
         self._ended = False
         """And nothing more will."""
+        self._silent = False
+        """The client has said that it sends no more."""
         self._last = False
         """The connection ends with that answer."""
         self._answered_at = 0.0
@@ -164,20 +169,23 @@ class StrictHttp(HttpToolsProtocol):
         """Of what came, no more than ends one line, one head or one body; what is left. So each message begins at its own first octet."""
         if self._line is not None:
             return self._read_line(data)
-        size = self._end_in(data) if self._rest is None else self._rest
-        piece = data[:size]
-        if self._in_head():
-            self._fed += len(piece)
-        elif self._rest is not None:
+        if self._rest is not None:
+            piece, rest = data[: self._rest], data[self._rest :]
             self._rest -= len(piece)
+            self.parser.feed_data(piece)
+            return rest
+        size = self._end_in(data)
+        if self._in_head():
+            self._fed += size
         else:
-            self._around += len(piece)
-        self._feed(piece)
+            self._around += size
+        self._feed(data[:size])
         return data[size:]
 
     def _read_line(self, data: bytes) -> bytes:
         """The first line, and with it what is there of its head."""
-        data = (self._line or b"") + data
+        if self._line:
+            data = self._line + data
         if data.startswith(_LINE_END):  # RFC 9112 section 2.2: empty lines before it
             data = _EMPTY.sub(b"", data, 1)
             self._between, self._line = True, b""
@@ -195,9 +203,9 @@ class StrictHttp(HttpToolsProtocol):
         if isinstance(line, Refusal):
             self._say(line)
             return b""
-        self._line, self._seen = None, b""
-        size = end - 1 + self._end_in(data[end - 1 :])
-        self._fed = size
+        stop = data.find(_END, end - 1)
+        self._line, self._seen = None, data[-3:] if stop < 0 else b""
+        self._fed = size = len(data) if stop < 0 else stop + len(_END)
         piece = line + data[end - 1 : size]
         self._feed(_without_upgrade(piece) if b"pgrade" in piece or b"PGRADE" in piece else piece)
         return data[size:]
@@ -218,7 +226,7 @@ class StrictHttp(HttpToolsProtocol):
 
     def _feed(self, piece: bytes) -> None:
         self.parser.feed_data(piece)
-        if self._in_head() and self._fed > MAX_HEAD + MAX_TARGET:
+        if self._fed > MAX_HEAD + MAX_TARGET and self._in_head():
             self._say(_LARGE)
         elif self._around > MAX_HEAD:
             self._say(_AROUND)
@@ -310,8 +318,9 @@ class StrictHttp(HttpToolsProtocol):
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
         """RFC 9112 section 9.6: who has asked, and sends no more, still gets the answer; who has not asked to the end is told so (section 8)."""
         newest: Any = self.cycle
+        self._silent = True
         if self._refusal is not None:
-            return True
+            return True if self._waiting else None
         if self._answering:
             self._ended = True
             return True
@@ -424,7 +433,20 @@ class StrictHttp(HttpToolsProtocol):
         lines = [STATUS_LINE[status], *(b"%s: %s\r\n" % (name, value) for name, value in self.server_state.default_headers)]
         lines.append(b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body))
         self.transport.write(b"".join(lines) if self._bare else b"".join((*lines, body)))
-        self.transport.close()
+        self._part()
+
+    def _part(self) -> None:
+        """RFC 9112 section 9.6: the end, in stages. Who still sends when a connection is closed has it reset, and never reads why."""
+        try:
+            in_stages = not self._silent and self.transport.can_write_eof()
+        except NotImplementedError:
+            in_stages = False
+        if not in_stages:
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()  # it is thrown away
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def _without_upgrade(data: bytes) -> bytes:
