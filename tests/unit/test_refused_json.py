@@ -1,5 +1,6 @@
 """JSON signatures that a clause refuses, each beside its lawful twin: what is signed and what stands beside it has the shape of its schema."""
 
+import base64
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -135,3 +136,21 @@ def test_files_that_are_signed_themselves_have_no_digests(more: dict[str, Any], 
     made = dumps({"protected": protected, "signature": value})
     assert passes(made, *files) is lawful
     assert not passes(made, *(Document.of(d, n) for d, n in ((b"two", "a.txt"), (b"one", "b.txt"))))
+
+
+@pytest.mark.parametrize(
+    ("more", "lawful"),
+    [
+        ({}, True),
+        ({"cty": "text/plain"}, False),
+        ({"crit": ["sigD"], "sigD": {"mId": "http://uri.etsi.org/19182/ObjectIdByURI", "pars": ["value"]}}, False),
+    ],
+    ids=["sound", "type", "files"],
+)
+def test_a_counter_signature_describes_no_content(more: dict[str, Any], lawful: bool) -> None:
+    """ETSI TS 119 182-1 clauses 5.1.3 and 5.3.2."""
+    jws = flattened(world().signer, b"{}")
+    witness = pki.signer(world().ca, "Example Witness")
+    value = base64.urlsafe_b64decode(jws["signature"] + "==")
+    counter = flattened(witness, value, header(witness, **more), detached=True)
+    assert accepted(dumps(stamped(jws, component("cSig", counter)))) is lawful

@@ -280,6 +280,7 @@ FACTS: dict[str, str] = {
     "{} stands in the unprotected header": "{0} が保護されていないヘッダにある",
     "etsiU stands with others in the unprotected header": "保護されていないヘッダに etsiU 以外のものがある",
     "enc says that this is encrypted, and it is signed": "暗号文であることを示す enc が署名のヘッダにある",
+    "{} stands in a counter-signature": "副署に {0} がある",
     "x5t has no place in JAdES": "JAdES で認められない x5t がある",
     "x5c is not in the order of its issuers": "x5c が発行者の順に並んでいない",
     "sigD has digests, and its mechanism uses none": "sigD にその方式で用いないハッシュ値がある",

@@ -168,7 +168,7 @@ def _drafted(jws: Jws, context: _Context, of: Content, pool: Sequence[Cert]) -> 
         reference,
         references,
         header.claims(jws),
-        header.flaws(jws, algorithm, signer),
+        (*header.flaws(jws, algorithm, signer), *(() if context.master is None else _described(jws))),
         context.master,
         context.field,
         tuple(dict.fromkeys(d for d in digests if d)),
@@ -210,6 +210,12 @@ def _countersignatures(components: Sequence[Component], master: Signature, value
         )
         found[at], _ = _signature(inner.signatures[0], place)
     return _Counters(found, tuple(defects))
+
+
+def _described(jws: Jws) -> tuple[Defect, ...]:
+    """Clauses 5.1.3 and 5.3.2: a counter-signature is over a signature value, and describes no other content."""
+    told = [name for name in ("cty", "sigD") if name in jws.header]
+    return tuple(_broken(f"{name} stands in a counter-signature") for name in told)
 
 
 def _broken(why: str) -> Defect:
