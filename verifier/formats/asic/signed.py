@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trust.codecs.signed_data import SignedData, SignerInfo, signed_data
-from trust.codecs.xml import parse
+from trust.codecs.xml import Tree, parse
 from trust.codecs.xml.names import DS, ds, split
 from trust.errors import Malformed
 from trust.model import Cert, Defect, Document, Evidence, Id, Reference, Scope, Signature, Stamp, StampKind
@@ -126,8 +126,9 @@ def _xades(parts: Layout, name: str, data: bytes, certs: tuple[Cert, ...]) -> Si
             return parts.only if parts.kind == SIMPLE else None
         return parts.find(asked)
 
-    evidence = xades.signatures(data, resolve, certs=certs, kind=parts.kind)
-    odd = _frame_defects(data, parts.kind)
+    tree = parse(data)
+    evidence = xades.signatures(data, resolve, certs=certs, kind=parts.kind, tree=tree)
+    odd = _frame_defects(tree, parts.kind)
     if not evidence.signatures and parts.kind != OPEN_DOCUMENT:
         raise Malformed("no signature in it")
     named = (replace(s, field=f"{name}: {s.field}" if s.field else name, defects=(*s.defects, *odd)) for s in evidence.signatures)
@@ -147,9 +148,9 @@ _ROOTS = frozenset(
 )
 
 
-def _frame_defects(data: bytes, kind: str) -> tuple[Defect, ...]:
+def _frame_defects(tree: Tree, kind: str) -> tuple[Defect, ...]:
     """Clause 4.4.3.1, item 3: signatures stand in one of these elements, and nothing beside them. deviates: a single one may be the root itself."""
-    root = parse(data).root
+    root = tree.root
     alone = split(root.tag) == (DS, "Signature")
     strange = not alone and (any(c.tag != ds("Signature") or (c.tail or "").strip() for c in root.iterchildren("*")) or (root.text or "").strip())
     if kind == OPEN_DOCUMENT or (split(root.tag) in _ROOTS and not strange):

@@ -50,14 +50,15 @@ def signatures(
     by_digest: Callable[[Digest], Document | None] | None = None,
     certs: Iterable[Cert] = (),
     kind: str = "XML",
+    tree: Tree | None = None,
 ) -> Evidence:
-    """Every signature in `data`, with what its references find.
+    """Every signature in `data`, with what its references find. `tree` is what was parsed of it, where somebody has.
 
     `resolve` is given the percent-decoded name of what stands outside of the document, and answers with the Document or None; given None, with the
     only companion there can be, for a reference without a URI or with another name: a container of several entries answers None to that.
     `by_digest` finds companions that were renamed. Neither is ever asked for anything inside the document.
     """
-    tree = parse(data)
+    tree = tree or parse(data)
     reach = Reach(Work(len(data)), resolve, by_digest, tuple(certs), untyped=kind == "ODF")
     readings: list[_Reading] = []
     for element in find(tree):

@@ -66,10 +66,8 @@ def misapplied(frame: Frame) -> Iterator[Defect]:
         yield _refused("XML Signature clause 4.4.3.4", "a transform has parameters that are none of its own")
     if frame.qualifying is not None and any(e.get("Encoding") not in _ENCODINGS for e in frame.qualifying.iter("{*}*")):
         yield _refused("EN 319 132-1 clause 5.1.3", "a property holds another encoding than is read")
-    for element in frame.unsigned:
-        if frame.is_property(element, *_IMPLICIT) and not _includes_value(frame, element):
-            yield _refused(_STAMP, "a time-stamp says that it covers something else than it does")
-            return
+    if _included_elsewhere(frame):
+        yield _refused(_STAMP, "a time-stamp says that it covers something else than it does")
 
 
 def _has_parameters(transform: Any) -> bool:
@@ -90,15 +88,19 @@ _IMPLICIT: Final = (
 """Stamps that cover what their clause says."""
 
 
-def _includes_value(frame: Frame, stamp: Any) -> bool:
+def _included_elsewhere(frame: Frame) -> bool:
     """deviates: `Include` (of V1.1.1 `HashDataInfo`) has no place in these; older makers name with it what is covered anyway."""
-    said = [c for c in stamp.iterchildren("*") if split(c.tag)[1] in ("Include", "HashDataInfo")]
-    named = [(c.get("URI") or c.get("uri") or "").removeprefix("#") for c in said]
-    if frame.is_property(stamp, "SignatureTimeStamp"):
-        inside = set() if frame.signature_value is None else {id_of(frame.signature_value)}
-    else:
-        inside = {id_of(e) for e in frame.element.iter("*")} if named else set()
-    return all(name in inside for name in named)
+    stamps = [e for e in frame.unsigned if frame.is_property(e, *_IMPLICIT)]
+    named = {e: [c for c in e.iterchildren("*") if split(c.tag)[1] in ("Include", "HashDataInfo")] for e in stamps}
+    if not any(named.values()):
+        return False
+    value = set() if frame.signature_value is None else {id_of(frame.signature_value)}
+    inside = {id_of(e) for e in frame.element.iter("*")}
+    return any(
+        (c.get("URI") or c.get("uri") or "").removeprefix("#") not in (value if frame.is_property(stamp, "SignatureTimeStamp") else inside)
+        for stamp, said in named.items()
+        for c in said
+    )
 
 
 def _refused(clause: str, why: str) -> Defect:
