@@ -1,5 +1,6 @@
 """Elements held to their schema, as far as a table says: which children in which order, which attributes, and what text."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ _PREFIXES: Final = {DS: "ds:", XADES_132: "x:", EXC: "e:"}
 _OTHER: Final = r"(?:~|(?:ds|x|e):\w+)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What an element may hold."""
+    """What an element may hold. One is itself and no other: what is remembered about it is found by that."""
 
     children: "re.Pattern[str] | None"
     """Names of its children, each followed by a comma; None: whatever."""
@@ -47,21 +48,34 @@ def misfit(element: Any, shapes: Shapes) -> str | None:
 
 def unlike(element: Any, shape: Shape) -> str | None:
     """What is wrong with this element alone."""
-    space, name = split(element.tag)
-    if shape.children is not None:
-        held = "".join([_label(split(c.tag), space) for c in element.iterchildren("*")]) if len(element) else ""
-        if shape.children.fullmatch(held) is None:
-            return f"{name} holds elements that its schema does not have there"
-    given = element.keys()
+    tag, held, given = element.tag, tuple([c.tag for c in element.iterchildren("*")]) if len(element) else (), tuple(element.keys())
+    # The elements of one signature are built like those of the next.
+    small = len(held) + len(given) <= _FEW and len(tag) + sum(map(len, held)) + sum(map(len, given)) <= _SHORT
+    why = (_built if small else _built.__wrapped__)(shape, tag, held, given)
+    if why is not None:
+        return why
+    if shape.text is not None:
+        return None if shape.text(text_of(element).strip(_SPACE)) else f"{split(tag)[1]} holds text of another type than its schema has"
+    if not shape.mixed and ((element.text or "").strip(_SPACE) or any((child.tail or "").strip(_SPACE) for child in element)):
+        return f"{split(tag)[1]} holds text, where its schema has elements alone"
+    return None
+
+
+_FEW, _SHORT = 20, 2_000
+"""Names of children and attributes, and characters of them, of an element about whose build something is remembered."""
+
+
+@functools.lru_cache(maxsize=2048)
+def _built(shape: Shape, tag: str, held: tuple[str, ...], given: tuple[str, ...]) -> str | None:
+    """Of children and attributes, by their names."""
+    space, name = split(tag)
+    if shape.children is not None and shape.children.fullmatch("".join(_label(split(child), space) for child in held)) is None:
+        return f"{name} holds elements that its schema does not have there"
     # Attributes of other namespaces (xsi:schemaLocation) mean nothing to who reads the element.
-    if not shape.attributes.issuperset(given) and any(not attribute.startswith("{") and attribute not in shape.attributes for attribute in given):
+    if any(not attribute.startswith("{") and attribute not in shape.attributes for attribute in given):
         return f"{name} has an attribute that its schema does not have"
     if not shape.needs.issubset(given):
         return f"{name} lacks an attribute that its schema has"
-    if shape.text is not None:
-        return None if shape.text(text_of(element).strip(_SPACE)) else f"{name} holds text of another type than its schema has"
-    if not shape.mixed and ((element.text or "").strip(_SPACE) or any((child.tail or "").strip(_SPACE) for child in element)):
-        return f"{name} holds text, where its schema has elements alone"
     return None
 
 
