@@ -9,7 +9,7 @@ import pytest
 
 from tests.papers import PAGE, PAGES, TEXT, TEXT_LOOK, Paper, look, stream, text_field
 from tests.unit.test_pdf_changes import BOX, FORM_XOBJECT, NEW, OTHER, PLAIN, SEAL, SIGNED, alarms, filled
-from trust.errors import Malformed
+from trust.errors import KakuinError
 from trust.model import Document
 from verifier.read import read
 
@@ -20,7 +20,7 @@ def suspicion(made: Paper) -> list[str]:
     """Everything that keeps the file from a plain pass, as far as reading tells it."""
     try:
         found = read(Document.of(made.data))
-    except Malformed as error:
+    except KakuinError as error:
         return [str(error)]
     defects = (d.why for s in (*found.signatures, *found.stamps) for d in s.defects if d.fatal or d.refused)
     references = [r for s in (*found.signatures, *found.stamps) for r in s.references]

@@ -4,6 +4,7 @@ Filling and signing are permitted; what they put over the page, or make of it, i
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,34 @@ def rich(style: str, words: str = "1000") -> Paper:
     return SIGNED.saved({TEXT: text_field("1000", entries=value), TEXT_LOOK: look("1000")})
 
 
+def data(then: str, now: str, value: str = "", packet: str = "datasets") -> Paper:
+    """A form with XFA, whose packet is written again when the field `Total` is filled."""
+
+    def packets(text: str) -> bytes:
+        return stream(f"<xfa:{packet}><xfa:data>{text}</xfa:data></xfa:{packet}>".encode())
+
+    form = f"{PLAIN.form} /XFA [(template) 70 0 R ({packet}) 71 0 R]"
+    ready = PLAIN.rearranged({70: stream(b"<t/>"), 71: packets(then)}, form=form).signed(SEAL)
+    return ready.saved({71: packets(now), TEXT: text_field(value), TEXT_LOOK: look(value)})
+
+
+def lines(operators: str) -> Paper:
+    """A field that waits for a signature, with these lines."""
+    number = SIGNED.fresh
+    body = f"<< /Type /Annot /Subtype /Widget /FT /Sig /T (New) /F 4 /Rect {ASIDE} /P 3 0 R /AP << /N {number + 1} 0 R >> >>".encode()
+    refs = f"{number} 0 R"
+    made = {number: body, number + 1: drawn(operators)}
+    return SIGNED.rearranged(made, annotations=(*SIGNED.annotations, refs), fields=(*SIGNED.fields, refs))
+
+
+def sized(size: int) -> Paper:
+    """An update with an object of number 90, and this /Size."""
+    objects = b"90 0 obj\n(x)\nendobj\n"
+    at = len(SIGNED.data)
+    table = f"xref\n90 1\n{at:010d} 00000 n \ntrailer\n<< /Size {size} /Root 1 0 R /Prev {SIGNED.start} >>\n"
+    return replace(SIGNED, data=SIGNED.data + objects + f"{table}startxref\n{at + len(objects)}\n%%EOF\n".encode())
+
+
 BOXED = "[320 100 340 120]"
 TICK = "BT /Helv 14 Tf 0 g 5 4 Td (X) Tj ET"
 
@@ -89,6 +118,16 @@ HOSTILE: dict[str, Story] = {
     "signature field over the price": lambda: signature_at(OVER, f"{GROUND} {WORDS}"),
     "font that was missing": lambda: missing_font(LYING),
     "font that was missing, in the default appearance": lambda: missing_font(SYMBOL, in_default=True),
+    "data of two elements exchanged": lambda: data("<Total>1</Total><B>9</B>", "<Total>9</Total><B>1</B>"),
+    "data of an element that no field has": lambda: data("<Total/><B/>", "<Total/><B>1000</B>", "1000"),
+    "data taken away": lambda: data("<Total/><B>not</B>", "<Total/><B></B>"),
+    "attribute of the data": lambda: data('<Total v="1"/>', '<Total v="9"/>'),
+    "element added to the data": lambda: data("<Total/>", "<Total>1000</Total><B>1000</B>", "1000"),
+    "data that is no row of elements": lambda: data("<Total/>", "<Total>1000</Total> <", "1000"),
+    "word in the state of a form": lambda: data('<field name="Total"/>', '<field name="Total"><text>9</text></field>', "1000", "form"),
+    "waiting field with letters of lines": lambda: lines(" ".join(f"{x} 5 m {x + 6} 25 l S" for x in range(0, 200, 9))),
+    "waiting field with a curve": lambda: lines("0 0 m 10 10 20 30 40 5 c S"),
+    "update that leaves out its own object": lambda: sized(5),
     "rich text without size": lambda: rich("font-size:0pt"),
     "rich text in white": lambda: rich("color:#FFFFFF"),
     "rich text that is not displayed": lambda: rich("display:none"),
@@ -102,6 +141,11 @@ LAWFUL: dict[str, Story] = {
     "signature field, signed": lambda: signature_at(ASIDE, f"{GROUND} {WORDS}"),
     "usual font that was missing": lambda: missing_font(USUAL, in_default=True),
     "dingbats that were missing": lambda: missing_font(DINGBATS, in_default=True, name="ZaDb"),
+    "data of the field": lambda: data("<Total/><B>9</B>", "<Total\n>1000</Total\n><B>9</B>", "1000"),
+    "data of the field, escaped": lambda: data("<Total/>", "<Total>1&#48;00</Total>", "1000"),
+    "state of a form": lambda: data('<field name="Total"/>', '<field name="Total"><text>1000</text></field>', "1000", "form"),
+    "waiting field with a frame": lambda: lines("0.5 0.5 229 29 re S"),
+    "update with its size": lambda: sized(91),
     "rich text in a colour": lambda: rich("font-size:12pt;color:#800000;font-weight:bold"),
 }
 

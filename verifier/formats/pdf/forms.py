@@ -12,13 +12,15 @@ from trust.codecs.asn1 import printable
 from trust.errors import Malformed
 from verifier.formats.pdf.appearance import MAX_STREAM, Paint, seen, shown
 from verifier.formats.pdf.comparison import Comparison, array_of, dictionary_of, name_of
-from verifier.formats.pdf.fields import Field, fields_of, squeezed, states, value_text
+from verifier.formats.pdf.fields import Field, fields_of, states
 from verifier.formats.pdf.fonts import Unknown, letters
 from verifier.formats.pdf.graph import Key, Revision, written
 from verifier.formats.pdf.shown import PUSH_BUTTON, Shown
 from verifier.formats.pdf.signatures import text_of
 from verifier.formats.pdf.store import decoded
 from verifier.formats.pdf.styles import default_appearance, is_plain_default, same_border, same_default, same_look
+from verifier.formats.pdf.veils import frames
+from verifier.formats.pdf.xfa import only_filled
 
 _HARMLESS_IN_FORM = frozenset({"/SigFlags", "/NeedAppearances", "/Fields", "/DR", "/DA", "/XFA"})
 _HARMLESS_IN_FIELD = frozenset({"/P", "/Parent", "/StructParent", "/M", "/NM", "/Kids"})
@@ -29,7 +31,6 @@ _VALUES = frozenset({"/V", "/AP", "/AS", "/I", "/RV"})
 _READ_ONLY = 1
 _UNSEEN_FLAGS = 64 | 128 | 512
 """ReadOnly, Locked, LockedContents (table 167): the others decide whether an annotation is seen."""
-_MAX_PACKET = 16 << 20
 
 
 def _fields_in(revision: Revision, form: Any | None) -> dict[Any, Field]:
@@ -94,7 +95,7 @@ class Forms:
             comparison.equal(f"form {key}", old.get(key), new.get(key))
         self._defaults(old, new, was)
         if "/XFA" in old or "/XFA" in new:
-            self._xfa(old.get("/XFA"), new.get("/XFA"), {squeezed(t) for f in now.values() if (t := _safe_text(f.value))})
+            self._xfa(old.get("/XFA"), new.get("/XFA"), now)
 
     def _drawn_anew(self, was: dict[Any, Field]) -> None:
         """Readers that draw all fields anew show values in place of the pictures that the signer saw."""
@@ -114,7 +115,7 @@ class Forms:
             if not _is_usual(name, later[name]) and any(_waits_for(name, f, self._default[0]) for f in was.values()):
                 self._comparison.forbid(f"form font {printable(name)}", "added")
 
-    def _xfa(self, before: Any, after: Any, values: set[str]) -> None:
+    def _xfa(self, before: Any, after: Any, fields: dict[Any, Field]) -> None:
         """XFA: the packets that hold data may say what the fields say, when filling is permitted; templates and scripts may not change."""
         was, now = _packets(before), _packets(after)
         if was is None or now is None or list(was) != list(now):
@@ -122,7 +123,7 @@ class Forms:
             return
         permission = self._comparison.permission
         for name, packet in was.items():
-            if name in {"datasets", "form"} and permission.filling and not permission.locks and _new_data(packet, now[name]) <= values:
+            if name in {"datasets", "form"} and permission.filling and not permission.locks and only_filled(name, packet, now[name], fields.values()):
                 continue
             self._comparison.equal(f"form /XFA {printable(name)}", packet, now[name])
 
@@ -143,7 +144,7 @@ class Forms:
             # Anybody can have a document time-stamp: it permits itself, and must therefore show nothing but in a field that was there for it.
             if drawn and not (known and comparison.permission.filling):
                 comparison.forbid(field.label, "document time-stamp with an appearance added")
-        elif value is None and drawn - {Paint.LINES}:
+        elif value is None and drawn and not (drawn == {Paint.LINES} and frames(field.node)):
             comparison.forbid(field.label, "unsigned signature field with an appearance added")
         elif not comparison.permission.filling:
             comparison.forbid(field.label, "signature field added, though no change is permitted,")
@@ -267,25 +268,6 @@ def _waits_for(name: str, field: Field, default: Any) -> bool:
         except Malformed:
             return True
     return False
-
-
-def _safe_text(value: Any) -> str:
-    try:
-        return value_text(value)
-    except Malformed:
-        return ""
-
-
-def _new_data(before: Any, after: Any) -> set[str]:
-    """The texts of an XFA packet that were not in it before; what cannot be read is told by a text that no field has."""
-    found = []
-    for packet in (before, after):
-        try:
-            data = decoded(packet, _MAX_PACKET) if isinstance(packet, pikepdf.Stream) else b""
-        except Malformed:
-            return {"\0"}
-        found.append({squeezed(tag.partition(b">")[2].decode("utf-8", "replace")) for tag in data.split(b"<")[:-1]})
-    return found[1] - found[0] - {""}
 
 
 def _packets(value: Any) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def disagreements(data: Bytes, start: int, end: int, old: Revision, new: Revisio
         yield Uncovered("dictionary with a key that stands twice", f"appended {when}, where readers differ")
     if parser.misled:
         yield Uncovered("stream of another length than it says", f"appended {when}, where readers differ")
-    if hybrid or found.twice:
+    if hybrid or found.twice or any(_short(table, trailer) for table, trailer in found.tables):
         yield Uncovered("cross-reference tables that contradict each other", f"appended {when}, where readers differ")
 
 
@@ -124,6 +124,13 @@ def _doubled_in_streams(old: Revision, new: Revision) -> set[bytes]:
             parser.value(token)
         found |= parser.doubled
     return found
+
+
+def _short(table: dict[int, int | None], trailer: Any) -> bool:
+    """Whether /Size leaves out objects that the table lists (ISO 32000-2 table 15): programs then read them as missing, or do not."""
+    size = trailer.get(b"/Size") if isinstance(trailer, dict) else None
+    listed = [number for number, offset in table.items() if offset is not None]
+    return isinstance(size, bytes) and size.isdigit() and len(size) < 12 and bool(listed) and max(listed) >= int(size)
 
 
 def _contradict(table: dict[int, int | None], trailer: Any, streams: dict[int, Written], new: Revision) -> bool:

@@ -35,6 +35,8 @@ _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
 _SHINING = frozenset({"/Multiply", "/Darken"})
 _DEPTH = 8
+_FRAME = 8
+"""Straight lines."""
 _STEPS = 6
 """Lines that a curve is drawn by."""
 
@@ -273,6 +275,15 @@ def _with(paint: _Paint, state: Any) -> _Paint:
     names = [name_of(b) for b in (array_of(blend) or [blend])]
     opacity = min((float(state.get(k)) for k in ("/ca", "/CA") if k in state), default=paint.opacity)
     return replace(paint, opacity=opacity, shines=paint.shines if blend is None else names[0] in _SHINING)
+
+
+def frames(node: Any) -> bool:
+    """Whether a few straight lines are all that is drawn: a frame, a line to sign on; more of them could be letters."""
+    try:
+        found = marks(node)
+    except (Malformed, TypeError, ValueError, ArithmeticError):
+        return False
+    return all(mark.stroked for mark in found) and sum(len(mark.boxes) for mark in found) <= _FRAME
 
 
 class Grid:
