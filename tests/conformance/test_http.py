@@ -120,6 +120,7 @@ GRANTED: dict[str, bytes] = {
         chunk(QUERY) + b"0\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nHost: x\r\nExpect: y\r\n\r\n"
     ),
     "9112 7.1 line ends in the data": chunked(chunk(QUERY[:9]) + chunk(QUERY[9:], b';a="b"') + b"0\r\n\r\n"),
+    "9112 5.1 a tab after the coding": chunked(BODY, coding=b"Transfer-Encoding:\tchunked\t\r\n"),
     "9112 7.1 the coding in any case": chunked(BODY, coding=b"transfer-encoding: CHUNKED\r\n"),
 }
 

@@ -54,6 +54,8 @@ _LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has at most {M
 _AROUND = (HTTPStatus.BAD_REQUEST, "there is more around the chunks of the body than in them (RFC 9112 section 7.1.1)")
 _LINE_END = b"\r\n"
 _EMPTY = re.compile(rb"(?:\r\n)+")
+_TABS = re.compile(rb"\t(?=\r\n)")
+"""RFC 9112 section 5.1: what stands after a value is not of it. llhttp lets no tab stand behind a transfer coding."""
 _END = b"\r\n\r\n"
 
 
@@ -207,6 +209,8 @@ class StrictHttp(HttpToolsProtocol):
         self._line, self._seen = None, data[-3:] if stop < 0 else b""
         self._fed = size = len(data) if stop < 0 else stop + len(_END)
         piece = line + data[end - 1 : size]
+        if b"\t\r\n" in piece:
+            piece = _TABS.sub(b" ", piece)
         self._feed(_without_upgrade(piece) if b"pgrade" in piece or b"PGRADE" in piece else piece)
         return data[size:]
 
