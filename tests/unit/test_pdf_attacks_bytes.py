@@ -249,6 +249,7 @@ BYTES: dict[str, Story] = {
     "something else in the gap": stuffed,
     "signature that the form lost": lost_field,
     "signature that the form lost, which names usage rights": lambda: lost_field("/Reason (/TransformMethod /UR3)"),
+    "signature that the form lost, whose transform is no name": lambda: lost_field("/Reference [<< /TransformMethod [/UR3] >>]"),
     "small numbers": tiny_numbers,
     "decoy of the whole form": lambda: SIGNED.saved({1: body_of(1).replace(b"/AcroForm 6 0 R", b"/AcroForm << /Fields [] >>")}),
     "no form any more": lambda: SIGNED.saved({1: body_of(1).replace(b"/AcroForm 6 0 R", b"")}),

@@ -59,7 +59,7 @@ def _is_of_usage_rights(data: Bytes, before: int, after: int) -> bool:
     references = holder.get(b"/Reference") if holder is not None else None
     items = references if isinstance(references, list) else []
     methods = [r.get(b"/TransformMethod") for r in items if isinstance(r, dict)]
-    return bool(methods) and all(m in _RIGHTS for m in methods)
+    return bool(methods) and all(isinstance(m, bytes) and m in _RIGHTS for m in methods)
 
 
 def _holder(value: Any, depth: int) -> dict[bytes, Any] | None:
