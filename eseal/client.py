@@ -193,5 +193,5 @@ def _problem(response: httpx.Response) -> KakuinError:
     line = _line(detail[:500])
     every: list[type[KakuinError]] = [*KakuinError.__subclasses__(), *Unacceptable.__subclasses__()]
     # Of the kernel alone: what other rooms derive from them needs more to be made.
-    kinds = {kind.status: kind for kind in every if kind.__module__ == KakuinError.__module__}
+    kinds = {kind.status: kind for kind in reversed(every) if kind.__module__ == KakuinError.__module__}
     return kinds.get(response.status_code, KakuinError)(f"the server refused: {line}")

@@ -118,7 +118,7 @@ def seal(
     """
     from eseal.service import name_of, sealed_name
     from eseal.spec import FOR_SEVERAL
-    from trust.edge.keystore import secret_in
+    from trust.edge.keystore import text_in
     from trust.edge.progress import Progress, Reading
 
     file, document, *more = files[0], *_documents(files)
@@ -127,7 +127,7 @@ def seal(
     asked["format"] = asked.pop("format_") or (FOR_SEVERAL if (more or file.is_dir()) and not asked["addition"] else None)
     attached = files_of(asked)
     if password_file is not None:
-        asked["password"] = secret_in(password_file, "password file").decode()
+        asked["password"] = text_in(password_file, "password file")
     if hash_only and server is None:
         raise click.UsageError("--hash-only goes with --server: on the local instance nothing is sent")
     if hash_only and receipt is not None:

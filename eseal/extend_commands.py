@@ -104,11 +104,11 @@ def extend(
     from eseal.extend import Wanted
     from eseal.extend_service import Asked, extended_name
     from eseal.spec import level_named
-    from trust.edge.keystore import secret_in
+    from trust.edge.keystore import text_in
     from trust.edge.progress import Progress, Reading, counted
     from trust.edge.source import document_of
 
-    password = secret_in(password_file, "password file").decode() if password_file is not None else None
+    password = text_in(password_file, "password file") if password_file is not None else None
     wanted = Wanted(level_named(level), password)
     if output is not None:
         options.writable(output, replace=True)

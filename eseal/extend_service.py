@@ -118,6 +118,7 @@ class Extender:
         """
         if document.size == 0:
             raise Malformed("the document is empty")
+        document = document.opened_by(asked.wanted.password)
         known = replace(asked.known, anchors=asked.known.anchors or self.anchors)
         if asked.online:
             if self.look is None:
@@ -131,7 +132,7 @@ class Extender:
         draft = self._draft(document, kind, asked, known, now)
         media_type, ending = MEDIA_TYPE[kind]
         name = extended_name(document.name, ending)
-        made = assembled(document, draft.pieces, name, document.media_type or media_type)
+        made = assembled(document, draft.pieces, name, document.media_type or media_type).opened_by(asked.wanted.password)
         doing("checking what was made")
         with Spool() as spool:
             try:

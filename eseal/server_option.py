@@ -23,6 +23,6 @@ def at_server(doing: str) -> Callable[[F], F]:
 
 def api_key(file: Path | None) -> str:
     """From the file, or the environment; empty where there is none."""
-    from trust.edge.keystore import secret_in
+    from trust.edge.keystore import text_in
 
-    return secret_in(file, "API key file").decode().strip() if file is not None else os.environ.get(API_KEY, "")
+    return text_in(file, "API key file").strip() if file is not None else os.environ.get(API_KEY, "")

@@ -134,7 +134,7 @@ class Sealer:
         Unacceptable or Malformed when the document cannot be sealed so, NotFound for an organisation without a key. Only where `spec.degrade` says
         that less will do is it lower, and then `Sealed.asked` and a warning tell.
         """
-        documents = typed((document, *more), spec)
+        documents = typed((document.opened_by(spec.password), *more), spec)
         if more and spec.addition is None and spec.format not in SEVERAL:
             raise Unacceptable(f"{spec.format} seals one document at a time, got {len(documents)}; several go into {' or '.join(sorted(SEVERAL))}")
         subject = drafted_from(documents)
@@ -151,7 +151,7 @@ class Sealer:
         else:
             sound_draft(draft, documents[0])
         shown, name = as_file(documents, spec), name_of(documents[:1] if spec.addition else documents)
-        sealed = assembled(subject, draft.pieces, sealed_name(name, shown), media_type(shown)[0])
+        sealed = assembled(subject, draft.pieces, sealed_name(name, shown), media_type(shown)[0]).opened_by(spec.password)
         doing("checking what was made")
         self._checked(sealed, documents, spec, draft)
         doing("recording it")
@@ -346,7 +346,7 @@ def solid(sealed: Document, spool: Spool) -> Document:
         spool.add(chunk)
         if spool.full:
             spool.flush()
-    return spool.document(sealed.name, sealed.media_type)
+    return spool.document(sealed.name, sealed.media_type).opened_by(sealed.password)
 
 
 def fingerprint(documents: Sequence[Document]) -> bytes:

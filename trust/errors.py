@@ -65,6 +65,14 @@ class Coded(UnsupportedMedia):
         return {"Accept-Encoding": "identity"}
 
 
+class Locked(Unacceptable):
+    """Encrypted, and without the password that opens it: nothing can be said of what is inside, not even that it is wrong."""
+
+    slug = "locked"
+    title = "Password needed"
+    japanese = "パスワードが必要です"
+
+
 class NotAcceptable(Unacceptable):
     """No form of the answer is one that the client accepts."""
 

@@ -3,6 +3,7 @@
 Values are frozen; identity is the SHA-256 of the bytes; times are aware UTC. Big documents are never held whole.
 """
 
+import copy
 import functools
 import hashlib
 import io
@@ -203,12 +204,15 @@ class Document:
         digests: tuple[Digest, ...] = (),
         media_type: str | None = None,
         hashed: Callable[[str], bytes] | None = None,
+        password: str | None = None,
     ) -> None:
-        """`hashed` makes a digest of the bytes, by its algorithm's name, where there is a shorter way than reading them all."""
+        """`hashed` makes a digest of the bytes, by its algorithm's name, where there is a shorter way than reading them all; `password` opens what is
+        encrypted."""
         self.name = name
         self.size = size
         """Bytes; None when only digests are known."""
         self.media_type = media_type
+        self.password = password
         self._opener = opener
         self._hashed = hashed
         self._digests: dict[str, bytes] = {d.algorithm: d.value for d in digests}
@@ -216,6 +220,14 @@ class Document:
     @classmethod
     def of(cls, data: bytes, name: str | None = None, media_type: str | None = None) -> "Document":
         return cls(name, len(data), lambda: io.BytesIO(data), media_type=media_type)
+
+    def opened_by(self, password: str | None) -> "Document":
+        """The same with a password, where there is one."""
+        if password is None:
+            return self
+        one = copy.copy(self)
+        one.password = password
+        return one
 
     @property
     def readable(self) -> bool:

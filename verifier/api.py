@@ -42,6 +42,8 @@ OPTIONS = {
     "policy": f"Validation policy: {', '.join(SHIPPED)}. Without it: that of this service.",
 }
 """Parts of the form, or parameters of the address, that are text."""
+SECRET = {"password": "Of an encrypted PDF. Never in the address, which servers log."}
+"""Parts of the form alone."""
 
 
 def router(
@@ -105,8 +107,8 @@ curl -F document=@dataset.csv.p7s -F detached=@dataset.csv -F trust=@root.pem ht
 
 def _options(fields: Mapping[str, str], at: str | None, policy: str | None) -> dict[str, str]:
     """From the form or the address, not from both."""
-    if unknown := sorted(set(fields) - set(OPTIONS)):
-        expected = f"expected the files {', '.join(FILES)} or the fields {', '.join(OPTIONS)}"
+    if unknown := sorted(set(fields) - set(OPTIONS) - set(SECRET)):
+        expected = f"expected the files {', '.join(FILES)} or the fields {', '.join((*OPTIONS, *SECRET))}"
         raise Unacceptable(f"field {unknown[0][:40]!a} of the form is not known, or should be a file: {expected}")
     given = {k: v for k, v in (("at", at), ("policy", policy)) if v is not None}
     if twice := sorted(set(given) & set(fields)):
@@ -117,6 +119,8 @@ def _options(fields: Mapping[str, str], at: str | None, policy: str | None) -> d
 def _known(query: Iterable[tuple[str, str]]) -> None:
     """Unacceptable for an option that does not exist, or stands twice: a slip of the pen must not change what is judged."""
     names = [name for name, _ in query]
+    if SECRET.keys() & set(names):
+        raise Unacceptable("a password never stands in an address, which servers log: send it as a part of a form")
     if unknown := sorted(set(names) - set(OPTIONS)):
         raise Unacceptable(f"option {unknown[0][:40]!a} of the address is not known, expected {' or '.join(OPTIONS)}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -131,7 +135,7 @@ def _question(upload: Upload, verifier: Verifier, options: Mapping[str, str]) ->
     if document.size == 0:
         raise Malformed("document is empty")
     return verifier.question(
-        document,
+        document.opened_by(options.get("password")),
         documents["detached"],
         anchors=_material(documents["trust"], "trust", sources.certificates_in) if documents["trust"] else None,
         at=_moment(options.get("at")),
@@ -230,6 +234,7 @@ def _request_body() -> dict[str, Any]:
         for name, what in FILES.items()
     }
     properties |= {name: {"type": "string", "description": what} for name, what in OPTIONS.items()}
+    properties |= {name: {"type": "string", "writeOnly": True, "description": what} for name, what in SECRET.items()}
     whole = {"schema": binary}
     return {
         "required": True,

@@ -31,6 +31,9 @@ def _beside(name: str, variable: str, metavar: str, text: str) -> Callable[[_Com
 
 
 _detached = _beside("--detached", "detached", "FILE_OR_DIR", "Content that stands apart from its signature.")
+_password = click.option(
+    "--password-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="File with the password of an encrypted PDF."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print the stable JSON report (docs/report.md), one a line for several files.")
 _output = click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write there instead of to standard output.")
 
@@ -55,6 +58,7 @@ _output = click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write
 @click.option("--resume", type=_FILE, metavar="STATE", help="Many files: keep answers in STATE, and go on from it after an early end.")
 @click.option("--instance", type=_FILE, envvar="KAKUIN_INSTANCE", metavar="DIR", help="Trust this instance's anchors when no --trust is given.")
 @click.option("--report", "reports", multiple=True, metavar="FILE", help="Also write the report: .html .pdf .xml (ETSI) .json .txt. Repeatable.")
+@_password
 @_json
 @_output
 def verify(
@@ -77,6 +81,7 @@ def verify(
     resume: Path | None,
     instance: Path | None,
     reports: tuple[str, ...],
+    password_file: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> int:
@@ -97,6 +102,8 @@ def verify(
     if bundle is not None and (trust or crls or ocsps or certificates or at or policy or online or save_bundle):
         raise click.UsageError("--bundle says whom to trust, with what status, when and by which policy: leave all of that out")
     single = len(files) == 1 and not Path(files[0]).is_dir() and not (csv or resume)
+    if password_file is not None and not single:
+        raise click.UsageError("--password-file goes with one file")
     if reports and not single:
         raise click.UsageError("--report goes with one file; for several, --json writes a report a line")
     if allow_private_networks and not online:
@@ -127,7 +134,7 @@ def verify(
 
         if single:
             # Read by this very process: how far it is can be told.
-            given = (_document(files[0]), *sources.opened(contents))
+            given = (_document(files[0]).opened_by(_secret(password_file)), *sources.opened(contents))
             document, *apart = Reading(given, progress, f"verifying {files[0]}").documents
             return _one(replace(ask(), document=document, detached=tuple(apart)), wishes, shapes, out, progress)
         from verifier import many
@@ -138,9 +145,10 @@ def verify(
 @click.command()
 @click.argument("file")
 @_detached
+@_password
 @_json
 @_output
-def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
+def inspect(file: str, detached: tuple[Path, ...], password_file: Path | None, output: Path | None, as_json: bool) -> int:
     """Show what a file carries, without judging it: signatures, time-stamps, certificates, status data, and what they cover."""
     from trust.edge.progress import Progress, Reading
     from verifier import sources
@@ -150,13 +158,20 @@ def inspect(file: str, detached: tuple[Path, ...], output: Path | None, as_json:
 
     _quiet()
     with Progress() as progress, Output(output, progress) as out:
-        document, *apart = Reading((_document(file), *sources.detached(detached)), progress, f"reading {file}").documents
+        given = (_document(file).opened_by(_secret(password_file)), *sources.detached(detached))
+        document, *apart = Reading(given, progress, f"reading {file}").documents
         structure = inspection(read(document, tuple(apart)), document)
         if as_json:
             out.write_json(structure, indent=2)
         else:
             out.write(outline(structure))
     return 0
+
+
+def _secret(file: Path | None) -> str | None:
+    from trust.edge.keystore import text_in
+
+    return None if file is None else text_in(file, "password file")
 
 
 def _quiet() -> None:

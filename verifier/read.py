@@ -3,7 +3,7 @@
 The readers stand in the order of READERS; the first that claims the first bytes reads the whole. A new format is one more line there, and one in
 `cli.CONFINED`. A reader is imported when a file may be its own: whoever verifies one PDF does not wait for the libraries of XML.
 What is no signature at all is Evidence without one. A signature that breaks its format is Evidence of that. Errors: Malformed for a file that
-cannot be read and holds no sign of a signature, TooLarge (which says the limit), nothing else.
+cannot be read and holds no sign of a signature, TooLarge (which says the limit), Locked for one that takes a password, nothing else.
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import cast
 
-from trust.errors import KakuinError, Malformed, TooLarge
+from trust.errors import KakuinError, Locked, Malformed, TooLarge
 from trust.model import Cert, Defect, Document, Evidence
 from verifier.conclusion import UNREADABLE
 from verifier.formats import Reader
@@ -104,7 +104,7 @@ def _guarded(reader: Reader, document: Document, detached: Sequence[Document], c
     """A reader's errors, narrowed: what this installation cannot compute is as unreadable as what nobody can."""
     try:
         return reader.read(document, detached, certs)
-    except (Malformed, TooLarge):
+    except (Malformed, TooLarge, Locked):
         raise
     except KakuinError as error:
         raise Malformed(str(error)) from error

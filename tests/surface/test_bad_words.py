@@ -121,8 +121,8 @@ def test_the_kind_of_an_error_is_said_in_japanese_too(place: Path, monkeypatch: 
         monkeypatch.setenv("LC_ALL", language)
         assert cli.main(["verify", "nosuch"]) == NO_INPUT
         assert capsys.readouterr().err == said
-    kinds = [kind for kind in every(KakuinError) if kind.__module__ == KakuinError.__module__]
-    assert len({kind.japanese for kind in kinds}) == len({kind.title for kind in kinds}) == len(kinds)
+    kinds = [kind for kind in every(KakuinError) if "title" in vars(kind) and kind.__module__ == KakuinError.__module__]
+    assert len({vars(kind)["japanese"] for kind in kinds}) == len({kind.title for kind in kinds}) == len(kinds) > 10
 
 
 @pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.id)

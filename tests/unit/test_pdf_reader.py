@@ -15,7 +15,7 @@ from tests.pki import authority, crl, root, signer, unit
 from trust import streams
 from trust.algorithms import verify
 from trust.codecs.asn1 import OCTET_STRING, tlv
-from trust.errors import Malformed
+from trust.errors import Locked, Malformed
 from trust.model import Digest, Document, Evidence, Scope, Signature, StampKind
 from verifier.formats import pades
 from verifier.formats.pdf import file
@@ -173,8 +173,11 @@ def _encrypted(user: str) -> bytes:
 
 def test_encrypted_files_are_read_when_anybody_may_open_them() -> None:
     assert evidence(_encrypted("")).kind == "PDF"
-    with pytest.raises(Malformed, match="password"):
-        evidence(_encrypted("secret"))
+    locked = Document.of(_encrypted("secret"))
+    for document, why in ((locked, "it is read with its password alone"), (locked.opened_by("guess"), "the password does not open it")):
+        with pytest.raises(Locked, match=why):
+            read(document)
+    assert read(locked.opened_by("secret")).kind == "PDF"
 
 
 IN_BLOCKS = {"one": SIGNED, "two": SIGNED.signed(OTHER, "Sig2"), "archived": SIGNED.signed(OTHER, "Sig2").stamped(TSU), "cut off": SIGNED.data[:-300]}

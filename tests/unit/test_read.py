@@ -14,7 +14,7 @@ from tests.papers import paper
 from tests.pki import authority, root, signer, token, unit
 from tests.shared import SHARED, needs_shared
 from tests.unit.test_pdf_reader import intact
-from trust.errors import Malformed, TooLarge
+from trust.errors import Locked, Malformed, TooLarge
 from trust.model import Digest, Document, Evidence
 from verifier.read import read
 
@@ -76,7 +76,7 @@ def _evidence(row: dict[str, Any]) -> Evidence | None:
             detached.append(Document(other.get("name"), None, None, (digest,)))
     try:
         return read(_document(corpus / row["file"]), detached)
-    except (Malformed, TooLarge):
+    except (Malformed, TooLarge, Locked):
         return None
 
 

@@ -16,7 +16,7 @@ from tests.schema import faults
 from tests.verdicts import NOW, everything, office
 from trust.edge.web import application
 from trust.errors import Malformed, TooLarge, Unavailable
-from verifier.api import FILES, OPTIONS, router
+from verifier.api import FILES, OPTIONS, SECRET, router
 from verifier.report.etsi import etsi
 from verifier.report.json import report
 from verifier.service import Question, Verifier
@@ -269,7 +269,7 @@ def test_the_description_is_whole(client: Client) -> None:
     assert answer["text/plain"]["example"].startswith("VALID")
     assert set(answer) == {shape.media_type for shape in SHAPES}
     properties = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
-    assert set(properties) == set(FILES) | set(OPTIONS)
+    assert set(properties) == set(FILES) | set(OPTIONS) | set(SECRET)
     assert {p["name"] for p in operation["parameters"]} == set(OPTIONS)
     assert client.get(PATH + "/schema").json() == json.loads((ROOT / "verifier/report/report.schema.json").read_text())
 

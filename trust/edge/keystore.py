@@ -90,6 +90,14 @@ def secret_in(file: Path, what: str) -> bytes:
     return secret
 
 
+def text_in(file: Path, what: str) -> str:
+    """The same as text."""
+    try:
+        return secret_in(file, what).decode()
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{what} {file} is not text in UTF-8") from error
+
+
 def algorithm_of(key: PublicKeyTypes) -> Algorithm:
     """The algorithm that a key of this type signs with here."""
     match key:

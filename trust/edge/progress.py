@@ -117,7 +117,7 @@ class Reading:
             # Not more at a time than is asked for: of a container each file in it is opened, and most are small.
             return io.BufferedReader(_Heard(document.open(), self), BUFFER)
 
-        return Document(document.name, document.size, opened, document.known, document.media_type)
+        return Document(document.name, document.size, opened, document.known, document.media_type, password=document.password)
 
     def phase(self, doing: str) -> None:
         """What is done from now on, in which reading begins anew."""

@@ -101,7 +101,7 @@ def _put(value: Any, out: list[bytes], luggage: Luggage | None, depth: int) -> N
         put(kind.__name__, value.der)
     elif isinstance(value, Document):
         out.append(b"D")
-        put(value.name, value.size, value.media_type, value.known)
+        put(value.name, value.size, value.media_type, value.known, value.password)
         _put_content(value, out, luggage)
     elif isinstance(value, PurePath):
         out.append(b"p")
@@ -282,15 +282,15 @@ class _Taking:
         return self.opener(index, writable)
 
     def document(self, depth: int) -> Document:
-        name, size, media_type, known = (self.value(depth + 1) for _ in range(4))
-        if not all(isinstance(d, Digest) for d in known) or not isinstance(size, int | None):
+        name, size, media_type, known, password = (self.value(depth + 1) for _ in range(5))
+        if not all(isinstance(d, Digest) for d in known) or not isinstance(size, int | None) or not isinstance(password, str | None):
             raise Malformed("document from another process breaks its encoding")
         content = self.value(depth + 1)
         if content is None:
             return Document(name, size, None, known, media_type)
         if isinstance(content, bytes):
-            return Document.of(content, name, media_type)
-        return Document(name, size, _reopener(content), known, media_type)
+            return Document.of(content, name, media_type).opened_by(password)
+        return Document(name, size, _reopener(content), known, media_type, password=password)
 
 
 def _reopener(stream: BinaryIO) -> Callable[[], BinaryIO]:

@@ -1,7 +1,7 @@
 """PDF signatures and document time-stamps (ISO 32000-2 clause 12.8, EN 319 142-1).
 
 What each covers, what the file carries to validate it, what changed later. Sub-filters: ETSI.CAdES.detached, adbe.pkcs7.detached,
-adbe.pkcs7.sha1, adbe.x509.rsa_sha1, ETSI.RFC3161. Errors: Malformed, nothing else.
+adbe.pkcs7.sha1, adbe.x509.rsa_sha1, ETSI.RFC3161. Errors: Malformed, and Locked for a file that takes a password; nothing else.
 """
 
 from collections.abc import Iterable, Sequence

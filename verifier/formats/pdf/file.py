@@ -1,7 +1,7 @@
 """A PDF's bytes: read in blocks, looked at through windows, opened by qpdf as a whole or as one of its revisions.
 
 A revision is a prefix of the file up to its `%%EOF` (ISO 32000-2 clause 7.5.6). No copy is made per revision: qpdf reads through a window.
-Errors: Malformed, nothing else.
+Errors: Malformed, and Locked for a file that takes a password; nothing else.
 """
 
 import io
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pikepdf
 
 from trust.algorithms import hasher
-from trust.errors import KakuinError, Malformed
+from trust.errors import KakuinError, Locked, Malformed
 from trust.model import Document
 from trust.streams import BLOCK, Blocks, Window
 
@@ -37,6 +37,7 @@ class Bytes:
     """
 
     def __init__(self, document: Document) -> None:
+        self.password = document.password
         self._whole = _small(document)
         self.size = len(self._whole) if self._whole is not None else document.size or 0
         if self.size > MAX_PDF:
@@ -158,7 +159,7 @@ def reading(what: str) -> Iterator[None]:
     except KakuinError:
         raise
     except pikepdf.PasswordError as error:
-        raise Malformed("PDF is encrypted and needs a password") from error
+        raise Locked(_LOCKED) from error
     except Exception as error:  # qpdf, pikepdf and the objects of a hostile file raise a dozen kinds that share no base
         raise Malformed(f"PDF cannot be read: {what}") from error
 
@@ -178,15 +179,16 @@ def opened(data: Bytes, end: int | None = None) -> pikepdf.Pdf:
             return _open(data, end if pointer < 0 else pointer)
 
 
+_LOCKED = "the PDF is encrypted: it is read with its password alone"
 _POINTER_WITHIN = 2048
 """Bytes from the end in which the last `startxref` is looked for."""
 
 
 def _open(data: Bytes, end: int) -> pikepdf.Pdf:
     try:
-        return pikepdf.open(data.prefix(end), inherit_page_attributes=False, suppress_warnings=True)
+        return pikepdf.open(data.prefix(end), password=data.password or "", inherit_page_attributes=False, suppress_warnings=True)
     except pikepdf.PasswordError as error:
-        raise Malformed("PDF is encrypted and needs a password") from error
+        raise Locked(_LOCKED if data.password is None else "the PDF is encrypted, and the password does not open it") from error
     except pikepdf.PdfError:
         raise
     except Exception as error:
@@ -229,5 +231,7 @@ class Revisions:
         except Malformed as error:
             self._rebuilt += 1
             return error
+        except Locked:  # of a file that opened as a whole
+            return Malformed("PDF cannot be read: an earlier revision takes another password")
         self._rebuilt += any("reconstruct" in str(warning) for warning in found.get_warnings())
         return found
