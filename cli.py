@@ -3,7 +3,6 @@
 `kakuin --help` imports click and nothing else: a command is imported when it is called, and imports what it needs when it runs.
 """
 
-import contextlib
 import functools
 import importlib
 import os
@@ -20,7 +19,7 @@ from trust.edge.exits import coded
 if TYPE_CHECKING:
     from eseal.extend_material import Known
     from eseal.extend_service import Extender, Look
-    from eseal.service import Finding, Sealer
+    from eseal.service import Sealer
     from eseal.store import ApiKeys
     from trust.edge.clock.keeper import Timekeeper
     from trust.edge.instance import Instance
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from trust.edge.operations.tally import Tally
     from trust.edge.operations.watch import Watch
     from trust.edge.sandbox import Sandbox
-    from trust.model import Cert, Crl, Digest, Document
+    from trust.model import Digest, Document
     from tsa.service import Authority
     from verifier.assembly import Desk
     from verifier.bench import Bench
-    from verifier.service import Question, Verifier
+    from verifier.service import Verifier
 
 # name -> (where it is, what it does). The overview is written from here, so that it costs no import.
 COMMANDS = {
@@ -117,30 +116,21 @@ class House:
     @functools.cached_property
     def sandbox(self) -> "Sandbox":
         """Where strangers' documents are parsed: no key is in that process."""
+        from trust.edge.rehearsal import known_of
         from trust.edge.sandbox import Sandbox
 
         limits = self.instance.settings.confined
-        jobs = max(1, (limits.processes or os.cpu_count() or 1) // self._workers)
+        jobs = limits.processes or max(1, (os.cpu_count() or 1) // self._workers)
         return Sandbox(
             CONFINED,
             memory_bytes=limits.memory_bytes,
             seconds=limits.seconds,
             jobs=jobs,
-            waiting=-(-limits.waiting // self._workers),
+            waiting=limits.waiting,
             rehearsal=REHEARSAL,
             again=REHEARSED_AGAIN,
-            known=self._known,
+            known=functools.partial(known_of, self.instance),
         )
-
-    def _known(self) -> "Sequence[Cert | Crl]":
-        """Certificates and lists of this installation: what stands in nearly all that it reads."""
-        from trust.errors import KakuinError
-
-        instance = self.instance
-        found: list[Cert | Crl] = [c for name in instance.certificate_names for c in instance.certificates(name)]
-        with contextlib.suppress(KakuinError):  # a list that cannot be had now: whoever needs it is told
-            found += [instance.authority.crl(issuer).crl for issuer in ("root", "ca")]
-        return tuple(dict.fromkeys(found))
 
     @functools.cached_property
     def timekeeper(self) -> "Timekeeper | None":
@@ -190,6 +180,7 @@ class House:
 
     @functools.cached_property
     def sealer(self) -> "Sealer":
+        from eseal.assembly import font_of, found
         from eseal.service import Sealer
 
         instance = self.instance
@@ -199,18 +190,13 @@ class House:
             status=instance.authority.status,
             record=instance.journal.append,
             clock=instance.clock,
-            check=self._check,
-            check_here=self._check_here,
-            check_inner=self._check_inner,
+            check=found(self.desk.checked),
+            check_here=found(self.desk.checked_here),
+            check_inner=found(self.desk.checked_inner),
             run=self.sandbox.run,
             examine=self.desk.examined,
-            font=self._font,
+            font=functools.partial(font_of, instance),
         )
-
-    def _font(self) -> "Document | None":
-        from eseal.assembly import font_of
-
-        return font_of(self.instance)
 
     def seal_files(self, documents: "Sequence[Document]", organisation: str | None) -> "Document":
         """Several files under one seal: a report with its parts."""
@@ -301,23 +287,6 @@ class House:
         from verifier.terminal import style
 
         return render(self.desk.answer(self.verifier.question(document, detached)), style(sys.stdout))
-
-    def _check(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
-        return self._found(self.desk.finding, self.verifier.question(sealed, detached), signature)
-
-    def _check_here(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
-        return self._found(self.desk.finding_here, self.verifier.question(sealed, detached), signature)
-
-    def _check_inner(self, sealed: "Document", detached: "Sequence[Document]", signature: bytes) -> "Finding":
-        """Of the CMS of a PDF, without the PDF, in which the signing time stands."""
-        question = self.verifier.question(sealed, detached, policy=self.verifier.policy.without_signing_time())
-        return self._found(self.desk.finding, question, signature)
-
-    def _found(self, find: "Callable[[Question, bytes], tuple[Any, ...]]", question: "Question", signature: bytes) -> "Finding":
-        from eseal.service import Finding
-
-        passed, level, why, exposed = find(question, signature)
-        return Finding(bool(passed), str(level), str(why), tuple(map(str, exposed)))
 
     def organisation(self, number: str | None) -> str:
         """The corporate number as it was given, or the only organisation's."""

@@ -1,14 +1,15 @@
 """The sealer's parts as an instance's settings want them, and what of them others ask for: time-stamps with their status, and in a container."""
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from eseal.store import ApiKeys
 from trust.errors import NotFound
 from trust.registry import corporate_number
 
 if TYPE_CHECKING:
+    from eseal.service import Check
     from trust.edge.instance import Instance
     from trust.edge.operations.limits import Shelf
     from trust.model import Document
@@ -34,6 +35,17 @@ def font_of(instance: "Instance") -> "Document | None":
     from trust.edge.fonts import font
 
     return font(instance.settings.visible.font)
+
+
+def found(check: "Callable[[Document, Sequence[Document], bytes], tuple[Any, ...]]") -> "Check":
+    """A verifier's word on what was sealed, as the sealer wants it."""
+    from eseal.service import Finding
+
+    def finding(sealed: "Document", detached: Sequence["Document"], signature: bytes) -> Finding:
+        passed, level, why, exposed = check(sealed, detached, signature)
+        return Finding(bool(passed), str(level), str(why), tuple(map(str, exposed)))
+
+    return finding
 
 
 def organisation(instance: "Instance", number: str | None) -> str:

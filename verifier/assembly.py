@@ -72,13 +72,20 @@ class Desk:
         tally.count(VERIFICATIONS, str(made.get("conclusion")))
         return made
 
-    def finding(self, question: Question, signature: bytes) -> tuple[Any, ...]:
-        """What is to be said of the signature with this value, among others in the file."""
-        return self.sandbox.run("verifier.service:finding", self.informed(question), signature, returns=tuple)
+    def checked(self, sealed: Document, detached: Sequence[Document], signature: bytes) -> tuple[Any, ...]:
+        """What is to be said of the signature with this value, among others in the file (`verifier.service.finding`)."""
+        return self._found(self.verifier.question(sealed, detached), signature)
 
-    def finding_here(self, question: Question, signature: bytes) -> tuple[Any, ...]:
+    def checked_here(self, sealed: Document, detached: Sequence[Document], signature: bytes) -> tuple[Any, ...]:
         """The same in this process, for what it wrote itself and no stranger."""
-        return finding(self.informed(question), signature)
+        return finding(self.informed(self.verifier.question(sealed, detached)), signature)
+
+    def checked_inner(self, sealed: Document, detached: Sequence[Document], signature: bytes) -> tuple[Any, ...]:
+        """Of the CMS of a PDF, without the PDF, in which the signing time stands."""
+        return self._found(self.verifier.question(sealed, detached, policy=self.verifier.policy.without_signing_time()), signature)
+
+    def _found(self, question: Question, signature: bytes) -> tuple[Any, ...]:
+        return self.sandbox.run("verifier.service:finding", self.informed(question), signature, returns=tuple)
 
     def examined(self, document: Document, detached: Sequence[Document], known: Given) -> "Json":
         """As much of the report as says what a document's signatures are, without a look elsewhere."""

@@ -4,21 +4,35 @@ Its keys are made here and are in no file, and nobody believes what they sign: i
 `trust.edge.sandbox_child.rehearse`.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from trust.edge.clock import now
 from trust.edge.keystore import FileKey, algorithm_of, generate, sign
+from trust.errors import KakuinError
 from trust.model import Cert, Crl, Document, Ocsp
 from trust.pki.issue import Addresses, Issuer, Validity, certificate, crl
 from trust.pki.ocsp import Answer, identify, respond
 from trust.pki.profiles import PROFILES, Subject
 from trust.ports import Stamper, Status
 
+if TYPE_CHECKING:
+    from trust.edge.instance import Instance
+
 POLICY = "2.5.29.32.0"
 _HOUR = timedelta(hours=1)
 _NOWHERE = Addresses("http://rehearsal.invalid")
+
+
+def known_of(instance: "Instance") -> tuple[Cert | Crl, ...]:
+    """Certificates and lists of an installation: what stands in nearly all that it reads."""
+    found: list[Cert | Crl] = [c for name in instance.certificate_names for c in instance.certificates(name)]
+    with contextlib.suppress(KakuinError):  # a list that cannot be had now: whoever needs it is told
+        found += [instance.authority.crl(issuer).crl for issuer in ("root", "ca")]
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
