@@ -120,13 +120,13 @@ class House:
         from trust.edge.sandbox import Sandbox
 
         limits = self.instance.settings.confined
-        jobs = limits.processes or max(1, (os.cpu_count() or 1) // self._workers)
+        jobs = max(1, (limits.processes or os.cpu_count() or 1) // self._workers)
         return Sandbox(
             CONFINED,
             memory_bytes=limits.memory_bytes,
             seconds=limits.seconds,
             jobs=jobs,
-            waiting=limits.waiting,
+            waiting=-(-limits.waiting // self._workers),
             rehearsal=REHEARSAL,
             again=REHEARSED_AGAIN,
             known=functools.partial(known_of, self.instance),
