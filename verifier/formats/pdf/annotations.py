@@ -75,7 +75,7 @@ class Annotations:
 
     def _covers_anew(self, old: Any, new: Any, below: Below) -> bool:
         """Whether a field that was there hides letters of the page that it did not hide when it was signed: a value is filled in, not pasted over."""
-        if all(self._comparison.same(old.get(key), new.get(key)) for key in ("/AP", "/AS", "/MK", "/F")) or not is_visible(new):
+        if (new.objgen not in self._comparison.changed and self._comparison.unchanged(new.get("/AP"))) or not is_visible(new):
             return False
         return hides_now(new) and not (is_visible(old) and hides_now(old)) and below.lettered(new.get("/Rect"))
 

@@ -75,6 +75,8 @@ def _covers(solid: list[Mark], rectangle: Box, below: "Below | None") -> bool:
     areas = [box for mark in solid if not mark.stroked for box in mark.boxes]
     if any(min(box[2] - box[0], box[3] - box[1]) > THIN for box in areas):
         return True
+    if not solid:
+        return False
     for boxes, side in ((areas, THIN), ([box for mark in solid for box in mark.boxes], BROAD)):
         grid = Grid(rectangle)
         for box in boxes:

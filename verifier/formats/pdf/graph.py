@@ -6,7 +6,7 @@ others are compared as qpdf writes them. Errors: Malformed, nothing else.
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -148,24 +148,29 @@ def affected(old: Revision, new: Revision) -> frozenset[Key]:
 class Closure:
     """Everything reachable from opaque values in either of two revisions, until it meets what is judged by rules of its own."""
 
-    def __init__(self, old: Revision, new: Revision, changed: frozenset[Key], judged: Iterable[Key]) -> None:
+    def __init__(self, old: Revision, new: Revision, changed: frozenset[Key], judged: Collection[Key]) -> None:
         self._old = old
         self._new = new
         self._changed = changed
-        self._seen: set[Key] = set(judged)
+        # Not copied: there are as many as fields, and as many closures.
+        self._judged = judged
+        self._seen: set[Key] = set()
 
     def hits(self, roots: Iterable[Key]) -> Iterator[Key]:
         """The changed objects below these roots that no earlier call has met."""
-        stack = [key for key in roots if key not in self._seen]
+        stack = [key for key in roots if self._is_fresh(key)]
         self._seen.update(stack)
         while stack:
             key = stack.pop()
             if key in self._changed:
                 yield key
             for below in self.below(key):
-                if below not in self._seen:
+                if self._is_fresh(below):
                     self._seen.add(below)
                     stack.append(below)
+
+    def _is_fresh(self, key: Key) -> bool:
+        return key not in self._seen and key not in self._judged
 
     def below(self, key: Key) -> Iterable[Key]:
         found = self._new.references_of(key)
