@@ -237,6 +237,7 @@ ANSWERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "rejected": (lambda: answered(seq(integer(2))), False),
     "name": (lambda: token(tail=tlv(context(0), tlv(0x82, b"tsa.example.test"))), True),
     "name that is none": (lambda: token(tail=tlv(context(0), integer(1))), False),
+    "half a name": (lambda: token(tail=tlv(context(0), tlv(context(4), seq(tlv(0x31, seq(oid("2.5.4.3"))))))), False),
     "statement": (lambda: token(tail=statement(seq(seq(oid("0.4.0.19422.1.1"))))), True),
     "statement that is none": (lambda: token(tail=statement(octets(b"x"))), False),
 }

@@ -259,4 +259,6 @@ def _alternatives(unit: Cert) -> list[bytes]:
 
 def _pairs(name: bytes) -> frozenset[tuple[str, str]]:
     pairs = [pair.children for rdn in asn1.parse(name, Rules.BER).children for pair in rdn.children]
+    if any(len(pair) != 2 for pair in pairs):
+        raise Malformed("name: type and value expected")
     return frozenset((kind.oid(), " ".join(value.text().casefold().split())) for kind, value in pairs)

@@ -5,6 +5,7 @@ its content as well. TS 119 122-3 wants the DER of it, RFC 4998 the encoding as 
 cannot be read is a remark.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -120,5 +121,19 @@ def _der(whole: Node) -> bytes:
 
 
 def _signer_der(node: Node) -> bytes:
+    """Of many signers with records the same ones are encoded for each record: small ones once."""
+    return _short_signer(node.raw, node.rules, node.depth) if node.stop - node.start <= _KEPT else _encoded(node)
+
+
+_KEPT = 1 << 16
+"""Bytes of a signer whose DER is kept."""
+
+
+@functools.lru_cache(maxsize=128)
+def _short_signer(raw: bytes, rules: asn1.Rules, depth: int) -> bytes:
+    return _encoded(asn1.parse_inner(raw, rules, depth))
+
+
+def _encoded(node: Node) -> bytes:
     parts = [bytes((n.tag,)) + asn1.der(n, SET)[1:] if n.tag in {context(0), context(1)} else asn1.der(n) for n in node.children]
     return asn1.tlv(asn1.SEQUENCE, b"".join(parts))
