@@ -131,9 +131,7 @@ def seal(
     if hash_only and server is None:
         raise click.UsageError("--hash-only goes with --server: on the local instance nothing is sent")
     if hash_only and receipt is not None:
-        raise click.UsageError(
-            "--receipt goes with a whole document, --hash-only sends none: `kakuin log prove inclusion` makes the receipt"
-        )
+        raise click.UsageError("--receipt goes with a whole document, --hash-only sends none: `kakuin log prove inclusion` makes the receipt")
     if server is not None:
         key = api_key(api_key_file)
         if hash_only:

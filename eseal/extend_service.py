@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any, Protocol
 
+from eseal.confined import at_most, sound_draft, stamping
 from eseal.draft import Draft, assembled
 from eseal.extend import MEDIA_TYPE, RANK, Kind, Wanted
 from eseal.extend_material import Known, issued
 from eseal.kept import require_kept
-from eseal.service import Record, Runner, at_most, sha256_of, solid, sound_draft, stamping
+from eseal.service import Record, Runner, sha256_of, solid
 from eseal.spec import Level
 from trust.edge.spool import Spool
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable, Unavailable

@@ -14,12 +14,13 @@ from starlette.concurrency import run_in_threadpool
 
 from eseal import hash_openapi as openapi
 from eseal.api import recognised
+from eseal.confined import asking, stamping
 from eseal.extend_service import EVENT
 from eseal.hash_api import IMPRINT, imprint_in, pairs_in, received
 from eseal.hash_told import octets_in, of_status, text, zulu
 from eseal.hashes import EXTENSIONS
 from eseal.levels import joined, material, stamped, token_chain
-from eseal.service import Sealer, asking, stamping
+from eseal.service import Sealer
 from eseal.spec import Level
 from eseal.store import ApiKey, ApiKeys
 from trust.codecs.signed_data import cert

@@ -5,13 +5,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from eseal.confined import at_most, sound
 from eseal.draft import Draft, assembled
 from eseal.drafting import Holder
 from eseal.formats.pdf_cms import Answer
 from eseal.hash_client import Made, Next, There, facts_of
 from eseal.hash_steps import COURSES
 from eseal.hash_told import key_in, octets_in, status_in
-from eseal.service import Runner, at_most, sealed_name, sound
+from eseal.service import Runner, sealed_name
 from eseal.spec import Format, Level, Spec, level_named, media_type
 from trust.codecs.signed_data import signed_data
 from trust.errors import Malformed

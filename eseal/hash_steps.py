@@ -15,12 +15,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from eseal.confined import asking, at_most, stamping
 from eseal.draft import Draft, assembled
 from eseal.extend_service import EVENT
 from eseal.formats import pdf_cms
 from eseal.hash_archive import Awaited
 from eseal.levels import digest_for, later, material, stamped, token_chain
-from eseal.service import Sealed, Sealer, asking, at_most, fingerprint, lowered, name_of, sealed_name, sha256_of, stamping, suited
+from eseal.service import Sealed, Sealer, fingerprint, lowered, name_of, sealed_name, sha256_of, suited
 from eseal.spec import Format, Level, Packaging, Spec, media_type
 from trust.codecs import cms
 from trust.errors import KakuinError, Unacceptable, Unavailable
