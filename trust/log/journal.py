@@ -58,9 +58,9 @@ __all__ = ["KINDS", "MAX_BODY", "Entry", "Issuer", "Journal", "Made", "Settle", 
 KINDS = ("token", "seal", "certificate", "revocation", "event")
 MAX_BATCH = 256
 """Requests in one transaction: some thirty milliseconds of P-256 signatures, during which other processes wait."""
-GIVEN_WAY = 5e-6
-"""Seconds for each answer of a group until the next one closes: a third of what it takes to send the answer and to read what is asked next. A
-transaction for 32 costs little more than one for 16."""
+GIVEN_WAY, MOST_GIVEN = 0.1, 15e-6
+"""Until the next group closes: this share of the time that the last one took, at most so many seconds for each of its answers, which is what it takes
+to send one and to read what is asked next. A transaction for 32 costs little more than one for 16, and of PostgreSQL most is waiting for it."""
 FEW = 4
 """Answers after which nobody gives way: there is nothing to be gained."""
 MAX_WAITING = 20_000
@@ -230,11 +230,12 @@ class Journal:
             if batch:
                 begun = time.perf_counter()
                 outcomes = self._attempt(batch)
+                taken = time.perf_counter() - begun
                 if self.watch is not None:
-                    self.watch(len(batch), time.perf_counter() - begun)
+                    self.watch(len(batch), taken)
                 self._answer(outcomes)
                 if len(batch) > FEW and self.waiting < MAX_BATCH:
-                    time.sleep(len(batch) * GIVEN_WAY)
+                    time.sleep(min(taken * GIVEN_WAY, len(batch) * MOST_GIVEN))
         if self._turns is not None:
             self._turns.close()
 
