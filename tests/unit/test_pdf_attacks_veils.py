@@ -103,6 +103,14 @@ def masked_picture(at: str) -> Paper:
     return SIGNED.signed(OTHER, "Sig2", rectangle=at, appearance=seal, objects={95: picture})
 
 
+def icon(at: str, operators: str) -> Paper:
+    return noted(f"/Subtype /Text /Rect {at} /Contents (a)", stream(operators.encode(), f"{FORM_XOBJECT} /BBox [0 0 20 20]"))
+
+
+VEIL = "/Resources << /ExtGState << /G << /ca 0.6 >> >> >>"
+PAPER_LIKE = "1 g 0 0 20 20 re f 0 G 0.1 w 0 0 m 0.2 0 l S"
+
+
 def long_page(made: bytes) -> Paper:
     """A page of more operators than are read."""
     content = zlib.compress(b"q Q " * 300_000)
@@ -160,6 +168,7 @@ HOSTILE: dict[str, Story] = {
     "seal over the edge of what was scanned": lambda: sealed(scan(), EDGE),
     "seal over what was scanned in colours": lambda: sealed(scan(b"\xf0" * 192 + b"\xf0\x10\x10" * 64, "/ColorSpace /DeviceRGB"), EDGE),
     "opaque seal over a photograph": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER, STAMP),
+    "note like paper over the price": lambda: icon("[150 695 190 735]", PAPER_LIKE),
     "opaque seal on a page that is too long to be read": lambda: long_page(STAMP),
     "seal of lines over the price": lambda: sealed(SIGNED, OVER, stream(b"0 0 m 200 20 l S", SHEET)),
     "seal as a picture over the price, seen through": lambda: masked_picture(OVER),
@@ -196,6 +205,12 @@ LAWFUL: dict[str, Story] = {
     "opaque seal over paper that was scanned": lambda: sealed(scan(), PAPER, STAMP),
     "seal over paper that was scanned in colours": lambda: sealed(scan(b"\xf0\xe8\xf0" * 128, "/ColorSpace /DeviceRGB"), PAPER),
     "seal over a photograph, seen through": lambda: sealed(scan(b"x", PHOTOGRAPH), PAPER),
+    "note like paper where nothing is": lambda: icon("[10 10 30 30]", PAPER_LIKE),
+    "note on a white veil over the price": lambda: noted(
+        "/Subtype /Text /Rect [150 695 170 715] /Contents (a)",
+        stream(b"q /G gs 1 g 0 0 20 20 re f Q 1 1 0 rg 2 2 m 18 2 l 10 18 l f", f"{FORM_XOBJECT} /BBox [0 0 20 20] {VEIL}"),
+    ),
+    "note in yellow over the price": lambda: icon("[150 695 190 735]", "1 1 0 rg 0 0 20 20 re f"),
     "seal on a page that is too long to be read": lambda: long_page(look("Sealed")),
     "appearance as text": lambda: in_text("ASCII85Decode", "FlateDecode"),
     "appearance in hexadecimal digits": lambda: in_text("ASCIIHexDecode"),

@@ -126,7 +126,7 @@ def is_remark(annotation: Any, below: Below) -> bool:
     if paints(dictionary_of(annotation.get("/AP"))) & {Paint.TEXT, Paint.PICTURE}:
         return False
     if kind in _ICONS - {"/Popup"}:
-        return "/AP" not in annotation or (extent(annotation.get("/Rect")) <= NOTE and not blank(annotation))
+        return "/AP" not in annotation or (extent(annotation.get("/Rect")) <= NOTE and not blank(annotation, below))
     if kind == "/Line" and annotation.get("/Cap") is True:
         return False
     return not hides(annotation, below)

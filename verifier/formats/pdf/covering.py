@@ -16,13 +16,12 @@ from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, 
 from verifier.formats.pdf.file import reading
 from verifier.formats.pdf.pictures import Looked, blank_below
 from verifier.formats.pdf.store import DECODED, decoded
-from verifier.formats.pdf.veils import Grid, Mark, border, marks, opaque
+from verifier.formats.pdf.veils import PAPER, Grid, Mark, border, marks, opaque
 
 THIN = 4.0
 """Points: a box so low is a line below words or through them."""
 BROAD = 12.0
 """Points: a stroke so broad is a bar."""
-WHITE = 0.95
 _FILLS = frozenset({"f", "F", "f*", "B", "B*", "b", "b*"})
 _STROKES = frozenset({"S", "s", "B", "B*", "b", "b*"})
 _DEPTH = 8
@@ -86,13 +85,16 @@ def _covers(solid: list[Mark], rectangle: Box, below: "Below | None") -> bool:
     return below is not None and any(grid.blocks(THIN + 1)) and (below.pictured(rectangle) or grid.solid_at(iter(below.letters), THIN + 1))
 
 
-def blank(annotation: Any) -> bool:
-    """Whether an icon is painted in nothing but white: it shows nothing, and covers."""
+def blank(annotation: Any, below: "Below") -> bool:
+    """Whether an icon is painted in nothing but white, or with white over what the page shows: it looks like paper, and covers."""
     try:
         colours = [c for stream in streams(annotation.get("/AP")) for c in _colours(stream, 0)]
-    except (Malformed, TypeError, ValueError):
+        white = [min(c) >= PAPER for c in colours]
+        papers = [b for mark in opaque(marks(annotation)) if mark.white for b in mark.boxes if min(b[2] - b[0], b[3] - b[1]) > THIN]
+        over = bool(papers) and (below.lettered(annotation.get("/Rect")) or below.pictured(box_of(annotation.get("/Rect"))))
+    except (Malformed, TypeError, ValueError, ArithmeticError):
         return True
-    return bool(colours) and all(min(c) >= WHITE for c in colours)
+    return bool(colours) and (all(white) or over)
 
 
 def _colours(stream: Any, depth: int) -> Iterator[tuple[float, ...]]:

@@ -22,6 +22,8 @@ from verifier.formats.pdf.drawing import IDENTITY, Box, Matrix, bounds, box_of, 
 
 CLEAR = 0.4
 """Of the contrast of what lies below, left over by all paint above it: less cannot be read."""
+PAPER = 0.95
+"""Of each colour of what looks like paper."""
 FINE = 2
 """Cells of the grid in a point."""
 MAX_CELLS = 2400
@@ -52,6 +54,7 @@ class Mark:
     boxes: tuple[Box, ...]
     left: Left
     stroked: bool = False
+    white: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ def _of_path(path: Path, paint: _Paint, name: str) -> Iterator[Mark]:
     solid = paint.pattern is None or bool(paints(paint.pattern) - {Paint.LINES})
     if name in _FILLS and solid:
         colour = paint.fill if paint.pattern is None else (0.0, 0.0, 0.0)
-        yield Mark(tuple(hull([(*p, *p) for p in part]) for part in path.parts if part), paint.left(colour))
+        yield Mark(tuple(hull([(*p, *p) for p in part]) for part in path.parts if part), paint.left(colour), white=min(colour) >= PAPER)
     if name in _STROKES:
         width = paint.width * math.sqrt(abs(paint.matrix[0] * paint.matrix[3] - paint.matrix[1] * paint.matrix[2]))
         parts = [[*part, part[0]] if name in {"s", "b", "b*"} else part for part in path.parts if part]
