@@ -76,14 +76,14 @@ def seal_at(
     def request(client: httpx.Client, url: httpx.URL) -> httpx.Request:
         return form(client, url, asked, files) if files else body(client, url, asked, document)
 
-    return exchanged(server, "/v1/seals", api_key, request, transport)
+    return exchanged(server, "/v1/seals", api_key, request, transport, document=True)
 
 
 def exchanged(
-    server: str, path: str, api_key: str, request_to: Requesting, transport: httpx.BaseTransport | None = None
+    server: str, path: str, api_key: str, request_to: Requesting, transport: httpx.BaseTransport | None = None, *, document: bool = False
 ) -> tuple[dict[str, Any], Iterator[bytes], str]:
     """What seal_at() gives, of the request that `request_to` makes."""
-    got = answered(server, path, api_key, request_to, transport)
+    got = answered(server, path, api_key, request_to, transport, document=document)
     facts: dict[str, Any] = {name: got.text(name) for name in ("format", "level", "packaging")} | got.facts("seal")
     if there := linked(got.said.get("link", ""), str(_address(server, path))):
         facts["receipt_at"] = there
@@ -92,8 +92,10 @@ def exchanged(
     return facts, got.pieces, got.name or "sealed"
 
 
-def answered(server: str, path: str, api_key: str, request_to: Requesting, transport: httpx.BaseTransport | None = None) -> Answered:
-    """The document that comes back. Errors are those of seal_at()."""
+def answered(
+    server: str, path: str, api_key: str, request_to: Requesting, transport: httpx.BaseTransport | None = None, *, document: bool = False
+) -> Answered:
+    """What comes back; where it is a `document`, the answer says what was done and the digest of what was made. Errors are those of seal_at()."""
     if not api_key:
         raise Unauthorised("an API key is needed: --api-key-file FILE, or KAKUIN_API_KEY in the environment")
     url = _address(server, path)
@@ -111,6 +113,8 @@ def answered(server: str, path: str, api_key: str, request_to: Requesting, trans
                 running.update(piece)
                 spool.write(piece)
             said = response.headers
+        if document and not ("kakuin-format" in said and said.get("repr-digest", "").startswith(_SHA_256)):
+            raise Unavailable(f"what answers at {url.host} is no such service: it says nothing of a seal")
         if int(said.get("content-length", spool.tell())) != spool.tell() or spool.tell() == 0:
             raise Unavailable(f"{url.host} sent a part of the document only")
         if said.get("repr-digest", "").startswith(_SHA_256) and said["repr-digest"] != f"{_SHA_256}{base64.b64encode(running.digest()).decode()}:":

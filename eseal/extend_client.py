@@ -31,7 +31,7 @@ def extend_at(
     def request(client: httpx.Client, url: httpx.URL) -> httpx.Request:
         return form(client, url, asked, files) if files else body(client, url, asked, document)
 
-    got = answered(server, PATH, api_key, request, transport)
+    got = answered(server, PATH, api_key, request, transport, document=True)
     facts = {
         "format": got.text("format"),
         "level": got.text("level"),

@@ -1,5 +1,7 @@
 """Visible seals, fields and passwords of PDF over HTTP and from the command line to a server; and what a sealer does not give out."""
 
+import base64
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -10,6 +12,8 @@ import pikepdf
 import pytest
 
 from eseal.client import seal_at
+from eseal.extend_client import extend_at
+from eseal.extend_material import Known
 from eseal.pdf_seal import wished
 from eseal.service import Finding
 from eseal.spec import choose
@@ -80,13 +84,17 @@ def test_the_same_key_with_another_image_is_another_request(desk: Desk) -> None:
     assert problem(changed)[0] == 409
 
 
+_DIGEST = base64.b64encode(hashlib.sha256(b"%PDF-sealed").digest()).decode()
+MADE = {"kakuin-format": "pades", "kakuin-level": "B-LTA", "repr-digest": f"sha-256=:{_DIGEST}:"}
+
+
 def test_files_and_secrets_go_to_a_server_in_a_form() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         request.read()
         seen.append(request)
-        return httpx.Response(200, content=b"%PDF-sealed", headers={"kakuin-level": "B-LTA"})
+        return httpx.Response(200, content=b"%PDF-sealed", headers=MADE)
 
     def asked(said: dict[str, str | None], **attached: Document) -> httpx.Request:
         _, pieces, _ = seal_at("https://there", "key", Document.of(b"%PDF-1.7 x", "a.pdf"), said, attached, httpx.MockTransport(answer))
@@ -102,13 +110,23 @@ def test_files_and_secrets_go_to_a_server_in_a_form() -> None:
         assert part in whole.content
 
 
-def test_what_comes_back_is_what_the_server_made() -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({**MADE, "repr-digest": f"sha-256=:{'A' * 43}=:"}, "the digest of what arrived is not the one it says"),
+        ({}, "what answers at there is no such service"),
+    ],
+    ids=["another digest", "another service"],
+)
+def test_what_comes_back_is_what_the_server_made(said: dict[str, str], why: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         request.read()
-        return httpx.Response(200, content=b"%PDF-sealed", headers={"repr-digest": f"sha-256=:{'A' * 43}=:"})
+        return httpx.Response(200, content=b"%PDF-sealed", headers=said)
 
-    with pytest.raises(Unavailable, match="the digest of what arrived is not the one it says"):
+    with pytest.raises(Unavailable, match=why):
         seal_at("https://there", "key", Document.of(b"x"), {}, {}, httpx.MockTransport(answer))
+    with pytest.raises(Unavailable, match=why):
+        extend_at("https://there", "key", Document.of(b"x"), (), Known(), {}, httpx.MockTransport(answer))
 
 
 class Exposing(World):
