@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from verifier.report.parties import Json
 
 T = TypeVar("T")
+MEMORY, SECONDS = 8 << 30, 300.0
+"""Limits of one job, in bytes and of processor time: the documents are the caller's own, and a PDF of 2 GB takes four times its size."""
 
 
 class Bench:
@@ -21,7 +23,7 @@ class Bench:
 
     def __init__(self, preload: Sequence[str]) -> None:
         """`preload`: modules that it needs, as trust.edge.sandbox.Sandbox has them."""
-        self._sandbox = Sandbox(preload, jobs=1)
+        self._sandbox = Sandbox(preload, memory_bytes=MEMORY, seconds=SECONDS, jobs=1)
 
     def __enter__(self) -> "Bench":
         return self
