@@ -7,6 +7,8 @@ import pytest
 
 from tests import asic_maker, pki
 from tests.refused import accepted, world
+from tests.unit.test_refused_files import hashed, stamped
+from tests.unit.test_refused_files import record as recorded
 from trust.model import Digest
 
 LISTED, SIGNED = "META-INF/manifest.xml", "META-INF/signatures001.xml"
@@ -150,3 +152,25 @@ def test_a_stamp_over_a_manifest_that_calls_it_something_else_does_not_count() -
         listed = asic_maker.manifest("META-INF/timestamp.tst", files, kind=kind)
         box = {"mimetype": asic_maker.ASIC_E.encode(), **files, "META-INF/ASiCManifest.xml": listed}
         assert accepted(asic_maker.zipped({**box, "META-INF/timestamp.tst": stamper(Digest.of("sha256", listed))})) is lawful
+
+
+def with_record(change: Change) -> bytes:
+    files = {"notice.txt": b"notice", "annex.txt": b"annex"}
+    listed = change(asic_maker.manifest("META-INF/evidencerecord.ers", files))
+    values = sorted(hashed(data) for data in files.values())
+    record = recorded(stamped(hashed(*values), [values])[0])
+    made = {"mimetype": asic_maker.ASIC_E.encode(), **files, "META-INF/ASiCEvidenceRecordManifest001.xml": listed}
+    return asic_maker.zipped({**made, "META-INF/evidencerecord.ers": record})
+
+
+@pytest.mark.parametrize(
+    ("change", "lawful"),
+    [
+        (lambda listed: listed.replace(b' MimeType="application/pkcs7-signature"', b""), True),
+        (lambda listed: listed, False),
+        (lambda listed: doubled(b'"notice.txt"')(listed.replace(b' MimeType="application/pkcs7-signature"', b"")), False),
+    ],
+    ids=["sound", "of a signature", "twice"],
+)
+def test_the_manifest_of_a_record_says_what_is_so(change: Change, lawful: bool) -> None:
+    assert accepted(with_record(change)) is lawful

@@ -121,8 +121,9 @@ def validate_record(case: Case, record: Record, progress: Progress) -> RecordVer
 
 def _record_holds(record: Record, own: Sequence[int], progress: Progress, trace: Trace) -> None:
     for defect in record.defects:
-        if defect.fatal:
-            trace.require(False, f"RFC 4998, RFC 6283, {defect.clause}", SubIndication.FORMAT_FAILURE, defect.why)
+        if defect.fatal or defect.refused:
+            sub = SubIndication.FORMAT_FAILURE if defect.fatal else SubIndication.SIG_CONSTRAINTS_FAILURE
+            trace.require(False, f"RFC 4998, RFC 6283, {defect.clause}", sub, defect.why)
     for reference in record.references:
         trace.require(reference.found, "5.6.3.4 step 1", SubIndication.SIGNED_DATA_NOT_FOUND, f"the data is found: {reference.name}")
         trace.require(reference.intact, "5.6.3.4 step 1", SubIndication.HASH_FAILURE, f"the data is in the hash tree: {reference.name}")
