@@ -10,7 +10,7 @@ from typing import NoReturn
 from eseal.draft import Draft
 from eseal.formats.pdf_cms import Answer
 from eseal.levels import Means
-from eseal.spec import Addition, Format, Spec
+from eseal.spec import Addition, Format, Packaging, Spec
 from trust.algorithms import Algorithm
 from trust.errors import Unacceptable
 from trust.model import Cert, Digest, Document
@@ -47,22 +47,22 @@ ADDING: Mapping[tuple[Addition, Format], str] = MappingProxyType(
 FROM_DIGESTS: Mapping[Format, str] = MappingProxyType({Format.PADES: "eseal.formats.pdf_cms"})
 """Likewise, of what is made from digests by other means than from the document."""
 
-PARSING = frozenset({Format.PADES, Format.XADES})
-"""Formats whose writers parse the document, which may be hostile: they run apart from the keys."""
+PARSING = frozenset({(Format.PADES, packaging) for packaging in Packaging} | {(Format.XADES, Packaging.ENVELOPED)})
+"""What is written into the document, which is parsed for it and may be hostile: that runs apart from the keys."""
 
-
-OPAQUE = frozenset({Format.CADES, Format.JADES, Format.COSE})
-"""Formats in which a document is octets to be hashed or carried, to whoever writes a seal and to whoever reads it: neither parses them."""
+OPAQUE = frozenset((format_, packaging) for format_ in (Format.CADES, Format.XADES, Format.JADES, Format.COSE) for packaging in Packaging) - PARSING
+"""Where a document is octets to be hashed or carried, to whoever writes a seal and to whoever reads it: neither parses them. Containers are not among
+them: what is in one may be read for its name."""
 
 
 def is_opaque(spec: Spec) -> bool:
     """Whether whoever checks a seal parses nothing but what was written here."""
-    return spec.addition is None and spec.format in OPAQUE
+    return spec.addition is None and (spec.format, spec.packaging) in OPAQUE
 
 
 def parses(spec: Spec) -> bool:
     """Whether the document is parsed: what is signed already always is."""
-    return spec.addition is not None or spec.format in PARSING
+    return spec.addition is not None or (spec.format, spec.packaging) in PARSING
 
 
 @dataclass(frozen=True, slots=True)

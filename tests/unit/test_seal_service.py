@@ -14,7 +14,7 @@ from eseal import drafting
 from eseal.demonstration import csv, pdf
 from eseal.draft import Draft, Span, assembled
 from eseal.service import Finding, Sealer, here, sealed_name
-from eseal.spec import Claims, choose
+from eseal.spec import OFFERED, Claims, Level, Packaging, Spec, choose
 from tests import pki as office
 from tests.pki import SIGNED
 from tests.sealing import fields, lists, opened
@@ -286,7 +286,8 @@ def test_errors_cross_from_the_confined_process(sandbox: Sandbox) -> None:
         ({"format": "jades", "level": "B-B"}, 10, "here"),
         ({"format": "cose", "level": "B-B"}, 10, "here"),
         ({"format": "asic-e-cades", "level": "B-B"}, 10, "apart"),
-        ({"format": "xades", "packaging": "detached", "level": "B-B"}, 10, "apart"),
+        ({"format": "xades", "packaging": "detached", "level": "B-B"}, 10, "here"),
+        ({"format": "xades", "packaging": "attached", "level": "B-B"}, 10, "here"),
     ],
     ids=lambda v: "-".join(v.values()) if isinstance(v, dict) else str(v),
 )
@@ -301,6 +302,19 @@ def test_only_what_parses_nothing_of_a_document_is_checked_beside_the_keys(asked
     with contextlib.suppress(KakuinError):  # what level was found is not the matter here
         replace(world.sealer, **found).seal(Document.of(bytes(size), "a.bin"), choose(b"", **asked), NUMBER)
     assert checked == [where]
+
+
+def test_what_is_written_into_a_document_is_written_and_checked_apart() -> None:
+    """Every format either parses a document, and does so in a confined process, or parses nothing of it; containers are checked apart too."""
+    for format_, packaging in OFFERED:
+        spec = Spec(format_, Level.B_B, packaging)
+        enveloped = packaging is Packaging.ENVELOPED
+        assert drafting.parses(spec) == enveloped
+        assert drafting.is_opaque(spec) == (not enveloped and not format_.startswith("asic"))
+    for addition, format_ in drafting.ADDING:  # what is signed already is parsed whatever it is
+        spec = replace(choose(b"", format=format_, level="B-B"), addition=addition)
+        assert drafting.parses(spec)
+        assert not drafting.is_opaque(spec)
 
 
 def test_a_large_document_reaches_the_check_as_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
