@@ -183,9 +183,13 @@ def _told(digests: Iterable[Digest]) -> dict[str, str]:
 
 def facts_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """What eseal.client.seal_at() tells, from an object."""
-    index = told.get("seal")
+    index, said = told.get("seal"), told.get("warnings")
+    warnings = said if isinstance(said, list) else []
     facts: dict[str, Any] = {"format": shown(told.get("format")), "level": shown(told.get("level")), "packaging": str(Packaging.DETACHED)}
-    facts |= {"journal_index": index if isinstance(index, int) else None, "warnings": [shown(w) for w in told.get("warnings") or ()]}
+    facts |= {
+        "journal_index": index if isinstance(index, int) else None,
+        "warnings": list(map(shown, warnings if isinstance(warnings, list) else ())),
+    }
     lower = told.get("asked_level") not in (None, told.get("level"))
     return {**facts, "asked_level": shown(told["asked_level"])} if lower else facts
 

@@ -1,6 +1,7 @@
 """Hash-only sealing from the other side: every format and level, with servers that answer rightly, wrongly, or not."""
 
 import base64
+import contextlib
 import io
 import json
 import zipfile
@@ -12,12 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eseal import hash_api
 from eseal.demonstration import pdf
-from eseal.hash_client import BOXED, Next, There, highest
+from eseal.hash_client import BOXED, Next, There, facts_of, highest
 from eseal.hash_commands import sealed_at
 from eseal.hash_sound import require_sound
+from eseal.hash_told import key_in, status_in
 from eseal.hashes import PATH
 from eseal.service import here
 from eseal.spec import Level
@@ -267,6 +271,27 @@ def test_an_answer_that_is_no_object_is_malformed(told: bytes) -> None:
     there = There("https://test", "key", httpx.MockTransport(lambda _: httpx.Response(200, content=told)))
     with pytest.raises(Malformed, match="the server's answer"):
         there.key({})
+
+
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["MAA=", "B-LT", f"{PATH}/{'0' * 32}", "sha256"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(NEXT)), inner),
+    max_leaves=6,
+)
+_ANSWER = st.dictionaries(
+    st.sampled_from([*NEXT, "certificates", "crls", "ocsps", "algorithm", "time", "format", "level", "asked_level", "seal", "warnings"]), _VALUE
+)
+
+
+@given(_ANSWER | _VALUE)
+def test_whatever_a_server_answers_is_read_or_refused(told: Any) -> None:
+    for read in (status_in, lambda value: Next.of(value, [Document.of(CSV, "data.csv")])):
+        with contextlib.suppress(KakuinError):
+            read(told)
+    if isinstance(told, dict):
+        assert set(facts_of(told)) >= {"format", "level", "packaging", "journal_index", "warnings"}
+        with contextlib.suppress(KakuinError):
+            key_in(told)
 
 
 @pytest.mark.parametrize("name", ["certificates", "algorithm", "time"])
