@@ -19,7 +19,7 @@ from trust import VERSION
 from trust.edge.fetch import loopback, why
 from trust.edge.upload import MOST_PARTS, file_name
 from trust.errors import KakuinError, TooLarge, Unacceptable, Unauthorised, Unavailable
-from trust.log.links import linked
+from trust.log.links import RECEIPT_AT, linked
 from trust.model import Document
 from trust.streams import Lent
 
@@ -86,7 +86,7 @@ def exchanged(
     got = answered(server, path, api_key, request_to, transport, document=document)
     facts: dict[str, Any] = {name: got.text(name) for name in ("format", "level", "packaging")} | got.facts("seal")
     if there := linked(got.said.get("link", ""), str(_address(server, path))):
-        facts["receipt_at"] = there
+        facts[RECEIPT_AT] = there
     if asked_level := got.text("level-asked"):
         facts["asked_level"] = asked_level
     return facts, got.pieces, got.name or "sealed"

@@ -12,6 +12,7 @@ from eseal.pdf_commands import files_of, of_pdf, pdf_seal_of
 from eseal.server_option import api_key, at_server
 from trust.edge import options
 from trust.errors import NotFound, Unacceptable
+from trust.log.links import RECEIPT_AT
 
 if TYPE_CHECKING:
     from eseal.hash_commands import Bench
@@ -178,9 +179,9 @@ def _receipt_of(facts: dict[str, Any]) -> bytes:
     from trust.errors import Unavailable
     from trust.log import handing
 
-    if not facts.get("receipt_at"):
+    if not facts.get(RECEIPT_AT):
         raise Unavailable("it is sealed, and the server names no receipt: it has no log")
-    found = handing.fetched(facts["receipt_at"], facts["sha256"])
+    found = handing.fetched(facts[RECEIPT_AT], facts["sha256"])
     handing.require_seal(found, facts["sha256"])
     return bytes(found)
 
@@ -239,7 +240,8 @@ def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dic
     target = output or (options.STDIO if file == options.STDIO else file.with_name(PurePath(name).name))
     with Progress() as progress:
         options.written(counted(chunks, progress, f"writing {target}"), target, replace=output is not None)
-    facts = {"output": str(target), **facts, **({"receipt": str(receipt)} if receipt is not None else {})}
+    said_of = {name: value for name, value in facts.items() if name != RECEIPT_AT}
+    facts = {"output": str(target), **said_of, **({"receipt": str(receipt)} if receipt is not None else {})}
     for warning in facts.get("warnings", ()):
         click.echo(f"warning: {warning}", err=True)
     lower = f" (asked for {facts['asked_level']})" if facts.get("asked_level") else ""

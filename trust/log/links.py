@@ -10,6 +10,8 @@ from urllib.parse import urljoin, urlsplit
 RELATION = "https://c2sp.org/tlog-proof"
 """Relation type of a link from what was issued to its receipt."""
 PATH = "/v1/log/receipts"
+RECEIPT_AT = "receipt_at"
+"""Among what a client is told of an answer: where the link leads. For its next question, and not for people."""
 
 # Nothing is given back that was taken: whoever is asked could send what can be read in more ways than there is time.
 _LINK = re.compile(r'<([^<>\s]*+)>((?:\s*+;\s*+[A-Za-z*]++\s*+(?:=\s*+(?:[^\s",;]++|"[^"]*+"))?+)*+)\s*+(?:,|$)')
