@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pikepdf
 import pytest
 
 from eseal import drafting
@@ -24,6 +25,8 @@ from trust.log.reading import said
 from trust.model import Cert, Crl, Document
 from trust.ports import Status
 from tsa.batch import Lines
+from verifier.formats.pdf import fonts, graph, syntax
+from verifier.formats.pdf.fields import rich_text
 from verifier.read import read
 from verifier.sources import certificates_in
 
@@ -147,3 +150,14 @@ def test_an_entry_of_another_log_whose_names_cannot_be_made_is_unreadable() -> N
     entry = Entry(0, "certificate", at, der, b"", None, None)
     assert [found.what for found in Examiner().entry(entry)] == ["unreadable"]
     assert set(said(entry)) == {"unreadable"}
+
+
+def test_what_a_pdf_repeats_and_never_ends_is_looked_at_once() -> None:
+    """Of each kind that would take minutes, if every beginning were followed to the end."""
+    many = 200_000
+    digits = b"1" * many
+    assert graph.normal(digits) == digits and graph.normal(digits[:9] + b".50") == b"111111111.5"
+    assert rich_text(pikepdf.String("<" * many + "b>")) == "<" * (many - 1)
+    assert fonts._cmap(b"beginbfchar" * many + b"beginbfrange <00><00>[" + b"<00><00>[" * many + b" endbfrange") == {}
+    with pytest.raises(Malformed, match="no end"):
+        syntax.Parser(b"stream\n" + b" " * many).skip_stream(None)

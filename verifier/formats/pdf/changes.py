@@ -46,7 +46,7 @@ _TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
 WINDOW = 1 << 20
 _XMP_TITLE = re.compile(rb"<dc:title\b[^>]{0,1000}>")
 _XMP_TITLE_LENGTH = 100_000
-_TAG = re.compile(rb"<[^>]{0,1000}>")
+_TAG = re.compile(rb"<[^<>]{0,1000}>")
 
 
 Visit = Callable[[int, pikepdf.Pdf], None]

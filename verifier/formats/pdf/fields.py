@@ -178,7 +178,7 @@ def as_drawn(text: str) -> frozenset[str]:
     return frozenset({"".join(turned), "".join(reversed(turned))})
 
 
-_TAG = re.compile(r"<[^>]{0,10000}>")
+_TAG = re.compile(r"<[^<>]{0,10000}>")
 
 
 def rich_text(value: Any) -> str:

@@ -34,7 +34,7 @@ def written(value: Any) -> bytes:
     return repr(value).encode()
 
 
-_NUMBER = re.compile(rb"\((?:[^\\()]|\\.)*\)|<[0-9a-f]*>|/[^\s/<>\[\]()]*|-?\d*\.\d+|-?\d+\.", re.DOTALL)
+_NUMBER = re.compile(rb"\((?:[^\\()]|\\.)*\)|<[0-9a-f]*>|/[^\s/<>\[\]()]*|-?(?<!\d)\d++\.\d*+|-?\.\d++", re.DOTALL)
 
 
 def normal(text: bytes) -> bytes:

@@ -22,6 +22,8 @@ _ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
 _SKIPPED = re.compile(_IGNORED)
 _AFTER_STREAM = re.compile(rb"\r?\n|\r")
 _END_STREAM = re.compile(rb"(?:\r\n|\r|\n)?[ ]*endstream")
+_END = re.compile(rb"endstream")
+"""Looked for from anywhere: what may stand before it is not taken along, which would look at each run of blanks from each of its places."""
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class Parser:
         if found is None:
             # A length that is an object of its own is not followed here.
             self.misled |= not isinstance(length, list)
-            found = _END_STREAM.search(self.data, start)
+            found = _END.search(self.data, start)
         if found is None:
             raise Malformed("PDF stream has no end")
         self.at = found.end()
