@@ -31,6 +31,7 @@ from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
 from trust.edge.upload import Received, Upload, receive
 from trust.errors import Forbidden, Malformed, Unacceptable, Unauthorised, UnsupportedMedia
+from trust.log.links import link
 from trust.model import Document
 
 HEAD = 1024
@@ -289,8 +290,8 @@ def _answer(sealed: Sealed, upload: Upload) -> StreamingResponse:
     return StreamingResponse(content, media_type=made.media_type, headers=seal_headers(sealed), background=BackgroundTask(upload.close))
 
 
-def seal_headers(sealed: Sealed) -> dict[str, str]:
-    """What an answer says of the seal in it."""
+def seal_headers(sealed: Sealed, path: str = "/v1/seals") -> dict[str, str]:
+    """What an answer at `path` says of the seal in it."""
     made, spec = sealed.document, sealed.spec
     headers = {
         **document_headers(made, sealed.sha256, "sealed"),
@@ -298,7 +299,7 @@ def seal_headers(sealed: Sealed) -> dict[str, str]:
         "Kakuin-Level": spec.level,
         "Kakuin-Packaging": spec.packaging,
         "Kakuin-Seal": str(sealed.index),
-        "Link": f'<log/receipts/{sealed.index}>; rel="https://c2sp.org/tlog-proof"',
+        "Link": link(path, sealed.index),
         "Kakuin-Time": sealed.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
     if sealed.degraded:

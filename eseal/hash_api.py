@@ -21,7 +21,8 @@ from eseal.service import Sealed, Sealer, name_of, sealed_name, sha256_of, suite
 from eseal.spec import Format, Level, Packaging, Serialization, Spec, level_named, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats
 from trust.edge import wire
-from trust.errors import Conflict, Forbidden, Malformed, NotFound, TooLarge, Unacceptable, UnsupportedMedia
+from trust.errors import Coded, Conflict, Forbidden, Malformed, NotFound, TooLarge, Unacceptable, UnsupportedMedia
+from trust.log.links import link
 from trust.model import Digest, Document
 from trust.ports import Status
 
@@ -125,9 +126,9 @@ def pairs_in(data: bytes) -> list[tuple[str, Any]]:
 async def received(request: Request) -> bytes:
     """The body of a request in JSON. UnsupportedMedia and TooLarge for what is none."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMedia("content-type application/json expected")
+        raise UnsupportedMedia("content-type application/json expected", "application/json")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("the body is compressed (Content-Encoding): send it as it is")
+        raise Coded("the body is compressed (Content-Encoding): send it as it is")
     data = bytearray()
     try:
         async for part in request.stream():
@@ -186,13 +187,13 @@ def _answer(first: First, asked: Spec, step: str | None) -> Response:
     """The signature, or where there is more to it an object with it."""
     made = first.sealed.document
     if (asked.format, asked.level) in COURSES:
-        return JSONResponse(of_first(first, asked, step), headers=_said(asked, first.sealed.spec.level))
-    return Response(made.read(LARGEST_SIGNATURE), media_type=made.media_type, headers=seal_headers(first.sealed))
+        return JSONResponse(of_first(first, asked, step), headers=_said(asked, first.sealed.spec.level, PATH, first.sealed.index))
+    return Response(made.read(LARGEST_SIGNATURE), media_type=made.media_type, headers=seal_headers(first.sealed, PATH))
 
 
-def _said(asked: Spec, level: Level) -> dict[str, str]:
-    """In the head, where whoever counts what is made looks for it."""
-    return {"Kakuin-Format": asked.format, "Kakuin-Level": level}
+def _said(asked: Spec, level: Level, path: str, index: int) -> dict[str, str]:
+    """In the head, where whoever counts what is made looks for it, and whoever wants its receipt."""
+    return {"Kakuin-Format": asked.format, "Kakuin-Level": level, "Link": link(path, index)}
 
 
 def _found(door: _Door, key: ApiKey, step: str) -> Open | None:
@@ -243,12 +244,12 @@ def _finish(door: _Door, key: ApiKey, step: str, imprint: Digest) -> Response:
         raise Conflict("this second step was made with another digest: a seal has one") from error
     last: Last = wire.decode(found)
     if opened.end is End.TOKEN:
-        return JSONResponse(of_last(last, opened.spec), headers=_said(opened.spec, opened.spec.level))
+        return JSONResponse(of_last(last, opened.spec), headers=_said(opened.spec, opened.spec.level, f"{PATH}/{step}", last.index))
     spec = replace(opened.spec, degrade=None)
     made = Document.of(last.data, sealed_name(name_of(opened.documents), spec))
     made.media_type = media_type(spec)[0]
     sealed = Sealed(made, spec, key.organisation, last.time, last.index, sha256_of(made), Draft((), b"", warnings=last.warnings), ())
-    return Response(last.data, media_type=made.media_type, headers=seal_headers(sealed))
+    return Response(last.data, media_type=made.media_type, headers=seal_headers(sealed, f"{PATH}/{step}"))
 
 
 def _told(documents: Sequence[Document]) -> list[str | None]:

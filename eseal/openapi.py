@@ -213,7 +213,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             "Kakuin-Level-Asked": header("The level that was asked for; only where the seal is lower.", "B-LTA"),
             "Kakuin-Packaging": header("Where the document is.", "enveloped"),
             "Kakuin-Seal": header("Number of the seal: its entry in the journal.", "42"),
-            "Link": header("Its receipt: that the entry is in the log.", '<log/receipts/42>; rel="https://c2sp.org/tlog-proof"'),
+            "Link": header("Its receipt: that the entry is in the log.", '<../v1/log/receipts/42>; rel="https://c2sp.org/tlog-proof"'),
             "Kakuin-Time": header("When it was sealed.", "2026-11-21T09:00:00Z"),
             "Kakuin-Warning": header(
                 "What people should know of this seal, with semicolons between: from when on verifiers refuse its key, a lower level, a form in the "

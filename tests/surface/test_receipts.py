@@ -1,5 +1,6 @@
 """A receipt comes with a time-stamp or a seal on request: from the command line and over HTTP, here and at a server; checked offline."""
 
+import hashlib
 import http.client
 import json
 from pathlib import Path
@@ -93,3 +94,25 @@ def test_7240_8288_the_answer_names_its_receipt_where_that_is_preferred(office: 
 def test_else_the_answer_is_as_ever(office: Office, request_: bytes, fields: dict[str, str]) -> None:
     answer, _ = post(office, "/tsa", request_, **fields)
     assert answer.status == 200 and answer.getheader("link") is None and answer.getheader("preference-applied") is None
+
+
+DIGEST = hashlib.sha256(b"x").hexdigest()
+SEALING: dict[str, tuple[str, bytes, str]] = {
+    "a document": ("/v1/seals?level=B-B", b"x", "text/csv"),
+    "a digest": (
+        "/v1/seals/hashes",
+        json.dumps({"documents": [{"name": "x.csv", "digests": {"sha256": DIGEST}}], "level": "B-B"}).encode(),
+        "application/json",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEALING)
+def test_8288_each_seals_answer_links_to_its_receipt(office: Office, name: str) -> None:
+    from trust.log.links import linked
+
+    path, body, kind = SEALING[name]
+    answer, data = post(office, path, body, **{"Content-Type": kind, "Authorization": f"Bearer {office.api_key()}"})
+    assert answer.status == 200, data
+    asked = f"{office.url}{path}"
+    assert linked(answer.getheader("link", ""), asked) == f"{office.url}/v1/log/receipts/{answer.getheader('kakuin-seal')}"
