@@ -1,6 +1,6 @@
 """XML signatures that a clause refuses, each beside its lawful twin: what properties and keys say must be so, and stand as their schema has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from tests.xades_maker import (
     add_signature_stamp,
     b64,
     c14n,
+    detached,
     digest,
     enveloped,
     inserted,
@@ -29,6 +30,7 @@ from tests.xades_maker import (
     transform,
     unsigned_properties,
 )
+from trust.model import Document
 
 HERE = ".//{http://www.w3.org/2000/09/xmldsig#}"
 THERE = f".//{{{X132}}}"
@@ -351,3 +353,53 @@ def test_a_transform_has_no_parameters_of_others(inside: str, lawful: bool) -> N
     octets = c14n(etree.fromstring(PAPER))
     made = signature(world().signer, [Made("", octets, transform(DS + "enveloped-signature", inside) + EXCLUSIVE)])
     assert accepted(inserted(PAPER, made)) is lawful
+
+
+# What is signed beside the document.
+
+FILES = {"a.txt": b"one", "b.txt": b"two"}
+
+
+def unnamed(count: int) -> Edit:
+    def edit(made: Any) -> None:
+        for reference in made.findall(HERE + "Reference")[:count]:
+            del reference.attrib["URI"]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("names", "without", "given", "lawful"),
+    [
+        (("a.txt", "b.txt"), 0, FILES, True),
+        (("a.txt",), 1, {"a.txt": b"one"}, True),
+        (("a.txt", "b.txt"), 2, FILES, False),
+        (("a.txt",), 0, FILES, False),
+        (("a.txt", "b.txt"), 0, {"a.txt": b"two", "b.txt": b"one"}, False),
+    ],
+    ids=["two", "one without a name", "two without a name", "one too many", "exchanged"],
+)
+def test_files_are_signed_under_their_names(names: Sequence[str], without: int, given: Mapping[str, bytes], lawful: bool) -> None:
+    """XML Signature clause 4.4.3.1."""
+    made = detached(world().signer, {name: FILES[name] for name in names}, Shape(edit=unnamed(without)))
+    assert accepted(made, *(Document.of(data, name) for name, data in given.items())) is lawful
+
+
+PSS = "http://www.w3.org/2007/05/xmldsig-more#"
+METHOD = f'<ds:DigestMethod xmlns:ds="{DS}" Algorithm="{SHA256}"/>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "lawful"),
+    [("", True), ("<SaltLength>32</SaltLength>", True), ("<SaltLength>20</SaltLength><SaltLength>32</SaltLength>", False), (METHOD, False)],
+    ids=["digest", "salt", "two salts", "two digests"],
+)
+def test_parameters_of_a_scheme_stand_once(inside: str, lawful: bool) -> None:
+    party = pki.signer(world().ca, "Example RSA", key="rsa2048").with_pss()
+
+    def edit(made: Any) -> None:
+        method = made.find(HERE + "SignatureMethod")
+        method.set("Algorithm", PSS + "rsa-pss")
+        method.append(etree.fromstring(f'<RSAPSSParams xmlns="{PSS}">{METHOD}{inside}</RSAPSSParams>'))
+
+    assert accepted(enveloped(party, Shape(edit=edit))) is lawful

@@ -219,6 +219,7 @@ FACTS: dict[str, str] = {
     "a commitment is made to a data object that is not signed": "署名の対象でないデータに対する約束が示されている",
     "a reference says that it is to a signature value, and is to something else": "署名値への参照とされるものが別のものを指している",
     "the signature method has parameters that are none of its own": "署名方式に認められない媒介変数が付いている",
+    "more than one reference does not say to what it is": "対象を示さない参照が二つ以上ある",
     "a signature property is of another signature": "別の署名の属性が置かれている",
     "a property holds another encoding than is read": "属性に読み取りの対象でない符号化が示されている",
     "a transform has parameters that are none of its own": "変換に認められない媒介変数が付いている",

@@ -113,6 +113,8 @@ def _pss(method: Any) -> Algorithm | None:
     digest, mgf, salt = "sha256", None, None
     params = method.find(f"{{{PSS}}}RSAPSSParams")
     if params is not None:
+        if len({child.tag for child in params.iterchildren("*")}) < len(list(params.iterchildren("*"))):
+            return None  # one of two is believed by one program and the other by another
         for child in params.iterchildren("*"):
             match local(child):
                 case "DigestMethod":

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from trust.codecs.xml import MAX_BYTES, Tree, looks_like_xml, parse
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, XADES_132, ds, split
 from trust.errors import Malformed
-from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature
+from trust.model import Cert, Claims, Defect, Digest, Document, Evidence, Form, Id, Reference, Scope, Signature, Uncovered
 from verifier.formats.xades import stamps as time_stamps
 from verifier.formats.xades.attributions import media_types, misapplied, misattributed, mistyped
 from verifier.formats.xades.coverage import uncovered
@@ -40,7 +40,7 @@ def read(document: Document, detached: Sequence[Document] = (), certs: Iterable[
     if document.size is not None and document.size > MAX_BYTES:
         raise Malformed(f"xml document of at most {MAX_BYTES} bytes expected, got {document.size}")
     with document.open() as stream:
-        return signatures(stream.read(MAX_BYTES + 1), companions(detached), by_digest=by_content(detached), certs=certs)
+        return signatures(stream.read(MAX_BYTES + 1), companions(detached), by_digest=by_content(detached), certs=certs, given=detached)
 
 
 def signatures(
@@ -51,8 +51,10 @@ def signatures(
     certs: Iterable[Cert] = (),
     kind: str = "XML",
     tree: Tree | None = None,
+    given: Sequence[Document] = (),
 ) -> Evidence:
-    """Every signature in `data`, with what its references find. `tree` is what was parsed of it, where somebody has.
+    """Every signature in `data`, with what its references find. `tree` is what was parsed of it, where somebody has; `given` are companions that a
+    signature must cover.
 
     `resolve` is given the percent-decoded name of what stands outside of the document, and answers with the Document or None; given None, with the
     only companion there can be, for a reference without a URI or with another name: a container of several entries answers None to that.
@@ -63,7 +65,8 @@ def signatures(
     readings: list[_Reading] = []
     for element in find(tree):
         _read(_At(tree, element), reach, readings)
-    return _evidence(tree, readings, kind)
+    made = _evidence(tree, readings, kind)
+    return replace(made, uncovered=(*made.uncovered, *_loose(readings, given)))
 
 
 class _Reading:
@@ -254,6 +257,17 @@ def _evidence(tree: Tree, readings: Iterable[_Reading], kind: str) -> Evidence:
     for r in every:
         made |= r.records
     return made
+
+
+def _loose(readings: Sequence[_Reading], given: Sequence[Document]) -> Iterator[Uncovered]:
+    """Files that were given beside those that are signed, and that nothing signs. Where all is in the document, they are nobody's matter."""
+    found = [x.document for r in readings for top in r.references for x in (top, *top.entries) if x.document is not None]
+    if not found:
+        return
+    known = {d for document in found if (d := document.digest("sha256")) is not None}
+    for one in given:
+        if not any(one is document for document in found) and one.digest("sha256") not in known:
+            yield Uncovered(one.name or "a file without a name", "given as signed content, and no signature covers it")
 
 
 def _enveloped_data(reading: _Reading) -> Iterator[Document]:

@@ -181,6 +181,8 @@ def frame(tree: Tree, element: Any, master: Frame | None = None) -> Frame:
         raise Malformed(f"at most {MAX_REFERENCES} references expected in a signature, got {len(references)}")
     if signed_info is not None and not references:
         parts.add("XML Signature clause 4.4", "ds:SignedInfo has no ds:Reference")
+    if sum(r.get("URI") is None for r in references) > 1:
+        parts.refuse("XML Signature clause 4.4.3.1", "more than one reference does not say to what it is")
     method = method_of(c14n) if c14n is not None else None
     if c14n is not None and method is None:
         parts.add("XML Signature clause 4.4.1", "canonicalization of ds:SignedInfo is not one that is applied here")
