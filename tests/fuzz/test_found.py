@@ -13,6 +13,7 @@ from eseal.drafting import Holder
 from eseal.spec import choose
 from tests import pki
 from tests.envelopes import SIGNING_CERTIFICATE_V2, attribute, envelope, seq, signer_info, usual_attributes
+from trust.codecs import jose
 from trust.codecs.asn1 import context, parse, tlv
 from trust.codecs.ess import signer_of
 from trust.codecs.signed_data import signed_data
@@ -161,3 +162,8 @@ def test_what_a_pdf_repeats_and_never_ends_is_looked_at_once() -> None:
     assert fonts._cmap(b"beginbfchar" * many + b"beginbfrange <00><00>[" + b"<00><00>[" * many + b" endbfrange") == {}
     with pytest.raises(Malformed, match="no end"):
         syntax.Parser(b"stream\n" + b" " * many).skip_stream(None)
+
+
+def test_a_json_text_that_never_ends_is_looked_at_once() -> None:
+    with pytest.raises(Malformed, match="not JSON"):
+        jose.parse(b'{"a": "' + b'\\"' * 200_000)

@@ -119,7 +119,8 @@ def pki_octets(value: object) -> bytes:
 
 # JSON (RFC 8259), as strictly as I-JSON (RFC 7493).
 
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{}]', re.DOTALL)
+"""A text, also one that never ends: it would be looked for from each of its quotes."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
