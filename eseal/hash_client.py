@@ -186,10 +186,7 @@ def facts_of(told: Mapping[str, Any]) -> dict[str, Any]:
     index, said = told.get("seal"), told.get("warnings")
     warnings = said if isinstance(said, list) else []
     facts: dict[str, Any] = {"format": shown(told.get("format")), "level": shown(told.get("level")), "packaging": str(Packaging.DETACHED)}
-    facts |= {
-        "journal_index": index if isinstance(index, int) else None,
-        "warnings": list(map(shown, warnings if isinstance(warnings, list) else ())),
-    }
+    facts |= {"journal_index": index if isinstance(index, int) else None, "warnings": list(map(shown, warnings))}
     lower = told.get("asked_level") not in (None, told.get("level"))
     return {**facts, "asked_level": shown(told["asked_level"])} if lower else facts
 
