@@ -220,12 +220,12 @@ def _reached(level: str, *, stamped: bool) -> int:
 
 def _admitted(report: _Report, asked: Asked) -> Kind:
     """What may be extended. Unacceptable with the reason."""
+    if report.conclusion == "failed":
+        raise Unacceptable(f"what failed is not extended: {report.reasons}")
     if not report.signatures:
         raise Unacceptable("there is no signature in the document to extend")
     if report.kind not in set(Kind):
         raise Unacceptable(f"signatures in {report.kind[:20]} are not extended; there are {', '.join(Kind)}")
-    if report.conclusion == "failed":
-        raise Unacceptable(f"what failed is not extended: {report.reasons}")
     for one in report.signatures:
         sub = one["sub_indication"]
         if not one["intact"] or one["indication"] == "TOTAL-FAILED" or sub in NEVER:

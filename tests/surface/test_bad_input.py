@@ -178,6 +178,7 @@ def encrypted(_: World) -> bytes:
 
 ENVELOPED = {"packaging": "enveloped"}
 NO_DTD, NONE = "document type declarations are not read", "there is no signature in the document to extend"
+BROKEN = "what failed is not extended: The file breaks the rules of its format: EN 319 102-1 5.2.2"
 SEALING = [
     Bad("pades", "of a table", lambda _: CSV, "the PDF cannot be updated: illegal pdf header"),
     Bad("pades", "of nothing", lambda _: b"", "empty"),
@@ -210,17 +211,31 @@ SEALING = [
 EXTENDING = [
     Bad("pades", "that nobody signed", lambda _: pdf(), NONE, extend=True, status=422),
     Bad("pades", "cut off", lambda w: w.sealed(pdf(), format="pades", level="B-B")[:-900], "PDF is cut off", extend=True),
-    Bad("cades", "cut off", lambda w: w.sealed(CSV, format="cades", packaging="attached", level="B-B")[:-9], NONE, extend=True, status=422),
+    Bad(
+        "cades",
+        "cut off",
+        lambda w: w.sealed(CSV, format="cades", packaging="attached", level="B-B")[:-9],
+        f"{BROKEN} (ASN.1: value",
+        extend=True,
+        status=422,
+    ),
     Bad("cades", "nested deeply", lambda _: b"\x30\x80" * (DEEP // 2), NONE, extend=True, status=422),
-    Bad("xades", "with entities", lambda w: LAUGHS + w.sealed(XML, format="xades", level="B-B"), NONE, extend=True, status=422),
+    Bad("xades", "with entities", lambda w: LAUGHS + w.sealed(XML, format="xades", level="B-B"), f"{BROKEN} ({NO_DTD}", extend=True, status=422),
     Bad("xades", "nested deeply", lambda _: b'<?xml version="1.0"?>' + b"<a>" * (DEEP // 3), "xml document is nested too deeply", extend=True),
     Bad("jades", "with a name twice", twice_said, "JSON object has the same member twice", extend=True),
     Bad("jades", "nested deeply", lambda _: b'{"payload":' + b"[" * DEEP, "JSON is nested deeper than 32", extend=True),
-    Bad("cose", "nested deeply", lambda _: b"\xd2\x84" + b"\x81" * DEEP, NONE, extend=True, status=422),
-    Bad("cose", "with too long a length", lambda _: b"\xd2\x84\x5b" + b"\xff" * 8, NONE, extend=True, status=422),
+    Bad("cose", "nested deeply", lambda _: b"\xd2\x84" + b"\x81" * DEEP, f"{BROKEN} (CBOR: nested deeper than 16", extend=True, status=422),
+    Bad("cose", "with too long a length", lambda _: b"\xd2\x84\x5b" + b"\xff" * 8, f"{BROKEN} (CBOR: data ends inside", extend=True, status=422),
     Bad("asic-e-cades", "with a name twice", twice_named, "what failed is not extended", extend=True, status=422),
     Bad("asic-e-cades", "with a bomb", bomb, "container unpacks to more than 200 times its size", extend=True, status=413),
-    Bad("asic-e-cades", "cut off", lambda w: w.sealed(CSV, format="asic-e-cades", level="B-B")[:-30], NONE, extend=True, status=422),
+    Bad(
+        "asic-e-cades",
+        "cut off",
+        lambda w: w.sealed(CSV, format="asic-e-cades", level="B-B")[:-30],
+        f"{BROKEN} (not a container",
+        extend=True,
+        status=422,
+    ),
     Bad("asic-e-cades", "without a signature", lambda _: container(("mimetype", ASIC_E), ("a", CSV)), NONE, extend=True, status=422),
     Bad("none", "of a table", lambda _: CSV, NONE, extend=True, status=422),
 ]
