@@ -36,10 +36,10 @@ check: $(VENV)/ready-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-# Needs the `uv` resolver; names no index.
+# Needs the `uv` resolver; names no index, and holds for every platform.
 lock:
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build pyproject.toml -o requirements.txt
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build --extra dev pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra build --extra dev pyproject.toml -o requirements-dev.txt
 
 clean:
 	rm -rf $(VENV) demo

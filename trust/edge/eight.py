@@ -1,9 +1,9 @@
 """Signatures of P-256 and RSA checked eight at a time, in a third to a fifth of the time, by another library than the one that makes them.
 
-Intel's Cryptography Primitives come with a multi-buffer library, libcrypto_mb (Apache-2.0; the package `libcrypto-mb12` of Debian 13), which computes
-with eight numbers in the lanes of one register. Where it is installed, the processor has what it needs (AVX-512 IFMA: Intel since Ice Lake, AMD since
-Zen 4) and it passes a test of its own at the start, an authority checks its own tokens with it. It is handed public things alone: signatures of this
-house, digests, the unit's public key. No stranger's bytes, and no private key.
+Intel's Cryptography Primitives come with a multi-buffer library, libcrypto_mb (Apache-2.0; with pip the extra `eight`, on Debian 13 the package
+`libcrypto-mb12`), which computes with eight numbers in the lanes of one register. Where it is installed, the processor has what it needs (AVX-512
+IFMA: Intel since Ice Lake, AMD since Zen 4) and it passes a test of its own at the start, an authority checks its own tokens with it. It is handed
+public things alone: signatures of this house, digests, the unit's public key. No stranger's bytes, and no private key.
 
 Its yes counts. What it does not say yes to, and what is not written as DER wants it, is left to `trust.algorithms.checker`, whose answer decides: a
 digest that is not below the order of the curve (one in four thousand million) is refused by this library, and no fault of the unit. Errors: none.
@@ -13,8 +13,10 @@ import ctypes
 import functools
 import hashlib
 import logging
+import sysconfig
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -26,6 +28,8 @@ from trust.ports import SureOf
 
 NAMES = ("libcrypto_mb.so.13", "libcrypto_mb.so.12")
 """Versions with the interface that is used here, newest first."""
+RUNTIME = ("libintlc.so.5", "libirng.so", "libimf.so", "libsvml.so")
+"""What Intel's own build is linked with, in the order in which they need each other. No loader looks where pip puts them and it."""
 LANES = 8
 WORTH = 3
 """Signatures for which it pays: eight take as long as two or three by themselves."""
@@ -60,7 +64,7 @@ def _library() -> ctypes.CDLL | None:
     """The first that is there and does what it should."""
     for name in NAMES:
         try:
-            library = ctypes.CDLL(name)
+            library = _loaded(name)
             applicable = library.mbx_is_crypto_mb_applicable
             _declare(library.mbx_nistp256_ecdsa_verify_mb8, *(_Lanes,) * 5, ctypes.c_void_p, ctypes.c_void_p)
             _declare(library.mbx_rsa_public_mb8, *(_Lanes,) * 3, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -75,6 +79,16 @@ def _library() -> ctypes.CDLL | None:
             _LOG.info("signatures of P-256 and RSA are checked eight at a time, by %s", name)
             return library
     return None
+
+
+def _loaded(name: str) -> ctypes.CDLL:
+    """The system's, or else what pip installed. OSError: neither is there."""
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        installed = Path(sysconfig.get_path("data"), "lib")
+        needed = [ctypes.CDLL(str(installed / each)) for each in (*RUNTIME, name)]
+        return needed[-1]
 
 
 def _declare(function: "ctypes._NamedFuncPointer", *arguments: type) -> None:
