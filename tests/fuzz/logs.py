@@ -100,7 +100,7 @@ def _path(data: bytes) -> None:
 
 def _export(data: bytes) -> None:
     """Line for line, as `log verify` and `audit --export` read it."""
-    entries = list(exported._lines(io.BytesIO(data)))
+    entries = list(exported.lines(io.BytesIO(data)))
     for found in entries:
         reading.listed(found), reading.summary(found)
     first, stream = peeked(iter(entries))
