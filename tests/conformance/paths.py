@@ -9,7 +9,7 @@ from verifier.chains.policies import Inputs, valid_policies
 from verifier.policy import load
 from verifier.process import Context
 from verifier.process.chain import is_fresh, latest_answer, needs_status, usable_answers
-from verifier.process.context import Case, Purpose
+from verifier.process.context import Case, Moment, Purpose
 
 POLICY = load('name = "path"\nstatus.freshness = "now"\n')
 PROFILE_ONLY = "subject_key_identifier"
@@ -47,7 +47,7 @@ def _holds(case: Case, path: Path, inputs: Inputs, *, status_required: bool) -> 
 def _good(case: Case, path: Path, index: int, *, status_required: bool) -> bool:
     if not needs_status(case, path.certs[index], Purpose.SIGNER, index):
         return True
-    usable = usable_answers(case, path, index, Purpose.SIGNER)
+    usable = usable_answers(case, path, index, Purpose.SIGNER, Moment(case.now))
     if not usable:
         return not status_required
     latest = latest_answer(usable)
