@@ -117,6 +117,7 @@ HOSTILE: dict[str, Story] = {
     "letters leaning": lambda: boxed("/BBox [0 0 200 20] /Matrix [1 0 3 1 0 0]"),
     "box shrunk": lambda: boxed("/BBox [0 0 20000 2000]"),
     "box squeezed": lambda: boxed("/BBox [0 0 20000 20]"),
+    "box squeezed to a fifth": lambda: boxed("/BBox [0 0 1000 20]"),
     "pushed out by spaces": lambda: drawn_as(drawn_text(f"2 6 Td (1{' ' * 400}000) Tj")),
     "pushed out by an adjustment": lambda: drawn_as(drawn_text("2 6 Td [(1) -50000 (000)] TJ")),
     "pushed out by two adjustments": lambda: drawn_as(drawn_text("2 6 Td [(1) -9000 -9000 (000)] TJ")),

@@ -147,6 +147,7 @@ HOSTILE: dict[str, Story] = {
     "veils over veils": lambda: stacked(6, f"/G gs 1 g {BAR}", "/ca 0.5"),
     "two veils": lambda: stacked(2, f"/G gs 1 g {BAR}", "/ca 0.55"),
     "thin bars side by side": lambda: drawing("StrikeOut", QUADS, f"1 g {STRIPS}"),
+    "thin bars side by side, over a drawing": lambda: drawing("StrikeOut", QUADS, f"1 g {STRIPS}", BLANK),
     "thin bars of two remarks": lambda: noted(
         f"/Subtype /StrikeOut /Rect {OVER} {QUADS}",
         stream(f"1 g {' '.join(f'0 {y} 230 3 re f' for y in range(3, 30, 6))}".encode(), SHEET),
