@@ -252,7 +252,7 @@ class Confined:
     memory_bytes: int = _setting(1 << 30, "Memory of one such process beyond what it imports, in bytes.", _between(64 << 20, 1 << 40))
     seconds: float = _setting(30.0, "Processor time for one document; four times that by the wall clock.", _between(0.1, 3600))
     processes: int = _setting(0, "How many run at once, shared by the workers. 0: one for each processor.", _between(0, 1024))
-    waiting: int = _setting(4, "How many a service keeps ready, some 20 MB each. 0: each is made when it is needed.", _between(0, 256))
+    waiting: int = _setting(4, "How many a service keeps ready, some 11 MB each. 0: each is made when it is needed.", _between(0, 256))
 
 
 @dataclass(frozen=True, slots=True)
