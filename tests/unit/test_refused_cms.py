@@ -232,6 +232,7 @@ def answered(status: bytes) -> bytes:
 ANSWERS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "granted": (lambda: answered(seq(integer(0))), True),
     "granted with a word": (lambda: answered(seq(integer(0), seq(utf8("thank you")))), True),
+    "granted with an older word": (lambda: answered(seq(integer(0), seq(tlv(0x13, b"thank you")))), True),
     "granted with a number": (lambda: answered(seq(integer(0), seq(integer(1)))), False),
     "granted and failed": (lambda: answered(seq(integer(0), tlv(3, b"\x00\x80"))), False),
     "rejected": (lambda: answered(seq(integer(2))), False),

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from trust.codecs import asn1, cms, stencil, tsp
-from trust.codecs.asn1 import INTEGER, SEQUENCE, UTF8, Rules
+from trust.codecs.asn1 import INTEGER, SEQUENCE, Rules
 from trust.errors import Malformed
 from trust.model import Cert, Document, Evidence, Reference, Scope, Stamp, StampKind, Token
 from verifier.formats.cms_stamps import document_digest, document_id
 
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 _TST_INFO = bytes.fromhex("060b2a864886f70d0109100104")
+_WORDS = (asn1.UTF8, asn1.PRINTABLE, asn1.T61, asn1.IA5, asn1.VISIBLE, asn1.UNIVERSAL, asn1.BMP)
+"""Of PKIFreeText. deviates: strings of other types than UTF8String, in which older authorities write."""
 _GRANTED = (0, 1)
 """PKIStatus granted and grantedWithMods."""
 
@@ -69,7 +71,7 @@ def token_of(data: bytes, certs: Iterable[Cert] = ()) -> Token:
     if status not in _GRANTED:
         raise Malformed(f"time-stamp response is a refusal (status {status}) and holds no token")
     texts = fields.maybe(SEQUENCE)
-    if (texts is not None and not all(text.tag == UTF8 for text in texts.children)) or fields.rest():
+    if (texts is not None and not all(text.tag in _WORDS for text in texts.children)) or fields.rest():
         # RFC 3161 section 2.4.2: what failed is told where no token is.
         raise Malformed("time-stamp response says that it was granted, and something else")
     if len(node.children) != 2:
