@@ -1,5 +1,6 @@
 """Many tokens against the same trust: what they share is judged once, and nothing that is one token's own."""
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -156,6 +157,28 @@ def test_what_is_remembered_is_bounded() -> None:
 
     assert [answer(q) for q in (1, 2, 1, 3, 1, 2)] == [1, 2, 1, 3, 1, 2]
     assert asked == [1, 2, 3, 2]
+
+
+def test_what_is_remembered_is_everybodys() -> None:
+    """A service asks in many threads at once, and more than is kept."""
+    recent, errors = Recent(3), list[BaseException]()
+    together = threading.Barrier(8)
+
+    def ask() -> None:
+        together.wait()
+        try:
+            for turn in range(3000):
+                number = turn % 7
+                assert recent.once(frozenset({number}), lambda: [number]) == [number]  # noqa: B023  # called at once
+        except BaseException as error:  # told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 def test_what_is_heavy_is_not_remembered() -> None:

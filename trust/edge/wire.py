@@ -9,6 +9,7 @@ import functools
 import importlib
 import re
 import struct
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -129,14 +130,18 @@ def _put(value: Any, out: list[bytes], luggage: Luggage | None, depth: int) -> N
 
 _once: dict[int, tuple[object, bytes]] = {}
 """By the identity of values that are kept here, so that it stays theirs."""
+_lock = threading.Lock()
 
 
 def _encoded_once(value: object) -> bytes:
-    known = _once.get(id(value))
+    with _lock:
+        known = _once.get(id(value))
     if known is None:
-        while len(_once) >= MOST_AS_ONE:
-            _once.pop(next(iter(_once)), None)
-        known = _once[id(value)] = value, encode(value)
+        known = value, encode(value)
+        with _lock:
+            _once[id(value)] = known
+            while len(_once) > MOST_AS_ONE:
+                del _once[next(iter(_once))]
     return known[1]
 
 

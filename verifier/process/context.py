@@ -1,6 +1,7 @@
 """What a validation is given beside the evidence, and the memo of one run."""
 
 import functools
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Set
 from dataclasses import dataclass, field, replace
@@ -62,21 +63,26 @@ class Moment:
 
 
 class Recent:
-    """Answers to pure questions, the last few of them."""
+    """Answers to pure questions, the last few of them. Thread-safe."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[Hashable, object] = {}
+        self._lock = threading.Lock()
 
     def once(self, question: Hashable, answer: Callable[[], _Answer]) -> _Answer:
         """The answer; worked out where it is not among those that are kept. The question holds everything that the answer depends on."""
-        found = self._known.pop(question, None)
-        if found is None:
-            found = answer()
-            while len(self._known) >= self._most:
-                self._known.pop(next(iter(self._known)), None)
-        self._known[question] = found
-        return cast("_Answer", found)
+        with self._lock:
+            found = self._known.pop(question, None)
+            if found is not None:
+                self._known[question] = found
+                return cast("_Answer", found)
+        made = answer()  # outside: two threads may work out the same, and neither waits for the other
+        with self._lock:
+            self._known[question] = made
+            while len(self._known) > self._most:
+                del self._known[next(iter(self._known))]
+        return made
 
 
 @dataclass(frozen=True)
