@@ -349,7 +349,7 @@ def test_a_fault_of_a_call_ends_the_job(sandbox: Sandbox) -> None:
     [
         ("refuse", Unacceptable, "level is one of B-B, B-T, got B-X"),
         ("devour", TooLarge, "memory"),
-        ("spin", TooLarge, "1 seconds of processor time"),
+        ("spin", TooLarge, "1 seconds of processor time|took over 4 seconds"),  # the other where the machine has no second to spare
         ("crash", Malformed, "SIGSEGV"),
         ("recurse", TooLarge, "nested too deeply"),
         ("shout", TooLarge, "answer is over 1048576 bytes"),
