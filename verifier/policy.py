@@ -167,6 +167,10 @@ class Policy:
 
     def without_signing_time(self) -> "Policy":
         """The same for a signature whose claimed time stands elsewhere: the CMS of a PDF, apart from the PDF."""
+        return self._without_signing_time
+
+    @functools.cached_property
+    def _without_signing_time(self) -> "Policy":
         return replace(self, signature=replace(self.signature, signing_time=Level.WARN))
 
     @functools.cached_property
