@@ -17,6 +17,7 @@ from trust.log.links import RECEIPT_AT
 if TYPE_CHECKING:
     from eseal.hash_commands import Bench
     from eseal.service import Sealer
+    from eseal.spec import Spec
     from eseal.store import ApiKeys
     from trust.model import Document
 
@@ -117,7 +118,6 @@ def seal(
     verifier; otherwise nothing is written. With --degrade it may be lower when a service is away, and says so. With --receipt, what shows that the
     seal is in the log of what was issued is written too, when a checkpoint of the log covers it: `kakuin log verify` checks it offline.
     """
-    from eseal.service import name_of, sealed_name
     from eseal.spec import FOR_SEVERAL
     from trust.edge.keystore import text_in
     from trust.edge.progress import Progress, Reading
@@ -141,6 +141,7 @@ def seal(
             return
         from eseal.client import seal_at
 
+        _require_room(file, output, (document, *more), _spec(document, {n: v for n, v in asked.items() if n != "organisation"}, attached))
         with Progress() as progress:
             document, *more = Reading((document, *more), progress, f"sealing {_named(document, more)} at {server}").documents
             facts, chunks, name = seal_at(server, key, document, asked, attached, more=more)
@@ -154,9 +155,7 @@ def seal(
             reading = Reading((document, *more), progress, f"sealing {_named(document, more)}")
             document, *more = reading.documents
             spec = _spec(document, asked, attached)
-            if output is None and file != options.STDIO:
-                target = sealed_name(name_of((document, *(() if spec.addition else more))), spec)
-                options.writable(file.with_name(PurePath(target).name), replace=False)
+            _require_room(file, output, (document, *more), spec)
             made = house.sealer.seal(document, spec, number, more, reading.phase)
         facts = {
             "format": str(made.spec.format),
@@ -223,12 +222,21 @@ def _documents(files: "tuple[Path, ...]") -> "list[Document]":
     return found
 
 
-def _spec(document: "Document", asked: dict[str, Any], attached: "dict[str, Document]") -> Any:
+def _spec(document: "Document", asked: dict[str, Any], attached: "dict[str, Document]") -> "Spec":
     from eseal.claims import NAMES, claims_of
     from eseal.spec import choose
 
     said = {name: asked.pop(name) for name in NAMES}
     return choose(document.head(4096), claims=claims_of(said), pdf=pdf_seal_of(asked, attached), **asked)
+
+
+def _require_room(file: Path, output: Path | None, documents: "Sequence[Document]", spec: "Spec") -> None:
+    """That the sealed document can be written, before it is sealed: what -o says was looked at before."""
+    from eseal.service import name_of, sealed_name
+
+    if output is None and file != options.STDIO:
+        target = sealed_name(name_of(documents[:1] if spec.addition else documents), spec)
+        options.writable(file.with_name(PurePath(target).name), replace=False)
 
 
 def _release(file: Path, output: Path | None, name: str, chunks: Any, facts: dict[str, Any], as_json: bool, receipt: Path | None = None) -> None:

@@ -62,6 +62,17 @@ def test_a_document_in_one_piece_is_named_by_the_server(office: Office, key: dic
     assert ended("verify", made, "--trust", office.root)[0] == 0
 
 
+def test_what_cannot_be_written_is_not_sealed_there(office: Office, key: dict[str, str], documents: dict[str, Path], tmp_path: Path) -> None:
+    document = tmp_path / "data.csv"
+    document.write_bytes(documents["csv"].read_bytes())
+    (tmp_path / "data.csv.p7s").write_bytes(b"mine")
+    last = json.loads(run("log", "list", "--instance", office.folder, "--json").stdout.splitlines()[-1])
+    code, _, error = ended("seal", document, "--server", office.url, env=key)
+    assert code == 73 and "data.csv.p7s exists already" in one_line(error)
+    assert json.loads(run("log", "list", "--instance", office.folder, "--json").stdout.splitlines()[-1]) == last
+    assert (tmp_path / "data.csv.p7s").read_bytes() == b"mine"
+
+
 def test_what_does_not_go_there_is_said(office: Office, documents: dict[str, Path], tmp_path: Path) -> None:
     given = ("extend", documents["csv"], "-o", tmp_path / "never")
     code, _, error = ended(*given, "--server", office.url, "--online", "--allow-private-networks")
