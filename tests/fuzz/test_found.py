@@ -1,16 +1,19 @@
 """What fuzzing found, one test each, made anew by the tests' own makers."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pikepdf
 import pytest
 
-from eseal import drafting
+from eseal import drafting, extend
 from eseal.claims import Claims
 from eseal.draft import assembled
 from eseal.drafting import Holder
-from eseal.spec import choose
+from eseal.extend import Kind, Wanted
+from eseal.extend_material import Known
+from eseal.spec import Level, choose
 from tests import pki
 from tests.envelopes import SIGNING_CERTIFICATE_V2, attribute, envelope, seq, signer_info, usual_attributes
 from trust.codecs import jose
@@ -167,3 +170,15 @@ def test_what_a_pdf_repeats_and_never_ends_is_looked_at_once() -> None:
 def test_a_json_text_that_never_ends_is_looked_at_once() -> None:
     with pytest.raises(Malformed, match="not JSON"):
         jose.parse(b'{"a": "' + b'\\"' * 200_000)
+
+
+def test_digests_without_a_value_name_nobody() -> None:
+    """Of the signer's certificate, and of the content that an archive time-stamp is over (found by `extend-xades`)."""
+    sealed = _drafted(b"content", format="xades", packaging="detached")
+    odd = re.sub(rb"<ds:DigestValue>[^<]*</ds:DigestValue>", b"", sealed)
+    assert odd != sealed
+    wanted, stamp = Wanted(Level.B_LTA), pki.stamper(OFFICE.tsu)
+    known, beside = Known(certificates=OFFICE.certs), Document.of(b"content", "another name")
+    status = Status(crls=OFFICE.crls(pki.SIGNED), certs=(OFFICE.ca.certificate,))
+    made = extend.draft(Document.of(odd), Kind.XML, wanted, known, pki.SIGNED, beside, stamp=stamp, status=lambda _: status)
+    assert len(made.stamps) == 2
