@@ -23,6 +23,7 @@ ROWS: Sequence[tuple[Format, Packaging, Level]] = (
     (Format.CADES, Packaging.DETACHED, Level.B_B),
     (Format.CADES, Packaging.DETACHED, Level.B_LTA),
     (Format.JADES, Packaging.ATTACHED, Level.B_B),
+    (Format.XADES, Packaging.DETACHED, Level.B_B),
     (Format.XADES, Packaging.ENVELOPED, Level.B_B),
     (Format.XADES, Packaging.ENVELOPED, Level.B_LTA),
     (Format.ASIC_E_XADES, Packaging.ATTACHED, Level.B_B),
