@@ -115,6 +115,12 @@ def test_open_document_leaves_the_type_out() -> None:
     assert passes(asic_maker.zipped(made))
 
 
+@pytest.mark.parametrize(("target", "lawful"), [("#sig", True), ("sig", False), ("#other", False), ("#sig-sp", False)])
+def test_properties_belong_to_their_signature(target: str, lawful: bool) -> None:
+    """EN 319 132-1 clause 4.3.1."""
+    assert accepted(enveloped(world().signer, Shape(target=target))) is lawful
+
+
 @pytest.mark.parametrize(
     ("kind", "lawful"), [("urn:example:type", True), ("http://uri.etsi.org/01903#CountersignedSignature", False), (DS + "Manifest", False)]
 )

@@ -252,9 +252,10 @@ def _qualified(bare: Frame, parts: _Parts) -> Frame:
     if target is None:
         parts.add("EN 319 132-1 clause 4.3.1", "QualifyingProperties has no Target", fatal=namespace == XADES_132)
     elif own is None or target != f"#{own}":
-        # deviates: makers have left the # out or mistaken capitals; harmless where no other element bears that name.
+        # deviates: makers of older versions have left the # out, and others mistaken capitals; harmless where no other element bears that name.
         meant = (
             own is not None
+            and (namespace != XADES_132 or target.startswith("#"))
             and target.removeprefix("#").lower() == own.lower()
             and not set(bare.tree.by_id(target.removeprefix("#"))) - {bare.element}
         )
