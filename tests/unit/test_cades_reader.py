@@ -161,6 +161,16 @@ def test_armoured_signatures_are_read(wrap: "object") -> None:
     assert intact(evidence(wrap(der)).signatures[0])  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_a_small_armoured_signature_is_recognised_by_all_of_its_text(padding: int) -> None:
+    """It is shorter than what is looked at of a file, so that its padding is looked at too."""
+    made = (envelope([signer_info(SEAL, CONTENT + bytes(size))], content=CONTENT + bytes(size), certs=CERTS[:1]) for size in range(1000))
+    text = base64.b64encode(next(der for der in made if -len(der) % 3 == padding))
+    assert text.count(b"=") == padding and len(text) < 4096
+    assert cades.claims(text) and read(Document.of(text)).signatures
+    assert cades.claims(b"-----BEGIN CMS-----\n" + text + b"\n-----END CMS-----\n")
+
+
 def test_ber_signatures_are_read() -> None:
     der = envelope([signer_info(SEAL, CONTENT)], content=CONTENT, certs=CERTS)
     assert intact(evidence(envelopes.indefinite(der)).signatures[0])

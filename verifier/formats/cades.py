@@ -43,8 +43,9 @@ def der_of(data: bytes, *, whole: bool = True) -> bytes | None:
     if not armoured and not re.match(rb"\s*MI[A-Za-z0-9+/]", data[:80]):
         return None
     text = re.sub(rb"\s+", b"", text)
+    bare = text.rstrip(b"=")  # a small file is its own beginning, padding included
     try:
-        found = base64.b64decode(text if whole else text[: len(text) // 4 * 4].rstrip(b"="), validate=True)
+        found = base64.b64decode(text if whole else bare[: len(bare) // 4 * 4], validate=True)
     except binascii.Error:
         return None
     return found if found[:1] == b"\x30" and _SIGNED_DATA in found[:_HEAD] else None
