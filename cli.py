@@ -61,7 +61,7 @@ CONFINED = (
     *(f"verifier.formats.{reader}" for reader in ("pades", "ers", "tst", "cades", "xades", "asic", "jades", "cose")),
     "eseal.drafting",
     "eseal.extend",
-    "eseal.hash_archive",
+    "eseal.hashes.archive",
     *(f"eseal.formats.{writer}" for writer in ("pades", "cades", "xades", "jades", "cose", "asic")),
     *(f"eseal.formats.{raiser}" for raiser in ("cades_extend", "xades.extend", "jades_extend", "cose_extend", "asic_extend")),
     *(f"eseal.formats.{adder}" for adder in ("cades_added", "xades.countersigned", "jades_added", "asic_added")),
@@ -378,8 +378,8 @@ class House:
         """All that goes through the framework."""
         from eseal.api import router as seals
         from eseal.extend_api import router as extensions
-        from eseal.hash_api import router as hashes
-        from eseal.hash_extend_api import router as hash_extensions
+        from eseal.hashes.api import router as hashes
+        from eseal.hashes.extend_api import router as hash_extensions
         from eseal.store import Repeats
         from trust.edge.operations.description import description as operations
         from trust.edge.web import application

@@ -15,7 +15,7 @@ from trust.errors import NotFound, Unacceptable
 from trust.log.links import RECEIPT_AT
 
 if TYPE_CHECKING:
-    from eseal.hash_commands import Bench
+    from eseal.hashes.commands import Bench
     from eseal.service import Sealer
     from eseal.spec import Spec
     from eseal.store import ApiKeys
@@ -189,8 +189,8 @@ def _hashed_at(
     open_house: Open, server: str, key: str, documents: "Sequence[Document]", asked: dict[str, Any], attached: "dict[str, Document]"
 ) -> "tuple[dict[str, Any], Document]":
     """Sealed there by digests that are made here."""
-    from eseal.hash_client import There
-    from eseal.hash_commands import sealed_at
+    from eseal.hashes.client import There
+    from eseal.hashes.commands import sealed_at
     from trust.edge.clock import now
     from trust.edge.fonts import font
     from trust.edge.progress import Progress, Reading

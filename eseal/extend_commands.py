@@ -14,7 +14,7 @@ from trust.edge import options
 if TYPE_CHECKING:
     from eseal.extend_material import Known
     from eseal.extend_service import Extender, Raised
-    from eseal.hash_commands import Bench
+    from eseal.hashes.commands import Bench
     from trust.model import Document
 
 _FILE = click.Path(path_type=Path)
@@ -122,8 +122,8 @@ def extend(
         document, *apart = reading.documents
         asked = Asked(wanted, tuple(apart), known, allow_indeterminate=allow_indeterminate, online=online)
         if server is not None and hash_only:
-            from eseal.hash_client import There
-            from eseal.hash_commands import extended_at
+            from eseal.hashes.client import There
+            from eseal.hashes.commands import extended_at
             from trust.edge.clock import now
 
             with open_house.bench() as bench:

@@ -21,7 +21,7 @@ from eseal.confined import LONGEST_WARNING, asking, at_most, noted, signing, sou
 from eseal.draft import Draft, assembled
 from eseal.drafting import Holder
 from eseal.extend_material import Known
-from eseal.hashes import as_file, drafted_from, is_inner, known_by_digest, require_known
+from eseal.hashes.known import as_file, drafted_from, is_inner, known_by_digest, require_known
 from eseal.kept import require_kept
 from eseal.spec import OFFERED, SEVERAL, Level, Packaging, Spec, media_type
 from trust.edge.spool import IN_MEMORY, Spool

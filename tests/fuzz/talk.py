@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from eseal import hash_api
 from eseal.api import Options, json_pairs, options_in
 from eseal.draft import Draft, Span
+from eseal.hashes import api as hash_api
 from tests.fuzz import seeds
 from tests.fuzz.mutate import MAX, Random, octets
 from tests.fuzz.target import DER, JSON, TEXT, Target, each

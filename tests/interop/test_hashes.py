@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eseal.hash_client import BOXED
+from eseal.hashes.client import BOXED
 from eseal.spec import SEVERAL, Format, Level
 from tests.paper_seals import picture
 from tests.pki import SIGNED

@@ -17,7 +17,7 @@ from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from eseal.hashes import PATH
+from eseal.hashes.known import PATH
 from tests.sealing import blank_pdf
 from tests.unit.test_hashes import Desk, checked
 from trust.model import Document

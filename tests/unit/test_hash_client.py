@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseal import hash_api
 from eseal.demonstration import pdf
-from eseal.hash_client import BOXED, Next, There, facts_of, highest
-from eseal.hash_commands import sealed_at
-from eseal.hash_sound import require_sound
-from eseal.hash_told import key_in, status_in
-from eseal.hashes import PATH
+from eseal.hashes import api as hash_api
+from eseal.hashes.client import BOXED, Next, There, facts_of, highest
+from eseal.hashes.commands import sealed_at
+from eseal.hashes.known import PATH
+from eseal.hashes.sound import require_sound
+from eseal.hashes.told import key_in, status_in
 from eseal.service import here
 from eseal.spec import Level
 from eseal.store import ApiKeys, Repeats
@@ -48,7 +48,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 class Here:
-    """eseal.hash_commands.Bench in this very process, as of the day of sealing."""
+    """eseal.hashes.commands.Bench in this very process, as of the day of sealing."""
 
     run = staticmethod(here)
 

@@ -11,14 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
-from eseal import hash_api, hash_extend_api
 from eseal.demonstration import pdf
 from eseal.extend import Wanted
 from eseal.extend_material import Known
 from eseal.extend_service import Asked
-from eseal.hash_client import There
-from eseal.hash_commands import extended_at
-from eseal.hashes import EXTENSIONS
+from eseal.hashes import api as hash_api
+from eseal.hashes import extend_api as hash_extend_api
+from eseal.hashes.client import There
+from eseal.hashes.commands import extended_at
+from eseal.hashes.known import EXTENSIONS
 from eseal.service import here
 from eseal.spec import Level
 from eseal.store import ApiKeys, Repeats
@@ -62,7 +63,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 class Here:
-    """eseal.hash_commands.Bench in this very process, a little after the day of sealing."""
+    """eseal.hashes.commands.Bench in this very process, a little after the day of sealing."""
 
     run = staticmethod(here)
 

@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from eseal import hash_api, hash_steps
 from eseal.formats import cms
-from eseal.hashes import PATH
+from eseal.hashes import api as hash_api
+from eseal.hashes import steps as hash_steps
+from eseal.hashes.known import PATH
 from eseal.service import Finding
 from eseal.spec import Format, Level, Packaging, Spec
 from eseal.store import REPEAT_FOR, ApiKeys, Repeats
@@ -306,7 +307,7 @@ def test_what_does_not_pass_our_own_check_does_not_leave() -> None:
 
 
 def test_both_steps_run_in_the_confined_process() -> None:
-    with Sandbox(("eseal.drafting", "eseal.hash_archive", "eseal.formats.xades")) as confined:
+    with Sandbox(("eseal.drafting", "eseal.hashes.archive", "eseal.formats.xades")) as confined:
         told = hash_steps.begin(sealer(run=confined.run), (known(),), spec(Format.XADES), NUMBER).open
         assert told is not None
         digest = Digest.of("sha256", CSV + told.awaited.then)

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseal import hash_api, hashes
 from eseal.api import json_pairs
 from eseal.claims import Claims
-from eseal.hash_boxes import seal_box_at
-from eseal.hash_client import BOXED, There, digested, digests_for, seal_hashes_at
+from eseal.hashes import api as hash_api
+from eseal.hashes import known as hashes
+from eseal.hashes.boxes import seal_box_at
+from eseal.hashes.client import BOXED, There, digested, digests_for, seal_hashes_at
 from eseal.service import Finding, Sealer, here
 from eseal.spec import OFFERED, SEVERAL, Format, Level, Mechanism, Packaging, Spec
 from eseal.store import ApiKeys, Repeats

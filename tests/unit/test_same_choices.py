@@ -10,7 +10,7 @@ from dataclasses import fields
 import click
 import pytest
 
-from eseal import hash_openapi, openapi
+from eseal import openapi
 from eseal.api import Options
 from eseal.claims import NAMES as CLAIMS
 from eseal.commands import seal
@@ -19,6 +19,7 @@ from eseal.extend_api import BESIDE, DETACHED
 from eseal.extend_api import OPERATION as EXTENDING
 from eseal.extend_commands import extend
 from eseal.extend_service import Asked
+from eseal.hashes import openapi as hash_openapi
 from eseal.pdf_seal import FILES
 from eseal.pdf_seal import OPTIONS as ON_PAPER
 from eseal.spec import Spec, choose

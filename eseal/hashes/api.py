@@ -1,4 +1,4 @@
-"""Hash-only sealing over HTTP: `/v1/seals/hashes`. It only translates; the operations are those of `eseal.hash_steps`."""
+"""Hash-only sealing over HTTP: `/v1/seals/hashes`. It only translates; the operations are those of `eseal.hashes.steps`."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from eseal import hash_openapi as openapi
 from eseal.api import IDEMPOTENCY_KEY, Options, json_pairs, options_in, recognised, request_digest, seal_headers
 from eseal.draft import Draft, assembled
-from eseal.hash_steps import COURSES, End, First, Last, Open, begin, finish
-from eseal.hash_steps import LARGEST as LARGEST_SIGNATURE
-from eseal.hash_told import STEP, of_first, of_key, of_last
-from eseal.hashes import LEVELS, PATH, as_file, digests_in, documents_in, drafted_from
+from eseal.hashes import openapi
+from eseal.hashes.known import LEVELS, PATH, as_file, digests_in, documents_in, drafted_from
+from eseal.hashes.steps import COURSES, End, First, Last, Open, begin, finish
+from eseal.hashes.steps import LARGEST as LARGEST_SIGNATURE
+from eseal.hashes.told import STEP, of_first, of_key, of_last
 from eseal.service import Sealed, Sealer, name_of, sealed_name, sha256_of, suited
 from eseal.spec import Format, Level, Packaging, Serialization, Spec, level_named, media_type
 from eseal.store import ApiKey, ApiKeys, Repeats

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from eseal.formats import cms, pdf_cms
-from eseal.hash_steps import COURSES, Course, First, Last
-from eseal.hashes import PATH, known_digests
+from eseal.hashes.known import PATH, known_digests
+from eseal.hashes.steps import COURSES, Course, First, Last
 from eseal.levels import digest_for
 from eseal.spec import Format, Level, Spec
 from trust.codecs import asn1

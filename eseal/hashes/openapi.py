@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from eseal.hash_steps import COURSES
-from eseal.hashes import LEVELS, LONGEST_NAME, MOST_DOCUMENTS
+from eseal.hashes.known import LEVELS, LONGEST_NAME, MOST_DOCUMENTS
+from eseal.hashes.steps import COURSES
 from eseal.openapi import PROPERTIES, binary, idempotency_key, parameter, problems
 from eseal.openapi import RESPONSES as OF_SEALS
 from eseal.spec import DIGEST_CHOICES, MEDIA_TYPE, Format, Packaging

@@ -9,9 +9,9 @@ from eseal.confined import at_most, sound
 from eseal.draft import Draft, assembled
 from eseal.drafting import Holder
 from eseal.formats.pdf_cms import Answer
-from eseal.hash_client import Made, Next, There, facts_of
-from eseal.hash_steps import COURSES
-from eseal.hash_told import key_in, octets_in, status_in
+from eseal.hashes.client import Made, Next, There, facts_of
+from eseal.hashes.steps import COURSES
+from eseal.hashes.told import key_in, octets_in, status_in
 from eseal.service import Runner, sealed_name
 from eseal.spec import Format, Level, Spec, level_named, media_type
 from trust.codecs.signed_data import signed_data
@@ -25,7 +25,7 @@ SENT = ("digest", "commitment", "role", "policy", "policy_hash", "policy_uri", "
 
 
 def seal_pdf_at(there: There, document: Document, spec: Spec, asked: Mapping[str, str | None], run: Runner) -> Made:
-    """As eseal.hash_client.seal_hashes_at(). The PDF is read by a process of `run`, which has no API key. Errors are those of
+    """As eseal.hashes.client.seal_hashes_at(). The PDF is read by a process of `run`, which has no API key. Errors are those of
     eseal.formats.pades.seal() and of the server. Unchecked."""
     sent = {**{name: asked.get(name) for name in SENT}, "format": str(Format.PADES), "level": str(spec.level)}
     key = key_in(there.key(sent))

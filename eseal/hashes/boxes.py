@@ -34,8 +34,8 @@ from eseal.formats.asic import (
     manifest,
     packed,
 )
-from eseal.hash_client import BOXED, Made, Next, There, digested, digests_for, facts_of, highest, seal_hashes_at, short
-from eseal.hash_told import octets_in, status_in
+from eseal.hashes.client import BOXED, Made, Next, There, digested, digests_for, facts_of, highest, seal_hashes_at, short
+from eseal.hashes.told import octets_in, status_in
 from eseal.levels import stamped
 from eseal.service import name_of, sealed_name, typed
 from eseal.spec import Canonicalization, Format, Level, Spec, choose, media_type

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from eseal.client import Requesting, exchanged
-from eseal.hash_steps import COURSES
-from eseal.hash_told import listed_in, octets_in, status_in, text
-from eseal.hashes import EXTENSIONS, JOURNAL, LEVELS, PATH
+from eseal.hashes.known import EXTENSIONS, JOURNAL, LEVELS, PATH
+from eseal.hashes.steps import COURSES
+from eseal.hashes.told import listed_in, octets_in, status_in, text
 from eseal.service import name_of
 from eseal.spec import MEDIA_TYPE, Format, Level, Packaging, Serialization, digest_named, level_named
 from trust.algorithms import hasher

@@ -11,11 +11,11 @@ from eseal.claims import NAMES as CLAIMS
 from eseal.claims import claims_of
 from eseal.extend_material import Known
 from eseal.extend_service import Asked, Extender, Raised
-from eseal.hash_boxes import boxes, seal_box_at
-from eseal.hash_client import Made, There, digested, digests_for, highest, seal_hashes_at
-from eseal.hash_pdf import reached, seal_pdf_at
-from eseal.hash_sound import require_sound
-from eseal.hash_told import key_in, octets_in
+from eseal.hashes.boxes import boxes, seal_box_at
+from eseal.hashes.client import Made, There, digested, digests_for, highest, seal_hashes_at
+from eseal.hashes.pdf import reached, seal_pdf_at
+from eseal.hashes.sound import require_sound
+from eseal.hashes.told import key_in, octets_in
 from eseal.pdf_seal import OPTIONS, wished
 from eseal.service import Runner, sha256_of, solid
 from eseal.spec import Format, Level, Spec, choose, is_pdf, level_named

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from eseal import hash_openapi as openapi
 from eseal.api import recognised
 from eseal.confined import asking, stamping
 from eseal.extend_service import EVENT
-from eseal.hash_api import IMPRINT, imprint_in, pairs_in, received
-from eseal.hash_told import octets_in, of_status, text, zulu
-from eseal.hashes import EXTENSIONS
+from eseal.hashes import openapi
+from eseal.hashes.api import IMPRINT, imprint_in, pairs_in, received
+from eseal.hashes.known import EXTENSIONS
+from eseal.hashes.told import octets_in, of_status, text, zulu
 from eseal.levels import joined, material, stamped, token_chain
 from eseal.service import Sealer
 from eseal.spec import Level

@@ -3,7 +3,7 @@
 Detached signatures that name a document by its digest can be made so; of COSE a hash envelope (RFC 9995), and of PDF the CMS, over the digest of the
 byte range that its holder has prepared. What needs the bytes is refused with the reason: an archive time-stamp of XAdES and JAdES is over the
 documents' octets once more (EN 319 132-1 clause 5.5.2.2, TS 119 182-1 clause 5.3.6.3), that of CAdES over their digest (EN 319 122-1 clause 5.5.3).
-`eseal.hash_steps` makes those in a second step, for which the holder of the documents computes the digest.
+`eseal.hashes.steps` makes those in a second step, for which the holder of the documents computes the digest.
 """
 
 import base64

@@ -19,7 +19,7 @@ from eseal.confined import asking, at_most, stamping
 from eseal.draft import Draft, assembled
 from eseal.extend_service import EVENT
 from eseal.formats import pdf_cms
-from eseal.hash_archive import Awaited
+from eseal.hashes.archive import Awaited
 from eseal.levels import digest_for, later, material, stamped, token_chain
 from eseal.service import Sealed, Sealer, fingerprint, lowered, name_of, sealed_name, sha256_of, suited
 from eseal.spec import Format, Level, Packaging, Spec, media_type
@@ -134,7 +134,7 @@ def begin(sealer: Sealer, documents: Sequence[Document], spec: Spec, organisatio
         return First(replace(sealed, asked=None), found)
     data = sealed.document.read(LARGEST)
     if course.end is End.SIGNATURE:
-        due = sealer.run("eseal.hash_archive:awaited", spec.format, data, calls=None, returns=Awaited)
+        due = sealer.run("eseal.hashes.archive:awaited", spec.format, data, calls=None, returns=Awaited)
     else:
         due = Awaited(digest_for(key.algorithm, spec.digest), b"")
     certs = tuple(dict.fromkeys(c for chain in chains for c in chain))
@@ -170,7 +170,7 @@ def _signature(sealer: Sealer, opened: Open, imprint: Digest) -> Last:
         "stamp": at_most(MOST_STAMPS, "time-stamps", stamping(sealer.stamp, spec.level)),
         "status": at_most(MOST_QUESTIONS, "status questions", asking(sealer.status, spec.level)),
     }
-    draft = sealer.run("eseal.hash_archive:archived", spec.format, opened.data, imprint, now, calls=calls, returns=Draft)
+    draft = sealer.run("eseal.hashes.archive:archived", spec.format, opened.data, imprint, now, calls=calls, returns=Draft)
     if not all(isinstance(p, bytes) for p in draft.pieces):
         raise KakuinError("what was made is not bytes")
     made = assembled(Document.of(opened.data), draft.pieces, sealed_name(name_of(opened.documents), spec), media_type(spec)[0])
