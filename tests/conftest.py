@@ -1,6 +1,7 @@
 """What all tests share: one office a session, with documents to seal."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests.office import Office
 # The same examples each time: what a run finds, the next one finds too. New ones are looked for by `python -m tests.fuzz`.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+# A shell's background job ignores interruptions, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
