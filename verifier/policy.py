@@ -200,7 +200,7 @@ def load(policy: str) -> Policy:
         policy = importlib.resources.files("verifier").joinpath(f"policies/{policy}.toml").read_text("utf-8")
     try:
         data = tomllib.loads(policy)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOML that is none, and numbers and nesting of any size
         raise Malformed(f"policy is not TOML: {error}") from error
     made = _filled(Policy, data, "policy")
     if made.algorithms.timetable not in timetables():

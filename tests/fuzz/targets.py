@@ -21,7 +21,7 @@ from trust.codecs.xml.nodes import NodeSet
 from trust.codecs.xml.parse import parse
 from trust.codecs.xml.transforms import apply, octets
 from trust.codecs.xml.xpath_syntax import parse_xpath
-from trust.errors import Malformed, Unacceptable
+from trust.errors import Locked, Malformed, Unacceptable
 from trust.model import Cert, Crl, Document, Evidence, Ocsp
 from verifier.bundle import Bundle
 from verifier.chains import Finder, facts, readable
@@ -301,7 +301,7 @@ TARGETS: dict[str, Target] = {
     "hashtree": Target(hashtree.evidence_record, _records, DER, inputs=6000),
     "xmlers": Target(xmlers.evidence_record, _xml_records, XML, inputs=2000),
     "bundle": Target(Bundle.unpack, _bundles, (mutate.member, mutate.text, mutate.octets), inputs=3000),
-    "read-pades": Target(_read, _pdfs, PDF, inputs=200),
+    "read-pades": Target(_read, _pdfs, PDF, inputs=200, refuses=(Locked,)),
     "read-cades": Target(_read, _cms_files, DER, inputs=1500),
     "read-xades": Target(_read, _xades, XML, inputs=600),
     "read-asic": Target(_read, _containers, ZIP, inputs=600),
@@ -310,7 +310,7 @@ TARGETS: dict[str, Target] = {
     "read-tst": Target(_read, _tokens, DER, inputs=4000),
     "read-ers": Target(_read, _records, DER, inputs=3000),
     "read-xmlers": Target(_read, _xml_records, XML, inputs=1500),
-    "verify": Target(_verify, _some_of_all, (_fitting,), inputs=200),
+    "verify": Target(_verify, _some_of_all, (_fitting,), inputs=200, refuses=(Locked,)),
     **logs.TARGETS,
     **talk.TARGETS,
     **writers.TARGETS,

@@ -69,6 +69,8 @@ def test_eu_says_what_the_default_policy_of_dss_says() -> None:
         ("name = 'a'\n[sunset]\nabc = 2020-01-01\n", "a date and time with its zone expected"),
         ("name = 'a'\n[algorithms]\ntimetable = 'none'\n", "unknown timetable 'none'"),
         ("name = 'a\n", "not TOML"),
+        pytest.param("name = " + "1" * 5000 + "\n", "not TOML", id="a number of 5000 digits"),
+        pytest.param("name = " + "[" * 5000 + "\n", "not TOML", id="nested 5000 times"),
     ],
 )
 def test_a_policy_that_is_none(text: str, message: str) -> None:

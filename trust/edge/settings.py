@@ -332,7 +332,7 @@ def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         found = tomllib.loads(text)
     except NotFound:
         raise NotFound(f"there is no instance in {folder} (no {FILE}): make one with `kakuin init`") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML that is none, and numbers and nesting of any size
         raise Misconfigured(f"{path} is not TOML: {str(error).lower()}") from error
     return combine(found, environ, str(path))
 
