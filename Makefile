@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAKUIN := $(BIN)/kakuin
 PYTEST_ARGS ?= -q -n auto --dist loadgroup
 
-.PHONY: run setup test check lock clean
+.PHONY: run setup test check bench lock clean
 
 run: setup
 	@exec $(KAKUIN) demo --folder demo
@@ -35,6 +35,14 @@ check: $(VENV)/ready-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+# The figures of the authority, each beside its peers where they are on the PATH: some minutes, on a machine with nothing else to do.
+bench: $(VENV)/ready-dev
+	$(BIN)/python bench/tsa.py --postgresql
+	$(BIN)/python bench/tsa.py --key rsa3072 --connections 16 64
+	$(BIN)/python bench/workers.py --connections 64
+	$(BIN)/python bench/batches.py
+	$(BIN)/python bench/audit.py
 
 # Needs the `uv` resolver; names no index, and holds for every platform.
 lock:
