@@ -172,7 +172,7 @@ def test_no_secret_is_in_the_log(office: Office, documents: dict[str, Path], bea
     deadline = time.monotonic() + 10
     while '"path": "/v1/seals"' not in (logged := office.log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)  # the line is written when the answer is out
-    assert bearer["Authorization"].rsplit("_", 1)[1] not in logged
+    assert bearer["Authorization"].split("_", 2)[2] not in logged
     assert (office.folder / "keys" / "passphrase").read_text().strip() not in logged
     assert '"path": "/v1/seals"' in logged
 
