@@ -3,9 +3,9 @@
 from typing import Any
 
 from eseal.extend import MEDIA_TYPE
-from eseal.openapi import binary, header, idempotency_key, parameter, problems
+from eseal.openapi import REPEATED, UNKNOWN_KEY, binary, header, idempotency_key, parameter, problems
 from eseal.spec import Level
-from trust.errors import Conflict, Malformed, TooLarge, Unacceptable, Unauthorised, Unavailable
+from trust.errors import Malformed, TooLarge, Unacceptable, Unavailable
 
 DESCRIPTION = """Whoever made the signatures: PDF (also `adbe.*`), CMS and CAdES, XAdES, JAdES, COSE (to B-T), ASiC and OpenDocument. The body is the
 document itself, or `multipart/form-data` with the document as the file `document`, the content of detached signatures as files `detached`, whom to
@@ -79,8 +79,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     **problems(
         (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty"),
-        (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
-        (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
+        UNKNOWN_KEY,
+        REPEATED,
         (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
         (
             Unacceptable,

@@ -203,6 +203,9 @@ def problems(*kinds: tuple[type[KakuinError], str, str]) -> dict[Any, Any]:
     return {kind.status: problem(kind, description, detail) for kind, description, detail in kinds}
 
 
+UNKNOWN_KEY = (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked")
+REPEATED = (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request")
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The sealed document.",
@@ -226,9 +229,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     **problems(
         (Malformed, "The document or the form breaks its format, or is empty.", "the document is empty: 0 bytes arrived"),
-        (Unauthorised, "No API key, or one that is unknown, expired or revoked.", "the API key is unknown, expired or revoked"),
+        UNKNOWN_KEY,
         (Forbidden, "The API key is another organisation's.", "the API key is another organisation's"),
-        (Conflict, "The Idempotency-Key was used for another request.", "the Idempotency-Key was used for another request"),
+        REPEATED,
         (TooLarge, "The document is over the limit.", "body is over 268435456 bytes"),
         (UnsupportedMedia, "The body is no document and no form.", "of the multipart types only multipart/form-data is read here"),
         (

@@ -443,7 +443,7 @@ class StrictHttp(HttpToolsProtocol):
         """RFC 9112 section 9.6: the end, in stages. Who still sends when a connection is closed has it reset, and never reads why."""
         try:
             in_stages = not self._silent and self.transport.can_write_eof()
-        except NotImplementedError:
+        except NotImplementedError:  # what asyncio.WriteTransport answers for a transport that does not say
             in_stages = False
         if not in_stages:
             self.transport.close()
