@@ -50,9 +50,10 @@ FROM_DIGESTS: Mapping[Format, str] = MappingProxyType({Format.PADES: "eseal.form
 PARSING = frozenset({(Format.PADES, packaging) for packaging in Packaging} | {(Format.XADES, Packaging.ENVELOPED)})
 """What is written into the document, which is parsed for it and may be hostile: that runs apart from the keys."""
 
-OPAQUE = frozenset((format_, packaging) for format_ in (Format.CADES, Format.XADES, Format.JADES, Format.COSE) for packaging in Packaging) - PARSING
+OPAQUE = frozenset((format_, packaging) for format_ in (Format.CADES, Format.XADES, Format.JADES) for packaging in Packaging) - PARSING
 """Where a document is octets to be hashed or carried, to whoever writes a seal and to whoever reads it: neither parses them. Containers are not among
-them: what is in one may be read for its name."""
+them: what is in one may be read for its name. Nor is COSE: a PDF may begin behind other bytes, so that what a message carries could make the verifier
+take it for one; DER, XML and JSON are told by how they begin."""
 
 
 def is_opaque(spec: Spec) -> bool:
