@@ -41,6 +41,7 @@ bench: $(VENV)/ready-dev
 	$(BIN)/python bench/tsa.py --postgresql
 	$(BIN)/python bench/tsa.py --key rsa3072 --connections 16 64
 	$(BIN)/python bench/workers.py --connections 64
+	$(BIN)/python bench/workers.py --connections 64 --engine sqlite --key rsa4096
 	$(BIN)/python bench/batches.py
 	$(BIN)/python bench/audit.py
 

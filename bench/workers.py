@@ -11,27 +11,23 @@ import argparse
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.load import flat_out  # noqa: E402
 from tests import postgres  # noqa: E402
 from tests.office import free_port  # noqa: E402
-from trust.codecs import tsp  # noqa: E402
-from trust.model import Digest  # noqa: E402
 
 KAKUIN = Path(sys.executable).with_name("kakuin")
-WARM_UP = 0.5
-"""Seconds."""
+UNIT = "measured"
 
 
 class Service:
@@ -59,36 +55,12 @@ class Service:
         self.process.wait(60)
 
 
-async def client(port: int, until: float, counted: list[int]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = b"POST /tsa HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/timestamp-query\r\nContent-Length: %d\r\n\r\n"
-    while time.monotonic() < until:
-        body = tsp.encode_request(Digest.of("sha256", b"x"), nonce=secrets.randbits(64), cert_req=False)
-        writer.write(head % len(body) + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        reply = await reader.readexactly(length)
-        if reply[4:9] != b"\x03\x02\x01\x00\x30" and b"\x02\x01\x00" not in reply[:16]:
-            raise SystemExit(f"refused: {tsp.decode_response(reply).reason}")
-        counted[0] += 1
-    writer.close()
-
-
-async def load(port: int, connections: int, seconds: float) -> int:
-    counted = [0]
-    until = time.monotonic() + seconds
-    await asyncio.gather(*(client(port, until, counted) for _ in range(connections)))
-    return counted[0]
-
-
 def run(instance: Path, workers: int, connections: int, seconds: float) -> tuple[float, float]:
     """Requests a second, and microseconds of the workers' processor time for each."""
     service = Service(instance, workers)
     try:
-        asyncio.run(load(service.port, connections, WARM_UP))
-        before, begun = service.processor(), time.monotonic()
-        done = asyncio.run(load(service.port, connections, seconds))
-        return done / (time.monotonic() - begun), (service.processor() - before) / done * 1e6
+        seen, each = asyncio.run(flat_out(service.port, f"/tsa/{UNIT}", connections, seconds, False, service.processor))
+        return seen.rate, each
     finally:
         service.end()
 
@@ -106,7 +78,8 @@ def main() -> None:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         more = ["--database", stack.enter_context(postgres.cluster()).database()] if asked.engine == "postgresql" else []
         instance = folder / "instance"
-        subprocess.run([KAKUIN, "init", "--instance", instance, "--yes", "--key-type", asked.key, *more], check=True, stdout=subprocess.DEVNULL)
+        for command in (["init", "--yes", *more], ["tsa", "create", UNIT, "--key-type", asked.key]):
+            subprocess.run([KAKUIN, *command, "--instance", instance], check=True, stdout=subprocess.DEVNULL)
         found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
         for _ in range(asked.runs):
             for workers, rows in found.items():

@@ -50,8 +50,9 @@ WAVE = 32
 """Tokens that a thread makes for one look at the clock at most: two milliseconds of work with a quick key. One where the policy says that times tell
 the order."""
 
-WAVE_SECONDS = 0.006
-"""And no more than it makes in such a time, which is far below a stated accuracy: nine of RSA-3072."""
+WAVE_SECONDS = 0.02
+"""And no more than it makes in such a time, which is far below a stated accuracy: thirty of RSA-3072. Fewer would leave lanes of `trust.edge.eight`
+empty, and threads that sign waiting for each other."""
 
 
 class _Issuer:
