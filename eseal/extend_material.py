@@ -12,7 +12,7 @@ from cryptography import x509
 
 from eseal.levels import joined
 from trust.algorithms import DIGESTS, verify
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.ess import certificate_identity
 from trust.codecs.signed_data import cert as cert_of
 from trust.errors import KakuinError, Malformed, Unavailable
@@ -158,7 +158,7 @@ def _signed_by(der: bytes, signer: Cert) -> bool:
     """Whether a certificate, list or BasicOCSPResponse is signed by this certificate's key."""
     try:
         body, identifier, value, *_ = asn1.parse(der, asn1.Rules.BER).children
-        key, algorithm = signer.public_key, asn1.signature_algorithm(identifier)
+        key, algorithm = signer.public_key, identifiers.signature_algorithm(identifier)
         return key is not None and algorithm is not None and verify(key, algorithm, value.bits(), body.raw)
     except (KakuinError, ValueError):
         return False
@@ -201,7 +201,7 @@ def _speaks_of(answer: Ocsp, member: Cert, issuer: Cert) -> bool:
 def _names(single: asn1.Node, serial: int, issuer: Cert) -> bool:
     try:
         algorithm, name, key, number = single.children[0].children
-        used = asn1.digest_name(algorithm)
+        used = identifiers.digest_name(algorithm)
         if number.integer() != serial or used not in DIGESTS:
             return False
         bits = asn1.parse(issuer.der, asn1.Rules.BER).children[0].children

@@ -12,7 +12,7 @@ from eseal.hashes.known import PATH, known_digests
 from eseal.hashes.steps import COURSES, Course, First, Last
 from eseal.levels import digest_for
 from eseal.spec import Format, Level, Spec
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.signed_data import cert, ocsp_response
 from trust.errors import Malformed
 from trust.model import Cert, Crl, Ocsp
@@ -100,7 +100,7 @@ class Described:
 def key_in(told: Mapping[str, Any]) -> Described:
     """Malformed for what of_key() does not write."""
     found = tuple(cert(octets_in(one, "certificates")) for one in listed_in(told, "certificates"))
-    algorithm = asn1.signature_algorithm(asn1.parse(octets_in(told.get("algorithm"), "algorithm")))
+    algorithm = identifiers.signature_algorithm(asn1.parse(octets_in(told.get("algorithm"), "algorithm")))
     try:
         at = datetime.fromisoformat(str(told.get("time")))
     except ValueError as error:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trust.algorithms import Algorithm, pss
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import Rules, parse
 from trust.errors import Malformed
 
@@ -101,23 +101,23 @@ MGF_SHA256 = "301806092a864886f70d010108" + SHA256
 
 def test_pss_parameters() -> None:
     full = _pss("a00d" + SHA256, "a11a" + MGF_SHA256, "a203020120")
-    assert asn1.signature_algorithm(full) == pss("sha256")
-    assert asn1.signature_algorithm(_pss()) == Algorithm("rsa-pss", "sha1", "sha1", 20)
-    assert asn1.signature_algorithm(_pss("a303020102")) is None, "a trailer field other than 1 is nobody's PSS"
-    assert asn1.signature_algorithm(_pss("a2030201ff")) is None, "a salt is not negative"
+    assert identifiers.signature_algorithm(full) == pss("sha256")
+    assert identifiers.signature_algorithm(_pss()) == Algorithm("rsa-pss", "sha1", "sha1", 20)
+    assert identifiers.signature_algorithm(_pss("a303020102")) is None, "a trailer field other than 1 is nobody's PSS"
+    assert identifiers.signature_algorithm(_pss("a2030201ff")) is None, "a salt is not negative"
 
 
 def test_a_key_identifier_takes_the_digest_beside_it() -> None:
     node = parse(bytes.fromhex("300d06092a864886f70d0101010500"))
-    assert asn1.signature_algorithm(node, "sha384") == Algorithm("rsa-pkcs1", "sha384")
-    assert asn1.signature_algorithm(node, None) is None
+    assert identifiers.signature_algorithm(node, "sha384") == Algorithm("rsa-pkcs1", "sha384")
+    assert identifiers.signature_algorithm(node, None) is None
 
 
 def test_plain_ecdsa_becomes_der() -> None:
-    assert asn1.ecdsa_der(bytes.fromhex("80" + "01")) == bytes.fromhex("300702020080020101")
+    assert identifiers.ecdsa_der(bytes.fromhex("80" + "01")) == bytes.fromhex("300702020080020101")
     for wrong in (b"", b"\x01\x02\x03", b"\0" * 258):
         with pytest.raises(Malformed):
-            asn1.ecdsa_der(wrong)
+            identifiers.ecdsa_der(wrong)
 
 
 def test_strangers_text_is_made_printable() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import pki
 from tests.reading import stamp_intact
 from trust.algorithms import DIGESTS
-from trust.codecs import asn1, ers, ers_renewal, hashtree
+from trust.codecs import asn1, ers, ers_renewal, hashtree, identifiers
 from trust.errors import Malformed, Unacceptable
 from trust.model import Digest, Document, Evidence, identify
 from verifier.formats import ers as reader
@@ -174,7 +174,7 @@ def test_the_hash_tree_is_renewed_with_another_algorithm() -> None:
         assert holds(evidence) and [s.token.imprint.algorithm for s in evidence.stamps] == ["sha256", "sha256", "sha512"]
         assert {evidence.stamps[0].token.id, evidence.stamps[1].token.id, identify(str(number).encode())} <= evidence.stamps[2].covers
         assert not holds(read(record, 1000))
-        assert [asn1.digest_name(node) for node in asn1.parse(record).children[1].children] == ["sha256", "sha512"]
+        assert [identifiers.digest_name(node) for node in asn1.parse(record).children[1].children] == ["sha256", "sha512"]
     # ... and that chain is renewed in turn.
     known = ers_renewal.renewable(again[0])
     made = token("sha512", ers_renewal.over_stamp(known), MUCH_LATER + pki.DAY)

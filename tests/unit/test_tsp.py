@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import tsu
 from trust import algorithms
-from trust.codecs import asn1, tsp, tst
+from trust.codecs import asn1, identifiers, tsp, tst
 from trust.codecs.asn1 import tlv
 from trust.codecs.tsp import Failure, Reply, Request
 from trust.errors import Malformed, Unacceptable
@@ -360,7 +360,7 @@ def test_a_token_as_another_library_reads_it(key: str) -> None:
 
 def test_pss_carries_its_parameters() -> None:
     data = tst.signature_identifier(algorithms.pss("sha384"))
-    assert asn1.signature_algorithm(asn1.parse(data)) == algorithms.pss("sha384")
+    assert identifiers.signature_algorithm(asn1.parse(data)) == algorithms.pss("sha384")
 
 
 def test_the_sizes_at_which_a_length_grows() -> None:

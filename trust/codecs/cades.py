@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, Node, context
 from trust.codecs.signed_data import SIGNING_TIME, Attribute, SignerInfo, cert, ocsp_response
 from trust.errors import Malformed
@@ -175,7 +175,7 @@ def _policy(info: SignerInfo) -> tuple[str | None, Digest | None, str | None]:
         digest = None
         if hashed is not None:
             inner = hashed.fields()
-            algorithm, value = asn1.digest_name(inner.take(SEQUENCE)), inner.take(OCTET_STRING).content
+            algorithm, value = identifiers.digest_name(inner.take(SEQUENCE)), inner.take(OCTET_STRING).content
             if algorithm is not None and value.strip(b"\0") not in (b"", b"0"):
                 digest = Digest(algorithm, value)
         uri = None
@@ -244,7 +244,7 @@ def _other_hash(node: Node) -> Digest | None:
     if node.tag == OCTET_STRING:
         return Digest("sha1", node.content)
     fields = node.fields()
-    algorithm = asn1.digest_name(fields.take(SEQUENCE))
+    algorithm = identifiers.digest_name(fields.take(SEQUENCE))
     return Digest(algorithm, fields.take(OCTET_STRING).content) if algorithm else None
 
 
@@ -273,7 +273,7 @@ def hash_index(token_signer: SignerInfo) -> HashIndex | None:
     # hashIndAlgorithm, SHA-256 when absent, stands first; the lists hold octet strings, so an identifier inside tells it from them.
     algorithm: str | None = "sha256"
     if children and children[0].tag == SEQUENCE and children[0].children and children[0].children[0].tag == asn1.OID:
-        algorithm, children = asn1.digest_name(children[0]), children[1:]
+        algorithm, children = identifiers.digest_name(children[0]), children[1:]
     if algorithm is None:
         raise Malformed("archive hash index: unknown digest algorithm")
     if len(children) != 3:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs import asn1, cades, stencil
+from trust.codecs import asn1, cades, identifiers, stencil
 from trust.codecs.asn1 import BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Node, Rules, context
 from trust.codecs.cms_attributes import misshapen
 from trust.codecs.cms_rules import contradicted, misnamed, misplaced, unbound, undeclared, unsound
@@ -210,7 +210,7 @@ def _tst_info(body: bytes) -> _TstInfo:
 def message_imprint(node: Node) -> Digest:
     """MessageImprint: the value is as long as its algorithm's digest (RFC 3161 section 2.4.1). Malformed for an unknown algorithm."""
     fields = node.fields()
-    algorithm, value = asn1.digest_name(fields.take(SEQUENCE)), fields.take(OCTET_STRING).content
+    algorithm, value = identifiers.digest_name(fields.take(SEQUENCE)), fields.take(OCTET_STRING).content
     fields.done()
     if algorithm is None:
         raise Malformed("message imprint: unknown digest algorithm")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from trust.algorithms import DIGESTS
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import OCTET_STRING, OID, SEQUENCE, Node, Rules, context
 from trust.codecs.cades import (
     ATTRIBUTE_CERTIFICATE_REFS,
@@ -100,7 +100,7 @@ def _policy(value: Node) -> None:
     hashed = fields.maybe(SEQUENCE)
     if hashed is not None and hashed.children and hashed.children[0].tag == SEQUENCE:
         inner = hashed.fields()
-        algorithm, digest = asn1.digest_name(inner.take(SEQUENCE)), inner.take(*_OCTETS).octets()
+        algorithm, digest = identifiers.digest_name(inner.take(SEQUENCE)), inner.take(*_OCTETS).octets()
         inner.done()
         if algorithm is not None and len(digest) != DIGESTS[algorithm].size and digest not in _TEXT_NOT_KNOWN:
             raise Malformed("digest of the length of its algorithm expected")

@@ -7,7 +7,7 @@ import functools
 
 from cryptography import x509
 
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, Node, Rules, context
 from trust.codecs.cades import (
     ARCHIVE_TIME_STAMP_V2,
@@ -107,7 +107,7 @@ def _parameters(info: SignerInfo) -> list[Node]:
     """Of the signature algorithm, which stands before the value."""
     at = next(n for n, child in enumerate(info.node.children) if child.tag in (OCTET_STRING, OCTET_STRING | 0x20))
     kind, *parameters = info.node.children[at - 1].children
-    return [] if kind.oid() in asn1.PLAIN_ECDSA else parameters
+    return [] if kind.oid() in identifiers.PLAIN_ECDSA else parameters
 
 
 def undeclared(signed: SignedData, info: SignerInfo) -> tuple[Defect, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trust.algorithms import hasher
-from trust.codecs import asn1, cms, ers
+from trust.codecs import asn1, cms, ers, identifiers
 from trust.codecs.asn1 import INTEGER, SEQUENCE, Node, Rules, context, tlv
 from trust.codecs.hashtree import EvidenceRecord, evidence_record
 from trust.errors import Malformed, Unacceptable
@@ -102,7 +102,7 @@ def completed(record: Renewable, token: bytes) -> Renewable:
 
 def _algorithms(node: Node, algorithm: str) -> bytes:
     """RFC 4998 section 3.1: digestAlgorithms names each algorithm of the record."""
-    if algorithm in (asn1.digest_name(child) for child in node.children):
+    if algorithm in (identifiers.digest_name(child) for child in node.children):
         return node.raw
     return tlv(SEQUENCE, b"".join(child.raw for child in node.children) + ers.algorithm(algorithm))
 

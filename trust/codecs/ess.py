@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
 from trust.codecs.signed_data import SignerInfo
 from trust.errors import Malformed, Unacceptable
@@ -56,7 +56,7 @@ def ess_cert_id(node: Node, *, v2: bool) -> CertReference:
     algorithm: str | None = "sha1"
     if v2:
         found = fields.maybe(SEQUENCE) if node.children[:1] and node.children[0].tag == SEQUENCE else None
-        algorithm = "sha256" if found is None else asn1.digest_name(found)
+        algorithm = "sha256" if found is None else identifiers.digest_name(found)
     value = fields.take(*_OCTETS).octets()
     issuer, serial = issuer_serial(fields.maybe(SEQUENCE))
     fields.done()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, OID, SEQUENCE, SET, Node, Rules, context
 from trust.codecs.cades import ValidationData
 from trust.codecs.signed_data import cert, ocsp_response
@@ -196,7 +196,7 @@ def evidence_record(der: bytes) -> EvidenceRecord:
     fields = asn1.parse(der, Rules.BER).fields()
     if (version := fields.take(INTEGER).small()) != 1:
         raise Malformed(f"evidence record: version 1 expected, got {version}")
-    named = [asn1.algorithm_identifier(node)[0] for node in fields.take(SEQUENCE).children]
+    named = [identifiers.algorithm_identifier(node)[0] for node in fields.take(SEQUENCE).children]
     if not named or len(set(named)) < len(named):
         raise Malformed("evidence record: digest algorithms, each once, expected")
     infos = fields.maybe(context(0))
@@ -244,7 +244,7 @@ def _archive_time_stamp(node: Node) -> ArchiveTimeStamp:
 
 def _implicit_digest(node: Node) -> str | None:
     """`digestAlgorithm [0] AlgorithmIdentifier` under an implicit tag."""
-    return asn1.digest_name(asn1.parse(asn1.tlv(SEQUENCE, node.content), Rules.BER))
+    return identifiers.digest_name(asn1.parse(asn1.tlv(SEQUENCE, node.content), Rules.BER))
 
 
 def _crypto_infos(node: Node) -> ValidationData:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import BIT_STRING, INTEGER, NULL, SEQUENCE, Node, Rules, context
 from trust.errors import Malformed
 
@@ -47,7 +47,7 @@ def public_key(der: bytes) -> PublicKeyTypes | None:
     try:
         tbs = asn1.parse(der, Rules.BER).expect(SEQUENCE).children[0]
         info = tbs.children[5 + _offset(tbs)].expect(SEQUENCE)
-        if asn1.algorithm_identifier(info.children[0])[0] != _RSA:
+        if identifiers.algorithm_identifier(info.children[0])[0] != _RSA:
             return load_der_public_key(info.raw)
         key = asn1.parse(info.children[1].expect(BIT_STRING).bits(), Rules.BER).fields()
         modulus, exponent = (int.from_bytes(key.take(INTEGER).content, "big") for _ in range(2))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trust.algorithms import Algorithm
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import INTEGER, OCTET_STRING, SEQUENCE, SET, Node, Rules, context
 from trust.errors import Malformed, TooLarge
 from trust.model import Cert, Crl, Defect, Document, Ocsp
@@ -146,7 +146,7 @@ def signed_data(der: bytes | Node) -> SignedData:
     info.done()
     fields = signed.fields()
     version = fields.take(INTEGER).small()
-    digests = tuple(asn1.digest_name(n) for n in fields.take(SET).children)
+    digests = tuple(identifiers.digest_name(n) for n in fields.take(SET).children)
     encapsulated = fields.take(SEQUENCE)
     inner = encapsulated.fields()
     content_type = inner.take(asn1.OID).oid()
@@ -223,13 +223,13 @@ def signer_info(node: Node) -> SignerInfo:
     short = sid.stop - sid.start <= _SHORT
     issuer, serial, key_id = _short_identifier(sid.raw, sid.rules, sid.depth) if short else _signer_identifier(sid)
     digest_id = fields.take(SEQUENCE)
-    digest = asn1.digest_name(digest_id)
+    digest = identifiers.digest_name(digest_id)
     signed = fields.maybe(context(0))
     algorithm_id = fields.take(SEQUENCE)
-    algorithm = asn1.signature_algorithm(algorithm_id, digest)
+    algorithm = identifiers.signature_algorithm(algorithm_id, digest)
     value = fields.take(*_OCTETS).octets()
-    if asn1.is_plain_ecdsa(algorithm_id):
-        value = asn1.ecdsa_der(value)
+    if identifiers.is_plain_ecdsa(algorithm_id):
+        value = identifiers.ecdsa_der(value)
     unsigned = fields.maybe(context(1))
     fields.done()
     defects: list[Defect] = []

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from trust import algorithms
 from trust.algorithms import Algorithm
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import Node, Rules
 from trust.errors import KakuinError, Malformed
 from trust.model import Cert
@@ -140,7 +140,7 @@ def facts(cert: Cert) -> Facts:
         key=key,
         spki=spki.raw,
         key_bits=spki.children[1].content[1:],
-        algorithm=_tried([], "", asn1.signature_algorithm, outside, None),
+        algorithm=_tried([], "", identifiers.signature_algorithm, outside, None),
         tbs=tbs.raw,
         value=value.content[1:],
         extensions=read,

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from trust.algorithms import Algorithm
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import OCTET_STRING, SEQUENCE, Rules
 from trust.codecs.cades import ValidationData
 from trust.codecs.cms import token
@@ -328,7 +328,7 @@ def _hashed_with(signer: Cert | None, value: bytes) -> str:
     if isinstance(key, rsa.RSAPublicKey):
         try:
             info = asn1.parse(key.recover_data_from_signature(value, padding.PKCS1v15(), None), Rules.BER)
-            return asn1.digest_name(info.fields().take(SEQUENCE)) or "sha1"
+            return identifiers.digest_name(info.fields().take(SEQUENCE)) or "sha1"
         except (InvalidSignature, ValueError, Malformed):
             return "sha1"
     return "sha1"

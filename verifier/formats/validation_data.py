@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 from trust.algorithms import verify
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import SEQUENCE, Rules, context
 from trust.codecs.ess import certificate_identity, same_name
 from trust.codecs.signed_data import cert as cert_of
@@ -80,7 +80,7 @@ def _signed_by(der: bytes, signer: Cert) -> bool:
     key = signer.public_key
     try:
         body, algorithm_id, value, *_ = asn1.parse(der, Rules.BER).children
-        algorithm = asn1.signature_algorithm(algorithm_id)
+        algorithm = identifiers.signature_algorithm(algorithm_id)
         return key is not None and algorithm is not None and verify(key, algorithm, value.bits(), body.raw)
     except (KakuinError, ValueError):
         return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trust.algorithms import Algorithm
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import Node, Rules
 from trust.model import Crl
 from verifier.chains.certificate import name_key
@@ -148,7 +148,7 @@ def crl_facts(crl: Crl) -> CrlFacts:
         issuer_key=name_key(issuer),
         this_update=this_update,
         next_update=next_update.time() if next_update else None,
-        algorithm=asn1.signature_algorithm(outside),
+        algorithm=identifiers.signature_algorithm(outside),
         tbs=tbs.raw,
         value=value.content[1:],
         number=integer(CRL_NUMBER),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trust.algorithms import DIGEST_BY_OID, Algorithm, hasher
-from trust.codecs import asn1
+from trust.codecs import asn1, identifiers
 from trust.codecs.asn1 import Node, Rules
 from trust.errors import Unacceptable
 from trust.model import Cert, Ocsp
@@ -101,7 +101,7 @@ def ocsp_facts(ocsp: Ocsp) -> OcspFacts:
         responder_key=None if by_name else responder.only(asn1.OCTET_STRING).octets(),
         produced_at=produced_at,
         singles=tuple(_single(n) for n in singles),
-        algorithm=asn1.signature_algorithm(outside),
+        algorithm=identifiers.signature_algorithm(outside),
         tbs=tbs.raw,
         value=value.content[1:],
         certs=tuple(Cert(n.raw) for n in certs.only(asn1.SEQUENCE).children) if certs else (),
@@ -138,7 +138,7 @@ def _single(node: Node) -> Single:
 
 
 def _digest_name(algorithm: Node) -> str | None:
-    known = DIGEST_BY_OID.get(asn1.algorithm_identifier(algorithm)[0])
+    known = DIGEST_BY_OID.get(identifiers.algorithm_identifier(algorithm)[0])
     return known.name if known else None
 
 
@@ -155,7 +155,7 @@ def _cert_hash(value: bytes) -> tuple[str, bytes] | None:
     fields = asn1.parse(value, Rules.BER).fields()
     algorithm, digest = fields.take(asn1.SEQUENCE), fields.take(*_OCTETS)
     fields.done()
-    known = DIGEST_BY_OID.get(asn1.algorithm_identifier(algorithm)[0])
+    known = DIGEST_BY_OID.get(identifiers.algorithm_identifier(algorithm)[0])
     return (known.name, digest.octets()) if known else None
 
 
