@@ -33,7 +33,7 @@ from eseal.draft import assembled
 from eseal.drafting import Holder, draft
 from eseal.service import Sealer, here
 from eseal.spec import OFFERED, Format, Level, Packaging, Spec
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 from trust.model import Document
 
 DSS: Mapping[tuple[str, Level], float] = {
@@ -133,7 +133,7 @@ def dss_of(format_: Format, level: Level) -> float | None:
 @contextlib.contextmanager
 def installation(inline: bool) -> Iterator[House]:
     with tempfile.TemporaryDirectory() as folder:
-        with Instance.create(Path(folder) / "instance", Answers()):
+        with make_instance(Path(folder) / "instance", Answers()):
             pass
         with House(Path(folder) / "instance") as house:
             if inline:

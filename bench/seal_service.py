@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from eseal.spec import Format, Level, Packaging
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 
 PAUSE = 0.1
 """Seconds between seals of one caller who is alone: nobody seals without a breath."""
@@ -63,7 +63,7 @@ def serving() -> Iterator[Served]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "instance"
-        with Instance.create(folder, Answers()):
+        with make_instance(folder, Answers()):
             pass
         with House(folder) as house:
             key, _ = house.api_keys.create(house.organisation(None))

@@ -50,12 +50,12 @@ def demo(open_house: Open, folder: Path, port: int | None, serving: bool) -> Non
     What is there already is kept: a second run starts at once.
     """
     from trust.edge.files import told
-    from trust.edge.instance import Answers, Instance
+    from trust.edge.founding import Answers, make_instance
 
     with told(f"make {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     instance = folder / "instance"
-    with Instance.create(instance, Answers(port=port)) as made:
+    with make_instance(instance, Answers(port=port)) as made:
         wanted = made.settings.service
     listener = service.listening(wanted.host, wanted.port if port is None else port) if serving else None
     try:

@@ -52,10 +52,10 @@ def cheap_keys() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pattern(cheap_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demonstration's installation, to be copied: none of the tests writes in it."""
-    from trust.edge.instance import Instance
+    from trust.edge.founding import make_instance
 
     folder = tmp_path_factory.mktemp("pattern") / "instance"
-    Instance.create(folder).close()
+    make_instance(folder).close()
     return folder
 
 

@@ -76,7 +76,7 @@ def init(instance: Path, passphrase_file: Path | None, port: int | None, yes: bo
     import json
     import sys
 
-    from trust.edge.instance import Answers, Instance
+    from trust.edge.founding import Answers, make_instance
     from trust.edge.keystore import passphrase
 
     fresh = not (instance / "kakuin.toml").exists()
@@ -88,7 +88,7 @@ def init(instance: Path, passphrase_file: Path | None, port: int | None, yes: bo
         parts = urlsplit(given)
         port = parts.port if parts.hostname in ("127.0.0.1", "localhost") else None
     asked = Answers(**{name: value for name, value in answers.items() if value is not None}, port=port)
-    with Instance.create(instance, asked, passphrase(passphrase_file)) as made:
+    with make_instance(instance, asked, passphrase(passphrase_file)) as made:
         if as_json:
             row = {"instance": str(made.folder), "new": made.new, "anchors": str(made.anchors), "demonstration": made.demonstration}
             click.echo(json.dumps({**row, "pki_url": made.settings.pki_url}))

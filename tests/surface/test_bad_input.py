@@ -20,7 +20,7 @@ from eseal.demonstration import pdf
 from eseal.spec import choose
 from tests.asgi import client
 from trust.edge import exits
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 from trust.log.tables import ENTRY
 from trust.model import Document
 
@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with Instance.create(folder / "instance", Answers()):
+        with make_instance(folder / "instance", Answers()):
             pass
         self.house = cli.House(folder / "instance")
         self.house.sandbox.start()

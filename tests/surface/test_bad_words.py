@@ -10,7 +10,7 @@ import pytest
 
 import cli
 from eseal.demonstration import pdf
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 from trust.errors import KakuinError
 
 pytestmark = pytest.mark.xdist_group("bad words")
@@ -97,7 +97,7 @@ TABLE = [
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words")
-    with Instance.create(folder / "instance", Answers()):
+    with make_instance(folder / "instance", Answers()):
         pass
     here = folder / "here"
     (here / "nothing").mkdir(parents=True)

@@ -16,7 +16,7 @@ from trust.codecs.tsp import Failure
 from trust.edge.clock import keeper
 from trust.edge.clock.kernel import sample
 from trust.edge.diagnosis import diagnose
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 from trust.edge.settings import DEVELOPMENT_CLOCK, DEVELOPMENT_POLICY, Clock, Settings, combine
 from trust.edge.units import UnitSettings
 from trust.errors import Misconfigured
@@ -28,7 +28,7 @@ BOTH = Clock(sources=("kernel", "chrony", "ntp"), chrony="/run/chrony/chronyd.so
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A demonstration."""
-    Instance.create(tmp_path / "i").close()
+    make_instance(tmp_path / "i").close()
     return tmp_path / "i"
 
 

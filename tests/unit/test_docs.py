@@ -17,7 +17,7 @@ import pytest
 import cli
 from tests.stories import FORMATS, STORIES
 from trust.edge import exits, settings
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
 from trust.edge.settings import SECTIONS
 from trust.edge.units import UnitSettings
 
@@ -188,7 +188,7 @@ def instance(tmp_path: Path) -> Path:
     """A demonstration with one token issued, and its passphrase in a file beside it."""
     secret = tmp_path / "passphrase"
     secret.write_bytes(SECRET)
-    with Instance.create(tmp_path / "office", Answers(), SECRET.strip()) as made:
+    with make_instance(tmp_path / "office", Answers(), SECRET.strip()) as made:
         folder = made.folder
     stamped(folder, secret)
     return folder

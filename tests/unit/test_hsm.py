@@ -24,8 +24,8 @@ from trust.algorithms import verify
 from trust.codecs import cms, tsp
 from trust.edge import hsm, keystore
 from trust.edge.diagnosis import diagnose
+from trust.edge.founding import make_instance
 from trust.edge.hsm import TokenKey, label_of, make_key, module, token_key
-from trust.edge.instance import Instance
 from trust.edge.keystore import encoded
 from trust.edge.units import UnitSettings
 from trust.errors import Misconfigured, NotFound, Unacceptable, Unavailable
@@ -269,7 +269,7 @@ def test_the_pin_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(keystore, "_SCRYPT_COST", 256)
-    Instance.create(tmp_path / "instance").close()
+    make_instance(tmp_path / "instance").close()
     return tmp_path / "instance"
 
 
@@ -338,7 +338,7 @@ def _gone(session: object) -> object:
 def test_an_organisation_seals_with_a_key_in_a_token(library: str, tmp_path: Path) -> None:
     """`[organisation.NUMBER]` says where it is; the same key signs with whichever digest is asked for."""
     folder = tmp_path / "instance"
-    Instance.create(folder).close()
+    make_instance(folder).close()
     number = "1000012160145"
     with (folder / "kakuin.toml").open("a") as said:
         said.write(f'\n[organisation.{number}]\npkcs11_module = "{library}"\npkcs11_token = "first"\npkcs11_pin_variable = "{VARIABLE}"\n')

@@ -14,6 +14,7 @@ import pytest
 import cli
 from trust.codecs.cms import token
 from trust.edge import keystore
+from trust.edge.founding import make_instance
 from trust.edge.instance import Instance
 from trust.errors import Unacceptable
 from trust.log import reading
@@ -30,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keystore, "_SCRYPT_COST", 256)
         made = tmp_path_factory.mktemp("journal") / "instance"
-        with Instance.create(made) as instance:
+        with make_instance(made) as instance:
             old = instance.renew("ocsp").retired
             instance.authority.revoke(old.serial, "superseded")
         with cli.House(made) as house:

@@ -10,6 +10,7 @@ import pytest
 
 import cli
 from trust.edge import keystore
+from trust.edge.founding import make_instance
 from trust.edge.instance import Instance
 from trust.log import note
 from trust.log.page import entry_data
@@ -25,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keystore, "_SCRYPT_COST", 256)
         made = tmp_path_factory.mktemp("log") / "instance"
-        Instance.create(made).close()
+        make_instance(made).close()
         with cli.House(made) as house:
             stamp = house.authority.stamper()
             for n in range(TOKENS):

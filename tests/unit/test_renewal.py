@@ -12,7 +12,7 @@ import cli
 from trust.codecs.cms import token
 from trust.edge import files, keystore, renewal
 from trust.edge.diagnosis import diagnose
-from trust.edge.instance import Instance
+from trust.edge.instance import Instance, held
 from trust.errors import Conflict, KakuinError, Misconfigured, NotFound, Unacceptable, Unavailable
 from trust.model import Digest
 from trust.registry import DEMONSTRATION
@@ -151,11 +151,8 @@ def test_what_has_no_successor(folder: Path, name: str, kind: type[KakuinError],
 
 
 def test_one_at_a_time(folder: Path) -> None:
-    with Instance.open(folder) as one, pytest.raises(Conflict, match="another process"):
-        from trust.edge.instance import _held
-
-        with _held(folder):
-            one.renew("tsu")
+    with Instance.open(folder) as one, pytest.raises(Conflict, match="another process"), held(folder):
+        one.renew("tsu")
 
 
 class Cut(BaseException):

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 import cli
 from eseal.spec import choose
 from trust.edge.diagnosis import diagnose
-from trust.edge.instance import Answers, Instance
+from trust.edge.founding import Answers, make_instance
+from trust.edge.instance import Instance
 from trust.edge.keystore import SEAL_KEY_TYPES
 from trust.edge.seals import CHOICES, organisation_of, read_seals, seal_settings
 from trust.edge.settings import written
@@ -38,7 +39,7 @@ ALGORITHMS = {
 @pytest.fixture(scope="module")
 def folder(cheap_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("keys") / "instance"
-    Instance.create(made, Answers(seal_key="ed25519")).close()
+    make_instance(made, Answers(seal_key="ed25519")).close()
     return made
 
 
@@ -81,7 +82,7 @@ def test_the_first_organisation_gets_its_type_too(folder: Path) -> None:
 
 def test_the_next_key_may_be_of_another_type(tmp_path: Path) -> None:
     folder = tmp_path / "instance"
-    Instance.create(folder).close()
+    make_instance(folder).close()
     for choice, algorithm in (("p384", "ecdsa with sha384"), ("p384", "ecdsa with sha384")):
         done = CliRunner().invoke(
             cli.kakuin, ["ca", "renew", SEAL, "--key", choice, "--instance", str(folder)], obj=cli.House, catch_exceptions=False

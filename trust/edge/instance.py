@@ -9,31 +9,26 @@
     anchors/root.pem       what recipients need
     log/                   the log's key, and the verifier key for whoever checks the log: trust.log.keys
 
-It is made in a folder beside its place and then moved there piece by piece, the settings last: an interrupted `create` leaves either nothing that
-counts or a finished rest that the next `create` moves.
+It is made by `trust.edge.founding`.
 """
 
 import fcntl
 import functools
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from trust.edge import settings as configuration
 from trust.edge.clock import now as machine_clock
 from trust.edge.engine import bring_up, connect, sqlite_url
-from trust.edge.files import plainly, sync_folder, told, write_atomically
+from trust.edge.files import told, write_atomically
 from trust.edge.keystore import FileKey, algorithm_of, generate, padded, pem_of, read_certificates, read_key, secret_in, sign, write_key
-from trust.edge.seals import SEALS, organisation_of, seal_settings
-from trust.edge.settings import DEVELOPMENT_CLOCK, KERNEL_CLOCK, Settings
+from trust.edge.seals import organisation_of
+from trust.edge.settings import Settings
 from trust.edge.units import DEFAULT_UNIT, KeySettings, UnitSettings, unit_name
 from trust.errors import Conflict, Misconfigured, NotFound
 from trust.model import Cert
@@ -50,81 +45,9 @@ if TYPE_CHECKING:
     from trust.pki.profiles import Subject
     from trust.pki.service import CertificateAuthority, Terms
 
-DEMONSTRATION_NAME = "Kakuin Demonstration (not a real organisation) 角印デモ用の架空組織"
 DATABASE = "kakuin.db"
 KEYS, CERTIFICATES, ANCHORS, LOG = "keys", "certificates", "anchors", "log"
 PASSPHRASE_FILE = "passphrase"
-_STAGE = ".kakuin-new"
-_COMPLETE = "complete"
-_PARTS = (KEYS, CERTIFICATES, ANCHORS, LOG, DATABASE, configuration.FILE)
-"""In the order of moving: with the settings there, it is an instance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What `create` has to know, each with its default: a demonstration, and called so."""
-
-    organisation: str = DEMONSTRATION_NAME
-    number: str = DEMONSTRATION
-    operator: str | None = None
-    """Who runs the installation: root, authority, time-stamping unit. The organisation itself where nothing is said."""
-    operator_number: str | None = None
-    base_url: str = ""
-    """Where others reach the service."""
-    pki_url: str = ""
-    """Where others reach lists, OCSP and issuers; it is written into certificates. Below `base_url` where nothing is said, and then with http."""
-    tsa_policy: str | None = None
-    certificate_policy: str | None = None
-    """OIDs; the examples of the settings where nothing is said."""
-    host: str | None = None
-    port: int | None = None
-    key_type: str = "p256"
-    seal_key: str | None = None
-    """Type of the organisation's seal key, `rsa3072-pss` and the like among them; that of the others where nothing is said."""
-    database_url: str = ""
-    database_password_file: str = ""
-    clock: str | None = None
-    """The setting clock.sources, separated by commas; for a demonstration the development clock where nothing is said."""
-
-    @property
-    def demonstration(self) -> bool:
-        return corporate_number(self.number) == DEMONSTRATION
-
-    def settings(self, environ: Mapping[str, str] = MappingProxyType({})) -> Settings:
-        """Checked as if they had been read from a file, and overridden by `environ` as a file is."""
-        defaults = Settings()
-        chosen: dict[str, dict[str, object]] = {
-            "service": {
-                "base_url": self.base_url,
-                "host": defaults.service.host if self.host is None else self.host,
-                "port": defaults.service.port if self.port is None else self.port,
-            },
-            "tsa": {
-                "policy": self.tsa_policy or defaults.tsa.policy,
-            },
-            "clock": {"sources": self._clock_sources()},
-            "pki": {"key_type": self.key_type, "base_url": self.pki_url, "policy": self.certificate_policy or defaults.pki.policy},
-            "database": {"url": self.database_url, "password_file": self.database_password_file},
-        }
-        seals = {} if self.seal_key is None else {SEALS: {corporate_number(self.number): seal_settings(self.seal_key)}}
-        made = configuration.combine(chosen | seals, environ, "answer")
-        if made.pki.base_url or not made.service.base_url.startswith("https:"):
-            return made
-        chosen["pki"]["base_url"] = _plain(made.service.base_url)
-        return configuration.combine(chosen | seals, environ, "answer")
-
-    def _clock_sources(self) -> list[str]:
-        if self.clock:
-            return [name.strip() for name in self.clock.split(",")]
-        return [DEVELOPMENT_CLOCK if self.demonstration else KERNEL_CLOCK]
-
-
-def _plain(base_url: str) -> str:
-    """RFC 5280 section 8: who fetches a list over TLS needs the status of the server's certificate first, and so on. Lists are signed themselves."""
-    parts = urlsplit(base_url)
-    if parts.port is not None:
-        raise Misconfigured(f"{base_url} has TLS and a port of its own: say with --pki-url http://… where lists and OCSP answer without TLS")
-    return f"http://{parts.netloc}{parts.path}/pki"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +78,7 @@ class Instance:
         self.anchors = folder / ANCHORS
         self.clock = clock
         self.new = False
-        """Made by this very call of create()."""
+        """Made by this very call of `make_instance`."""
         self.migrated_from: str | None = None
         """The older schema that opening it replaced."""
         self.engine = open_database(folder, settings)
@@ -176,41 +99,6 @@ class Instance:
             raise Misconfigured(f"database {folder / DATABASE} is missing: restore it from a backup, it holds what was issued")
         opened.migrated_from = bring_up(opened.engine)
         return opened
-
-    @classmethod
-    def create(
-        cls,
-        folder: Path,
-        answers: Answers = Answers(),
-        secret: bytes | None = None,
-        *,
-        clock: Clock = machine_clock,
-        environ: Mapping[str, str] = os.environ,
-    ) -> "Instance":
-        """Make an instance in `folder`, or open the one that is there (`new` tells which): a second call changes nothing.
-
-        `environ` overrides the answers, as it overrides the settings file later, and is not written into it. A demonstration without `secret` gets a
-        generated passphrase in a file beside its keys; everything else needs one. Misconfigured or Conflict, in one line, when the folder cannot be
-        used. May be called again after an interruption.
-        """
-        settings = answers.settings(environ)
-        folder = folder.absolute()
-        with _held(folder):
-            if not (folder / configuration.FILE).exists():
-                stage = folder / _STAGE
-                if not (stage / _COMPLETE).exists():
-                    _refuse_strangers(folder, answers, secret)
-                    with told(f"write in {folder}"):
-                        shutil.rmtree(stage, ignore_errors=True)
-                        _build(stage, settings, answers, secret, clock)
-                        (stage / _COMPLETE).touch()
-                        sync_folder(stage)
-                with told(f"write in {folder}"):
-                    _move(stage, folder)
-                made = cls.open(folder, secret, clock=clock, environ=environ)
-                made.new = True
-                return made
-        return cls.open(folder, secret, clock=clock, environ=environ)
 
     def __enter__(self) -> "Instance":
         return self
@@ -296,7 +184,7 @@ class Instance:
         """Make a key and a certificate for the time-stamping unit `unit`, as its settings say. Conflict while it is here."""
         from trust.edge import renewal
 
-        with _held(self.folder):
+        with held(self.folder):
             made = renewal.add_unit(self, unit)
         self._listed(made)
         return made
@@ -305,7 +193,7 @@ class Instance:
         """Put the key and the certificate of a unit away, under `retired`. NotFound; Conflict for the unit of /tsa, which has to be there."""
         from trust.edge import renewal
 
-        with _held(self.folder):
+        with held(self.folder):
             return renewal.remove_unit(self, unit)
 
     def forget(self, name: str) -> None:
@@ -382,7 +270,7 @@ class Instance:
         if (self.folder / CERTIFICATES / f"{key}.pem").exists():
             from trust.edge import renewal
 
-            with _held(self.folder):
+            with held(self.folder):
                 renewal.must_be_over(self, key, self.clock())
                 certificate = renewal.succeed(self, key, subject).certificate
         else:
@@ -398,7 +286,7 @@ class Instance:
         """
         from trust.edge import renewal
 
-        with _held(self.folder):
+        with held(self.folder):
             renewal.must_not_be_revoked(self, name)
             done = renewal.succeed(self, name)
         self._listed(done.certificate)
@@ -417,7 +305,7 @@ class Instance:
         write_atomically(self.folder / CERTIFICATES / f"{name}.pem", pem_of((made, *self.certificates("ca"))))
         return made
 
-    def _enrol(self, name: str, profile: str, subject: "Subject") -> Cert:
+    def enrol(self, name: str, profile: str, subject: "Subject") -> Cert:
         """A key, then its certificate. After an interruption between the two the key that lies there is taken."""
         subject.name()  # refuse before anything is written
         path = self._key_file(name)
@@ -457,7 +345,7 @@ def _terms(settings: Settings) -> "Terms":
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
     """The folder is there and nobody else makes or changes an instance in it."""
     if not folder.parent.is_dir():
         raise Misconfigured(f"there is no folder {folder.parent} to make {folder.name} in")
@@ -475,59 +363,3 @@ def _held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _refuse_strangers(folder: Path, answers: Answers, secret: bytes | None) -> None:
-    try:
-        taken = [name for name in _PARTS if (folder / name).exists()]
-    except OSError as error:
-        raise plainly(error, f"look into {folder}") from error
-    if taken:
-        raise Conflict(f"{folder} has {', '.join(taken)} but no {configuration.FILE}: restore it from a backup, or choose another folder")
-    if secret is None and not answers.demonstration:
-        raise Misconfigured("the keys need a passphrase: --passphrase-file FILE, or KAKUIN_PASSPHRASE_FILE in the environment")
-
-
-def _build(stage: Path, settings: Settings, answers: Answers, secret: bytes | None, clock: Clock) -> None:
-    """A whole instance in `stage`."""
-    from trust.pki.profiles import Subject
-
-    stage.mkdir(mode=0o700)
-    (stage / KEYS).mkdir(mode=0o700)
-    (stage / CERTIFICATES).mkdir()
-    (stage / ANCHORS).mkdir()
-    if secret is None:
-        secret = secrets.token_urlsafe(24).encode()
-        write_atomically(stage / KEYS / PASSPHRASE_FILE, secret + b"\n", mode=0o600)
-    made = Instance(stage, settings, secret, clock)
-    try:
-        bring_up(made.engine)
-        if not settings.database.url:
-            (stage / DATABASE).chmod(0o600)
-        operator = answers.operator or answers.organisation
-        operator_number = answers.operator_number or (answers.number if answers.operator is None else None)
-        name = "Kakuin Demonstration" if answers.demonstration else "Kakuin"
-        of_operator = Subject("", operator, operator_number)
-        for key, profile, common_name in (
-            ("root", "root", f"{name} Root CA"),
-            ("ca", "ca", f"{name} Issuing CA"),
-            ("tsu", "tsu", f"{name} Time-Stamping Unit 1"),
-            ("ocsp", "ocsp", f"{name} OCSP Responder"),
-        ):
-            made._enrol(key, profile, replace(of_operator, common_name=common_name))  # this is its maker
-        made.add_organisation(answers.organisation, answers.number)
-        made.found_log()
-        made.authority.crl("root")
-        made.authority.crl("ca")
-        write_atomically(stage / ANCHORS / "root.pem", pem_of(made.certificates("root")))
-        write_atomically(stage / configuration.FILE, configuration.written(answers.settings()).encode(), mode=0o600)
-    finally:
-        made.close()
-
-
-def _move(stage: Path, folder: Path) -> None:
-    for name in _PARTS:
-        if (stage / name).exists():
-            (stage / name).rename(folder / name)
-    sync_folder(folder)
-    shutil.rmtree(stage)
