@@ -63,7 +63,10 @@ def test_the_era_is_the_one_nearest_to_this_machines_time() -> None:
         ({"origin_xor": 1}, Malformed, "another question"),
         ({"origin_xor": 1, "stratum": 0, "reference": b"DENY"}, Malformed, "another question"),
         ({"stratum": 0, "reference": b"RATE"}, ntp.KissOfDeath, "RATE"),
-        ({"stratum": 0, "reference": b"\x1b[2J"}, ntp.KissOfDeath, "no code"),
+        ({"stratum": 0, "reference": b"RSTR"}, ntp.KissOfDeath, "RSTR"),
+        ({"stratum": 0, "leap": 3, "reference": bytes(4)}, Unacceptable, "not synchronised"),
+        ({"stratum": 0, "leap": 3, "reference": b"INIT"}, Unacceptable, "not synchronised"),
+        ({"stratum": 0, "reference": b"\x1b[2J"}, Unacceptable, "not synchronised"),
         ({"stratum": 16}, Unacceptable, "not synchronised"),
         ({"leap": 3}, Unacceptable, "not synchronised"),
         ({"held_ns": -1000}, Malformed, "sent before"),
@@ -78,6 +81,9 @@ def test_the_era_is_the_one_nearest_to_this_machines_time() -> None:
         "origin",
         "forged-kiss",
         "kiss",
+        "kiss-for-good",
+        "chronyd-starting",
+        "ntpd-starting",
         "kiss-bytes",
         "stratum",
         "alarm",
@@ -275,6 +281,26 @@ def test_a_kiss_of_death_is_obeyed() -> None:
     clocks.go(BANNED_NS / SECOND)
     servers(False)
     assert answers.last() == {"a", "b"}
+
+
+def test_a_server_that_asked_for_less_is_of_use_again_once_it_answers() -> None:
+    """RFC 5905 section 7.4: less with each RATE. What is asked so seldom that every answer is too old would never vouch again."""
+    clocks, every = Clocks(), 256
+    answers = Answers(clocks, a=ntp.KissOfDeath("RATE"))
+    servers = NtpServers(("a",), every * SECOND, samples=clocks, question=answers)
+    for waits in (2, 4, 8):
+        servers(False)
+        assert answers.last() == {"a"}
+        clocks.go(waits * every - 1)
+        servers(False)
+        assert answers.last() == set()
+        clocks.go(1)
+    answers.said["a"] = 1
+    servers(False)
+    assert answers.last() == {"a"}
+    clocks.go(2 * every)
+    servers(False)
+    assert answers.last() == {"a"}
 
 
 def test_servers_that_do_not_answer_are_silent(server: Server) -> None:

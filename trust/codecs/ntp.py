@@ -14,6 +14,10 @@ MAX_STRATUM = 15
 MAX_DISTANCE_NS = 1_500_000_000
 """RFC 5905 section 12, MAXDIST with what PHI adds: a server that may itself be wrong by more is not synchronised in earnest."""
 
+KISSES = {b"DENY", b"RSTR", b"RATE"}
+"""RFC 5905 section 7.4: codes that ask for something. The others, such as INIT, say that there is no time: so does chronyd, without a code, until it
+has synchronised."""
+
 _PACKET = Struct("!BBbbII4sQQQQ")
 _MODE_CLIENT, _MODE_SERVER = 3, 4
 _VERSION = 4
@@ -71,10 +75,9 @@ def answer(packet: bytes, cookie: int, near_ns: int) -> Answer:
         raise Malformed(f"NTP version {_VERSION} expected, got {version}")
     if origin != cookie:
         raise Malformed("the NTP answer is to another question: its origin timestamp is not ours")
-    if stratum == 0:
-        code = reference.rstrip(b"\0").decode("ascii", "replace")
-        raise KissOfDeath(code if code.isalnum() else "no code")
-    if leap == _UNSYNCHRONISED or stratum > MAX_STRATUM:
+    if stratum == 0 and reference in KISSES:
+        raise KissOfDeath(reference.decode("ascii"))
+    if leap == _UNSYNCHRONISED or not 0 < stratum <= MAX_STRATUM:
         raise Unacceptable("the server is not synchronised")
     if not received or not sent or not referred:
         raise Malformed("the NTP answer lacks a timestamp")

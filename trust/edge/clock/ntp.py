@@ -98,6 +98,7 @@ class NtpServers:
         for server in servers:
             address(server)
         self._every_ns = dict.fromkeys(servers, every_ns)
+        self._seldom_ns = 2 * every_ns
         self._next_ns = dict.fromkeys(servers, 0)
         self._last: dict[str, Said] = {}
         self._banned: set[str] = set()
@@ -133,6 +134,7 @@ class NtpServers:
                 why = str(error) if isinstance(error, KakuinError) else "no answer"
             else:
                 self._banned.discard(server)
+                self._every_ns[server] = min(self._every_ns[server], self._seldom_ns)  # asked more seldom, it would be too old in between
                 answers.put((server, said, self._every_ns[server]))
                 return
         answers.put((server, Silence(f"ntp {server}", "ntp", why), min(RETRY_NS, self._every_ns[server])))
