@@ -150,6 +150,11 @@ class PendingLeap:
         """What it does to the wall clock."""
         return -SECOND if self.kind is Leap.INSERT else SECOND
 
+    @property
+    def due_ns(self) -> int:
+        """What the wall clock shows when it has to be made."""
+        return self.at_ns - max(0, self.turn_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -229,6 +234,11 @@ def carried(seen: Observation, sample: Sample, leap: PendingLeap | None, step_ns
     return offset - bound, offset + bound
 
 
+def _missed(before: Sample, after: Sample, leap: PendingLeap | None, step_ns: int) -> bool:
+    """Whether the wall clock went by its leap second between two samples: UTC made it, or those who announced it were wrong."""
+    return leap is not None and before.wall_ns < leap.due_ns <= after.wall_ns and not _leapt(before, after, leap, step_ns)
+
+
 def drifted(age_ns: int) -> int:
     """What the oscillator may have gone astray in that time, rounded up."""
     return -(-abs(age_ns) * DRIFT_PPM // 1_000_000)
@@ -285,6 +295,11 @@ def assess(
         if isinstance(silent, Silence) and silent.kind in rules.required:
             return replace(blank, state=silent.state, why=silent.why)
     spans = {s.source: carried(s, sample, leap, rules.step_ns) for s in heard if isinstance(s, Observation)}
+    if leap is not None and not applied:
+        for s in heard:
+            if isinstance(s, Observation) and _missed(s.sample, sample, leap, rules.step_ns):
+                low, high = spans[s.source]
+                spans[s.source] = low + min(0, leap.turn_ns), high + max(0, leap.turn_ns)
     kinds = {s.source: s.kind for s in heard}
     if missing := rules.required - {kinds[source] for source in spans}:
         return replace(blank, state=State.SILENT, why=f"nothing is known from {', '.join(sorted(missing))}")
@@ -344,6 +359,8 @@ def at(known: Assessment, sample: Sample, rules: Rules, accuracy_ns: int) -> Rea
     if known.leap is not None and in_window(known.leap, sample.wall_ns, rules):
         return Refusal(State.LEAP, "a leap second is near")
     bound = known.bound_ns + abs(turned) + drifted(age) + known.sample.spread_ns + sample.spread_ns
+    if not known.leapt and _missed(known.sample, sample, known.leap, rules.step_ns):
+        bound += SECOND
     if bound > accuracy_ns:
         return Refusal(State.IMPRECISE, _imprecise(bound, accuracy_ns))
     return Reading(sample.wall_ns, bound)

@@ -302,7 +302,7 @@ def test_a_second_that_nobody_announced_is_a_step(stands: Stands) -> None:
 # A quorum of NTP servers, over UDP.
 
 
-def quorum(stands: Stands, count: int = 3, needed: int = 2) -> tuple[Stand, list[Server]]:
+def quorum(stands: Stands, count: int = 3, needed: int = 2, rules: Rules = RULES) -> tuple[Stand, list[Server]]:
     servers = [stands.server() for _ in range(count)]
     patience = {server.place: server for server in servers}
     source = NtpServers(
@@ -311,7 +311,7 @@ def quorum(stands: Stands, count: int = 3, needed: int = 2) -> tuple[Stand, list
         samples=stands.clocks,
         question=lambda server, samples: ask(server, samples, timeout=patience[server].patience),
     )
-    stand = stands(source, rules=replace(RULES, required=frozenset(), servers=count, quorum=needed, fresh_ns=300 * SECOND))
+    stand = stands(source, rules=replace(rules, required=frozenset(), servers=count, quorum=needed, fresh_ns=300 * SECOND))
     stand.poll()
     assert stand.issues()
     return stand, servers
@@ -455,6 +455,35 @@ def test_after_the_leap_second_the_servers_are_asked_again_at_once(stands: Stand
     assert stand.poll(1) is State.LEAP
     assert stand.poll(5) is State.LEAP
     assert stand.poll(60) is State.GOOD
+    assert stand.issues()
+
+
+@pytest.mark.parametrize("mode", [LeapMode.NONE, LeapMode.PAUSE], ids=str)
+def test_a_leap_second_that_nobody_told_the_kernel(stands: Stands, mode: LeapMode) -> None:
+    """What servers said before midnight is a second wrong after it, where the wall clock went by."""
+    stands.clocks = Clocks(datetime(2026, 12, 31, 23, 58, tzinfo=UTC))
+    stand, servers = quorum(stands, rules=replace(RULES, leap=mode, leap_window_ns=10 * SECOND))
+    for server in servers:
+        server.answering = Honest(stands.clocks, leap=1)
+    assert stand.poll(64) is State.GOOD
+    assert stand.poll(50) is (State.GOOD if mode is LeapMode.NONE else State.LEAP)
+    for server in servers:
+        server.answering = Honest(stands.clocks, leap=1)  # their clocks are a little behind ours
+    stand.clocks.go(6.2)
+    assert not stand.issues()
+    assert stand.poll(0.1) is not State.GOOD
+    for server in servers:
+        server.answering = Honest(stands.clocks, offset_ns=-SECOND)
+    for seconds in (1, 2, 3, 4):
+        stand.poll(seconds)
+        stand.poll(0.1)
+    assert stand.poll(1) is State.IMPRECISE
+    assert not stand.issues()
+    stand.clocks.set_by(-1)
+    for server in servers:
+        server.answering = Honest(stands.clocks)
+    assert stand.poll() is State.STEPPED
+    assert stand.poll() is State.GOOD
     assert stand.issues()
 
 

@@ -23,6 +23,7 @@ from trust.timekeeping import (
     LeapMode,
     Lease,
     Observation,
+    PendingLeap,
     Reading,
     Refusal,
     Rules,
@@ -203,7 +204,7 @@ class Timekeeper:
             # Whatever the sources say was perhaps measured before: the next poll asks them anew.
             self._suspected_ns, self._anew = 0, True
             found = replace(found, state=State.STEPPED, why="the clock was set", step_ns=step)
-        if found.leapt and not before.leapt:
+        if before.leap is not None and _crossed(before.leap, before.sample, now, self._rules):
             self._anew = True  # answers from before it are a second away from those after it
         if self._rules.leap is LeapMode.STOP and in_window(found.leap, now.wall_ns, self._rules):
             self._stopped = True
@@ -263,6 +264,12 @@ class Timekeeper:
         leap = self._known.leap
         near = leap is not None and abs(self._sample().wall_ns - leap.at_ns) <= NEAR_NS
         return min(self._poll_seconds, NEAR_POLL) if near else self._poll_seconds
+
+
+def _crossed(leap: PendingLeap, before: Sample, now: Sample, rules: Rules) -> bool:
+    """Whether between two polls a leap second ended, made or not, or the seconds after it in which clocks of servers may still differ by it."""
+    ends = (leap.due_ns, leap.due_ns + min(NEAR_NS, rules.leap_window_ns))
+    return any(before.wall_ns < end <= now.wall_ns for end in ends)
 
 
 def rules_of(settings: Settings) -> Rules:
