@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -105,6 +106,21 @@ class Cluster:
                 os.kill(self.process.pid, {"fast": 2, "immediate": 3}[how])
             self.process.wait(60)
             self.process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server and its sessions do nothing, and end nothing."""
+        assert self.process is not None
+        first = self.process.pid
+        every = (first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split()))
+        for each in every:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in every:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGCONT)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         command = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-U", USER, "-d", database, "-c", statement]

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, event, insert, inspect, select, text, update
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from tests import tsu
 from tests.journals import AT, Counter, issue
 from tests.store.conftest import Database
 from trust.codecs import cms, tsp
 from trust.errors import Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.log import journal as module
 from trust.log import tables
-from trust.log.journal import Journal
+from trust.log.journal import MAX_BATCH, Journal
 from trust.log.page import MAX_BODY
 from tsa import store
 from tsa.service import Authority
@@ -80,6 +81,34 @@ def test_nobody_is_answered_before_the_commit(engine: Engine, database: Database
         assert not future.done()
         gate.set()
         assert future.result(10) == 0
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_who_comes_during_a_slow_failure_is_refused_with_it(slow: bool, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups wait behind one that fails. After a slow failure they are told at once; after a quick one they get their chance."""
+    monkeypatch.setattr(module, "LONG", 0.0 if slow else 3600.0)
+    gate, attempts = threading.Event(), []
+    with Journal(engine, clock) as journal:
+
+        @event.listens_for(engine, "commit")
+        def hold(_connection: object) -> None:
+            attempts.append(1)
+            if len(attempts) == 1:
+                assert gate.wait(10)
+                raise OperationalError("commit", {}, Exception("the disk is away"))
+
+        first = journal.append_soon("event", b"first")
+        while journal.waiting:
+            pass
+        waiting = [journal.append_soon("event", b"later") for _ in range(MAX_BATCH + 1)]
+        gate.set()
+        for future in [first, *waiting] if slow else [first]:
+            with pytest.raises(Unavailable, match="the disk is away"):
+                future.result(10)
+        assert len(attempts) == 1 or not slow
+        if not slow:
+            assert [future.result(10) for future in waiting] == list(range(MAX_BATCH + 1))
+        assert journal.append("event", b"after") == (0 if slow else MAX_BATCH + 1)
 
 
 def test_serials_are_consecutive_for_each_unit_and_failures_take_none(journal: Journal) -> None:

@@ -1,5 +1,6 @@
 """Serials that were taken by a process that then died, stalled or came back late: PostgreSQL alone has turns."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from tests import postgres
 from tests.journals import AT, Counter, issue
 from tests.store.conftest import Database
 from tests.store.test_journal import clock, explained
-from trust.edge.engine import bring_up
+from trust.edge.engine import bring_up, connect
+from trust.edge.operations.watch import journal_seen
 from trust.errors import KakuinError, Misconfigured, Unacceptable, Unavailable
 from trust.log import turns as module
 from trust.log.examine import Examiner
@@ -172,6 +174,17 @@ def test_a_clock_that_is_behind_waits_a_little_and_refuses_a_lot(journal: Journa
     assert issue(journal, Timed(AT + timedelta(seconds=1)), "x").result(10) == (2, 3)
 
 
+def test_health_knows_of_a_clock_that_is_behind(database: Database) -> None:
+    """Time-stamps are refused there, and whatever else is recorded does not make that good."""
+    with Journal(database.engine(), clock) as journal:
+        assert issue(journal, Counter(), "x").result(10) == (0, 1)
+        assert journal_seen(database.engines[0], journal, 0).fault is None
+    with Journal(database.engine(), lambda: AT - timedelta(seconds=60)) as behind:
+        behind.append("event", b"{}")
+        told = journal_seen(database.engines[0], behind, 0)
+        assert told.reachable and told.fault == "this node's clock is 60.000 seconds behind that of the last time-stamp"
+
+
 def test_entries_times_rise_though_nodes_clocks_differ(database: Database) -> None:
     with Journal(database.engine(), lambda: AT) as one, Journal(database.engine(), lambda: AT - timedelta(milliseconds=3)) as other:
         one.append("event", b"{}")
@@ -199,6 +212,26 @@ def test_the_database_gone_and_back(tmp_path: Path) -> None:
                 assert issue(journal, Counter(), "x").result(20)
             explained(journal)
         database.close()
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """Stopped, it keeps its connections, and no keepalive tells. Whoever waited hears of it, and the next are served when it goes on."""
+    with postgres.cluster() as cluster:
+        database = Database("postgresql", cluster.database())
+        bring_up(database.engine())
+        url = f"{database.url}&connect_timeout=2"
+        with contextlib.closing(database), Journal(made := connect(url, silence=0.5), clock) as journal:
+            assert issue(journal, Counter(), "x").result(20)[1] == 1
+            with cluster.frozen():
+                futures = [issue(journal, Counter(), str(number)) for number in range(3)]
+                for future in futures:
+                    with pytest.raises(Unavailable, match=r"said nothing|timeout"):
+                        future.result(20)
+                assert journal.fault
+            assert issue(journal, Counter(), "y").result(20)
+            assert journal.fault is None
+            explained(journal)
+        made.dispose()
 
 
 @pytest.mark.parametrize("name", ["fsync", "synchronous_commit", "full_page_writes"])

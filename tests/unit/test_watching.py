@@ -21,6 +21,7 @@ from trust.edge.operations.tally import Tally
 from trust.edge.operations.watch import journal_seen
 from trust.edge.web import logging_to
 from trust.errors import TooLarge, Unavailable
+from trust.log.faults import Faults
 from trust.log.journal import Journal
 from tsa.watching import FAILURES, Counting
 
@@ -159,3 +160,24 @@ def test_a_fault_is_told_until_a_transaction_succeeds_again(engine: Engine, capl
             connection.execute(text("ALTER TABLE hidden RENAME TO journal_next"))
         back = journal_seen(engine, journal, 0)
         assert back.reachable and back.fault is None and back.size == 1
+
+
+def test_a_fault_that_lasts_leaves_a_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    """And one when it is over. A service that refuses everybody must not fill the disk with saying so."""
+    at = [0.0]
+    faults = Faults(lambda: at[0])
+    faults.over()
+    for seconds in (0.0, 0.1, 9.9, 10.0, 10.1):
+        at[0] = seconds
+        faults.failed(Unavailable("the database is away"), 2)
+    assert faults.why == "the database is away"
+    faults.over()
+    assert faults.why is None
+    faults.failed(Unavailable("again, so soon"), 1)
+    faults.over()
+    assert faults.why is None
+    assert [record.message for record in caplog.records] == [
+        "journal: 2 entries not recorded: the database is away",
+        "journal: 6 entries not recorded: the database is away",
+        "journal: entries are recorded again; 2 more were not",
+    ]

@@ -4,9 +4,11 @@ SQLite in the instance's folder (write-ahead log, flushed at every commit), or P
 trust/edge/migrations/versions: one line of revisions, each file named by its four-digit number.
 """
 
+import contextlib
 import functools
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,14 +41,20 @@ _CLIENT: dict[str, Any] = {
 }
 """... and of libpq: a server that is gone is known to be gone, so that those who wait are told. Whatever the address says itself counts instead."""
 
+SILENCE = 15.0
+"""Seconds in which PostgreSQL says nothing, after which a statement is given up: more than any wait for a lock. A server that hangs keeps its
+connections, and no keepalive tells. What became of the statement, the database knows when it is back."""
+
 Value = str | int | bytes | None
 _IMMEDIATE = "kakuin_immediate"
 _BEGIN, _BEGIN_IMMEDIATE = text("BEGIN"), text("BEGIN IMMEDIATE")
 _MIGRATION_LOCK = 0x6B616B75696E  # "kakuin", the number of PostgreSQL's advisory lock
 
 
-def connect(url: str, password_file: Path | None = None) -> Engine:
+def connect(url: str, password_file: Path | None = None, *, silence: float = SILENCE) -> Engine:
     """An engine. Misconfigured for an address that is none, or whose driver is not installed. Nothing is opened yet.
+
+    `silence`: for how many seconds PostgreSQL may say nothing before a statement is given up, and its connection with it.
 
     PostgreSQL's password is in `password_file`, or where libpq looks for it (PGPASSFILE, PGPASSWORD, ~/.pgpass): never in the address, which is
     printed and logged. The file is read for each connection.
@@ -57,14 +65,14 @@ def connect(url: str, password_file: Path | None = None) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000}))
-        return _postgresql(parsed, password_file)
+        return _postgresql(parsed, password_file, silence)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"database.url needs the Python package {error.name}, which is not installed") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise Misconfigured("database.url is not one that is known here: expected sqlite:///… or postgresql://…") from error
 
 
-def _postgresql(url: URL, password_file: Path | None) -> Engine:
+def _postgresql(url: URL, password_file: Path | None, silence: float) -> Engine:
     if url.password is not None:
         raise Misconfigured("database.url holds a password: put it into a file (database.password_file), or where PGPASSFILE says")
     said = {name: value for name, value in _CLIENT.items() if name not in url.query}
@@ -77,16 +85,33 @@ def _postgresql(url: URL, password_file: Path | None) -> Engine:
 
         connection.adapters.register_dumper(list, ListBinaryDumper)
 
-    if password_file is not None:
-        file = password_file
+    @event.listens_for(engine, "do_connect")
+    def opened(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> Any:
+        from trust.edge.impatient import Impatient
 
-        @event.listens_for(engine, "do_connect")
-        def prepare(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+        if password_file is not None:
             from trust.edge.keystore import secret_in
 
-            parameters["password"] = secret_in(file, "database.password_file").decode("utf-8", "surrogateescape")
+            parameters["password"] = secret_in(password_file, "database.password_file").decode("utf-8", "surrogateescape")
+        made = Impatient.connect(**parameters)
+        made.silence = silence
+        return made
 
     return engine
+
+
+@contextlib.contextmanager
+def unhurried(connection: Connection) -> Iterator[None]:
+    """For statements that go through whole tables, as long as that takes."""
+    driver: Any = connection.connection.dbapi_connection
+    before = getattr(driver, "silence", None)
+    if before is not None:
+        driver.silence = math.inf
+    try:
+        yield
+    finally:
+        if before is not None:
+            driver.silence = before
 
 
 def _sqlite(engine: Engine) -> Engine:
@@ -198,7 +223,8 @@ def bring_up(engine: Engine) -> str | None:
     with refused(engine), writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        _upgrade(connection)
+        with unhurried(connection):
+            _upgrade(connection)
     return before
 
 

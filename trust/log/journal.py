@@ -29,6 +29,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from trust.edge.engine import driven, refused, writing
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.log.faults import Faults
 from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
     ENTRIES,
@@ -63,6 +64,8 @@ GIVEN_WAY, MOST_GIVEN = 0.1, 15e-6
 to send one and to read what is asked next. A transaction for 32 costs little more than one for 16, and of PostgreSQL most is waiting for it."""
 FEW = 4
 """Answers after which nobody gives way: there is nothing to be gained."""
+LONG = 1.0
+"""Seconds after which a transaction that fails takes with it whoever came meanwhile."""
 MAX_WAITING = 20_000
 """Requests that may wait for the writer: seconds of work, after which refusing at once is kinder."""
 NEAR = 1_000_000
@@ -115,8 +118,7 @@ class Journal:
         self._left: deque[Request] = deque()
         """The writer's own: of a group, what the last transaction had no room for."""
         self.watch: Watch | None = None
-        self.fault: str | None = None
-        """Why the last transaction failed; None when it did not."""
+        self._faults = Faults()
         self._closing = threading.Lock()
         self._closed = False
         self._turns = Turns(engine, self._explain) if engine.dialect.name == "postgresql" else None
@@ -204,6 +206,16 @@ class Journal:
         return self._writer.is_alive()
 
     @property
+    def fault(self) -> str | None:
+        """Why the last transaction failed; None when it did not."""
+        return self._faults.why
+
+    @property
+    def now(self) -> datetime:
+        """By the clock that entries bear."""
+        return self._clock()
+
+    @property
     def waiting(self) -> int:
         """Requests that no transaction has taken up yet."""
         return self._put - self._taken
@@ -233,6 +245,9 @@ class Journal:
                 taken = time.perf_counter() - begun
                 if self.watch is not None:
                     self.watch(len(batch), taken)
+                if self.fault is not None and taken >= LONG:
+                    refused_too, going = self._refuse_who_waits(outcomes[0].error, going)
+                    outcomes += refused_too
                 self._answer(outcomes)
                 if len(batch) > FEW and self.waiting < MAX_BATCH:
                     time.sleep(min(taken * GIVEN_WAY, len(batch) * MOST_GIVEN))
@@ -259,21 +274,29 @@ class Journal:
         self._taken += len(batch)
         return batch, going
 
+    def _refuse_who_waits(self, failure: KakuinError | None, going: bool) -> tuple[list[Outcome], bool]:
+        """All that came while a transaction failed slowly: to wait as long for each next group of them would leave the last without an answer."""
+        outcomes: list[Outcome] = []
+        left = self.waiting
+        while going and left > len(outcomes):
+            batch, going = self._gather()
+            outcomes += [Outcome(request, -1, None, failure) for request in batch]
+        return outcomes, going
+
     def _attempt(self, batch: list[Request]) -> list[Outcome]:
         """Record a batch, or tell every one of its waiters that it was not. Each attempt takes a connection of its own from the pool, which
         drops those that broke: so the writer goes on as soon as the database is back."""
         try:
             with refused(self._engine):
                 outcomes = self._record(batch) if self._turns is None else self._record_in_turn(self._turns, batch)
-            self.fault = None
+            self._faults.over()
             return outcomes
         except KakuinError as error:
             failure = error if isinstance(error, Unavailable) else Unavailable(f"the journal could not record: {error}")
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             failure = Unavailable("the journal could not record")
             failure.__cause__ = error
-        self.fault = str(failure)
-        _LOG.error("journal: %d entries not recorded: %s", len(batch), failure, exc_info=failure.__cause__)
+        self._faults.failed(failure, len(batch))
         return [Outcome(request, -1, None, failure) for request in batch]
 
     def _record(self, batch: list[Request]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 
 from trust.codecs import cms
 from trust.edge.clock import evidence
-from trust.edge.engine import refused
+from trust.edge.engine import refused, unhurried
 from trust.errors import KakuinError, Malformed, NotFound, Unacceptable
 from trust.log.journal import KINDS, PAGE, Entry, entry_of
 from trust.log.page import microseconds
@@ -100,7 +100,7 @@ def counts(engine: Engine, wanted: Selection = Selection()) -> list[Count]:
         func.max(ENTRY.c.serial).label("last"),
     )
     query = select(*columns).where(*wanted.clauses()).group_by(ENTRY.c.kind, ENTRY.c.unit).order_by(ENTRY.c.kind, func.min(ENTRY.c.number))
-    with refused(engine), engine.connect() as connection:
+    with refused(engine), engine.connect() as connection, unhurried(connection):
         return [Count(*row) for row in connection.execute(query)]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -14,9 +14,10 @@ from sqlalchemy import Engine, select
 from trust.edge.engine import refused
 from trust.edge.operations.health import CertificateSeen, ClockSeen, Health, JournalSeen, Seen, UnitSeen, judge
 from trust.errors import KakuinError
-from trust.log.journal import Journal
+from trust.log.journal import Journal, microseconds
 from trust.log.stored import Stored
 from trust.log.tables import NEXT
+from trust.log.turns import BEHIND
 from trust.ports import Clock
 
 FRESH = 1.0
@@ -40,8 +41,8 @@ def journal_seen(engine: Engine, journal: Journal, quorum: int) -> JournalSeen:
             journal.alongside(lambda _: None)
         newest = Stored(engine, quorum).checkpoint()
         with refused(engine), engine.connect() as connection:
-            numbers = {str(name): int(value) for name, value in connection.execute(select(NEXT.c.name, NEXT.c.value))}
-            size = numbers.pop("", 0)
+            rows = {str(name): (int(value), at) for name, value, at in connection.execute(select(NEXT.c.name, NEXT.c.value, NEXT.c.at))}
+        size, _ = rows.pop("", (0, None))
         covered = 0 if newest is None else newest.size
         committed = _recorded(journal, size - 1) if size else None
         uncovered = _recorded(journal, covered) if size > covered else None
@@ -51,13 +52,19 @@ def journal_seen(engine: Engine, journal: Journal, quorum: int) -> JournalSeen:
         reachable=True,
         size=size,
         committed=committed,
-        serials=numbers,
+        serials={unit: following for unit, (following, _) in rows.items()},
         checkpoint_size=None if newest is None else newest.size,
         checkpoint_at=None if newest is None else newest.at,
         uncovered_at=uncovered,
         queue=journal.waiting,
-        fault=journal.fault,
+        fault=journal.fault or _behind(journal, [at for _, at in rows.values() if at is not None]),
     )
+
+
+def _behind(journal: Journal, given: Sequence[int]) -> str | None:
+    """Another node's clock has given times to which this one's has not come: trust.log.turns refuses."""
+    lag = (max(given, default=0) - microseconds(journal.now)) / 1e6
+    return f"this node's clock is {lag:.3f} seconds behind that of the last time-stamp" if lag > BEHIND else None
 
 
 class Watch:
