@@ -298,6 +298,8 @@ def test_full_tiles_may_be_kept_for_ever_and_others_shortly(client: httpx.Client
         assert (again.status_code, again.content) == (304, b"")
         assert client.get(path, headers={"If-None-Match": '"other"'}).content == answer.content
     assert client.head("/log/tile/0/000").headers["content-length"] == "8192"
+    for name in (f"0/{'x000/' * 30}000", "0/999", "-1/000", "0/0"):
+        assert client.get(f"/log/tile/{name}").status_code == 404
     assert client.get("/log/checkpoint").headers["content-type"] == "text/plain; charset=utf-8"
     assert client.get("/log/key").text == f"{KEY}\n"
 

@@ -131,10 +131,15 @@ def test_an_unforeseen_error_tells_nothing_and_logs_its_place(call: Client, capl
     assert any(place.startswith("test_web.py:") for place in error["where"])
 
 
+@pytest.mark.parametrize("query", ["", "?q=halibut"])
+def test_a_path_that_names_nothing_is_not_found(call: Client, query: str) -> None:
+    document = is_problem(call("GET", f"/typed/swordfish{query}"), 404, "not-found")
+    assert "swordfish" not in json.dumps(document) and "errors" not in document
+
+
 def test_a_wrong_request_is_told_where_and_not_what(call: Client) -> None:
-    document = is_problem(call("GET", "/typed/swordfish?q=halibut"), 422, "unacceptable")
-    assert [e["where"] for e in document["errors"]] == ["path.number", "query.q"]
-    assert "swordfish" not in json.dumps(document)
+    document = is_problem(call("GET", "/typed/7?q=halibut"), 422, "unacceptable")
+    assert [e["where"] for e in document["errors"]] == ["query.q"]
     assert "halibut" not in json.dumps(document)
     is_problem(call("POST", "/json", content=b"{", headers={"Content-Type": "application/json"}), 422, "unacceptable")
 

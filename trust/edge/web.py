@@ -222,10 +222,12 @@ def _with_head(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
     return {**(headers or {}), "Allow": ", ".join(sorted({*allowed, "HEAD"}))} if "GET" in allowed else headers
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    """Which parts are wrong and what is expected there; what was sent is not repeated."""
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Which parts are wrong and what is expected there; what was sent is not repeated. A path that no resource can have is one that there is not."""
     if not isinstance(error, RequestValidationError):
         return _unforeseen(error)
+    if any(e["loc"][:1] == ("path",) for e in error.errors()):  # RFC 9110 section 15.5.5: such an address names nothing, whatever else was sent
+        return await _http(request, HTTPException(404))
     wrong = [{"where": ".".join(str(part) for part in e["loc"])[:100], "expected": str(e["msg"]).lower()[:200]} for e in error.errors()[:20]]
     return _problem(Unacceptable.slug, Unacceptable.title, Unacceptable.status, "the request has parts that are missing or wrong", {"errors": wrong})
 

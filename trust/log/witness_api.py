@@ -19,6 +19,9 @@ def router(witness: Witness) -> APIRouter:
         response_class=Response,
         responses={
             200: {"content": {TEXT: {"schema": {"type": "string"}}}, "description": "The cosignature, a line of a signed note."},
+            400: {"description": "No request, or its old size is over that of the checkpoint."},
+            403: {"description": "The checkpoint is not signed by the log's key."},
+            404: {"description": "This log is not witnessed here."},
             409: {"description": "Another size was cosigned last: the body says which (text/x.tlog.size)."},
             422: {"description": "The checkpoint does not continue what was cosigned before."},
         },
@@ -32,7 +35,8 @@ def router(witness: Witness) -> APIRouter:
             if len(body) > MAX_REQUEST:
                 raise TooLarge(f"a request is at most {MAX_REQUEST} bytes")
         answer = await run_in_threadpool(witness.add_checkpoint, bytes(body))
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+        # As it stands: Starlette would put a charset behind text/x.tlog.size, and there are logs that then do not know it.
+        return Response(answer.body, answer.status, {"Content-Type": answer.media_type})
 
     @api.get(
         "/{origin}/checkpoint",
