@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives import serialization
 
@@ -33,6 +33,7 @@ from trust.errors import KakuinError, Unavailable
 from trust.log.journal import Journal
 from trust.log.page import FIRST_SERIAL, Made
 from trust.log.page import Request as Asked
+from trust.log.turns import BEHIND
 from trust.model import Cert, Digest
 from trust.ports import Clock, Stamper
 from tsa import events, issue
@@ -55,6 +56,10 @@ WAVE_SECONDS = 0.02
 empty, and threads that sign waiting for each other."""
 
 
+_ROUNDED = 0.001
+"""Seconds more than a clock is waited for, which may be slewed meanwhile."""
+
+
 class _Issuer:
     """The unit, as the journal's writer calls it (trust.log.journal.Issuer)."""
 
@@ -70,6 +75,7 @@ class _Issuer:
         self._wave = min(wave, self._most)
         self._standing = standing
         self._asked_at = -math.inf
+        self._last = datetime.min.replace(tzinfo=UTC)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sign") if threads > 1 else None
 
     def ready(self) -> datetime:
@@ -79,10 +85,18 @@ class _Issuer:
         return self._now()
 
     def _now(self) -> datetime:
+        """The time, once it is not before that of the tokens before: a clock may be set back by less than counts as a step."""
         try:
-            return self._clock()
+            now = self._clock()
+            if now < self._last <= now + timedelta(seconds=BEHIND):
+                time.sleep((self._last - now).total_seconds() + _ROUNDED)
+                now = self._clock()
+            if now < self._last and self._unit.policy.ordering:
+                raise Unavailable("the clock is behind that of the last time-stamp")
         except Unavailable as error:
             raise Refused(Failure.TIME_NOT_AVAILABLE, str(error)) from error
+        self._last = now
+        return now
 
     def make(self, first: int, requests: Sequence[Request], at: datetime | None = None) -> list[Made | KakuinError]:
         """Tokens whose times rise with their serials: the clock is read again for every wave, or all `at`. After a failure they are short."""

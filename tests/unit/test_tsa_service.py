@@ -15,7 +15,7 @@ from tests import pki, tsu
 from tests.unit.test_journal import Held, impatient
 from trust.codecs import cms, tsp
 from trust.codecs.tsp import Failure
-from trust.errors import Unacceptable, Unavailable
+from trust.errors import KakuinError, Unacceptable, Unavailable
 from trust.log.journal import Journal
 from trust.log.page import Made
 from trust.model import Digest
@@ -219,6 +219,33 @@ def test_where_times_tell_the_order_each_token_has_its_own() -> None:
     times = [tsu.token(tsp.granted(one.body), "ed25519").gen_time for one in made if isinstance(one, Made)]
     assert len(set(times)) == 12
     assert times == sorted(times)
+    issuer.close()
+
+
+@pytest.mark.parametrize("ordering", [False, True], ids=["accuracy", "ordering"])
+def test_a_clock_that_was_set_back_by_less_than_a_step_is_waited_for(ordering: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """clock.step_ms lets so small a step pass; times rise with serials all the same."""
+    shown = [tsu.NOW]
+    monkeypatch.setattr("time.sleep", lambda seconds: shown.__setitem__(0, shown[0] + timedelta(seconds=seconds)))
+    issuer = _Issuer(tsu.unit("ed25519", policy=replace(tsu.POLICY, ordering=ordering)), lambda: shown[0], 1, 1)
+
+    def made(serial: int) -> Made | KakuinError:
+        return issuer.make(serial, [issue.read(REQUEST)])[0]
+
+    def time_of(one: Made | KakuinError) -> datetime:
+        assert isinstance(one, Made)
+        return tsu.token(tsp.granted(one.body), "ed25519").gen_time
+
+    before = time_of(made(1))
+    shown[0] -= timedelta(milliseconds=8)
+    assert time_of(made(2)) >= before
+    shown[0] -= timedelta(seconds=1)  # a leap second that is passed by (clock.leap none), or a clock that nobody keeps
+    last = made(3)
+    if ordering:
+        assert isinstance(last, Refused)
+        assert last.failure is Failure.TIME_NOT_AVAILABLE
+    else:
+        assert time_of(last) < before
     issuer.close()
 
 
