@@ -19,7 +19,7 @@ from verifier.report.findings import FINDINGS, Words
 from verifier.report.json import COMMITMENTS, error_report, report
 from verifier.report.plain import MARKS, columns, folded, printable
 from verifier.report.text import Style, render
-from verifier.report.told import MOST, Voice
+from verifier.report.told import MOST, Voice, told
 from verifier.verdict import Conclusion, Indication, Reason, Step, SubIndication
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +87,20 @@ def test_the_verdict_comes_first_then_why_then_what_to_do() -> None:
     ]
     assert order == sorted(order)
     assert "it was changed afterwards" in shown
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_whom_to_trust_is_advised_once(language: str) -> None:
+    unknown = verdict(Conclusion.INDETERMINATE, signature_verdict(Indication.INDETERMINATE, SubIndication.NO_CERTIFICATE_CHAIN_FOUND))
+    advice = texts.say(texts.ADVICE["nothing-trusted"], language), texts.say(FINDINGS["NO_CERTIFICATE_CHAIN_FOUND"].todo, language)
+    for anchors, said in ((0, advice[0]), (1, advice[1])):
+        shown = told(report(unknown, anchors=anchors), language).fields
+        assert [item for field in shown if field.key == "todo" for item in field.items if item in advice] == [said]
+
+
+def test_a_reason_in_japanese_is_a_sentence() -> None:
+    for subject, detail in (("", ""), ("Seal1", ""), ("Seal1", "HASH_FAILURE"), ("", "odd")):
+        assert texts.reason_text("signature-failed", subject, detail, "ja").endswith("。")
 
 
 def test_what_each_signature_proves_is_said_in_words() -> None:

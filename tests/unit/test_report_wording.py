@@ -122,7 +122,7 @@ def test_every_refusal_of_an_evidence_record_has_its_translation(text: str) -> N
 def test_a_refusal_is_told_inside_the_sentence_that_brings_it() -> None:
     why = "evidence record cannot be read: XML evidence record: Sequence lacks an attribute that its schema has"
     told = reworded(why, "ja")
-    assert told == "エビデンスレコードを読み取れない：XML 形式のエビデンスレコード：Sequence に必要な属性がない"
+    assert told == "証拠レコードを読み取れない：XML 形式の証拠レコード：Sequence に必要な属性がない"
 
 
 @pytest.mark.parametrize(("key", "ja"), [pair for _, *pair in EVERY], ids=[name for name, *_ in EVERY])

@@ -130,7 +130,7 @@ def _fields(found: Json, style: Style) -> Iterator[tuple[str, Sequence[str]]]:
     if not found["first_time"]:
         tokens = [f"{found['tokens']:,}" if found["tokens"] else phrase("no-tokens")]
     yield "tokens", [*tokens, *([phrase("skipped", count=f"{found['skipped']:,}")] if found["skipped"] else [])]
-    yield "verdicts", [", ".join(style.say(words, count=f"{found['verdicts'][name]:,}") for name, words in wording.VERDICTS.items())]
+    yield "verdicts", [style.voice.joined(style.say(words, count=f"{found['verdicts'][name]:,}") for name, words in wording.VERDICTS.items())]
     yield "units", list(_units(found, style))
     yield "clock", list(_clock(found, style))
     if (log := found["log"]) is not None:
@@ -169,7 +169,7 @@ def _clock(found: Json, style: Style) -> Iterator[str]:
     if clock is None:
         yield style.say(wording.PHRASES["no-clock"])
         return
-    yield ", ".join(style.say(wording.PHRASES["clock"], state=state, count=f"{count:,}") for state, count in clock["states"].items()) or "-"
+    yield style.voice.joined(style.say(wording.PHRASES["clock"], state=state, count=f"{count:,}") for state, count in clock["states"].items()) or "-"
     if clock["oldest_evidence_s"]:
         yield style.say(wording.PHRASES["clock-age"], seconds=f"{clock['oldest_evidence_s']:,}")
 

@@ -25,7 +25,7 @@ LABELS = {
 VERDICTS = {
     "passed": Words("valid {count}", "有効 {count}"),
     "failed": Words("not valid {count}", "無効 {count}"),
-    "indeterminate": Words("cannot tell {count}", "判定不能 {count}"),
+    "indeterminate": Words("cannot tell {count}", "判定できない {count}"),
     "unreadable": Words("unreadable {count}", "読み取り不能 {count}"),
 }
 

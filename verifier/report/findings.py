@@ -25,7 +25,7 @@ _AGAIN = Words(
 )
 _NEW = Words(
     "Do not rely on it. Ask the organisation named, through a channel you know, for a newly signed file.",
-    "信用しないでください。名前のある組織に、確かな連絡先を通じて、署名し直したファイルを求めてください。",
+    "信用しないでください。記載された組織に、ご自身で確認できる連絡先を通じて、署名し直したファイルを求めてください。",
 )
 _STATUS = Words(
     "Ask for the file with its long-term data (level LT or LTA), or give the authority's current revocation list beside it (--crl FILE).",
@@ -33,9 +33,9 @@ _STATUS = Words(
 )
 _PROOF = Words(
     "Ask whether a copy with an older or renewed time-stamp exists; without one the time of signing can no longer be shown.",
-    "古い、または更新されたタイムスタンプのある写しがないか確認してください。なければ署名の時期はもう示せません。",
+    "古い、または更新されたタイムスタンプのある写しがないか確認してください。なければ、いつ署名されたかを証明する方法はありません。",
 )
-_TRUST = Words(
+TRUST = Words(
     "If you know the authority, get its root certificate from the authority itself (not from this file), and name it with --trust FILE.",
     "知っている認証局であれば、ルート証明書を（このファイルからではなく）認証局から直接入手し、--trust ファイル名 で指定してください。",
 )
@@ -48,7 +48,7 @@ FINDINGS: dict[str, Finding] = {
     "FORMAT_FAILURE": Finding(
         Words(
             "The signature breaks the rules of its own format and cannot be read safely.",
-            "署名が形式の規則に反しており、安全に読み取れません。",
+            "署名またはタイムスタンプが形式の規則に反しており、安全に読み取れません。",
         ),
         Words(
             "Ask for the file again, straight from its source; if it stays so, it has to be signed again.",
@@ -65,7 +65,7 @@ FINDINGS: dict[str, Finding] = {
     "SIG_CRYPTO_FAILURE": Finding(
         Words(
             "The signature was not made with the named signer's key over these data: it is damaged or forged.",
-            "署名が、名前のある署名者の鍵によるものと一致しません。破損または偽造されています。",
+            "署名が、記載された署名者の鍵で作られたものではありません。破損しているか、偽造されています。",
         ),
         _ORIGINAL,
     ),
@@ -125,7 +125,7 @@ FINDINGS: dict[str, Finding] = {
     "SIGNATURE_POLICY_NOT_AVAILABLE": Finding(
         Words(
             "The signature names rules of its own (a signature policy) that are not here.",
-            "署名が指定する規則（署名ポリシー）がここにありません。",
+            "署名が指定する規則（署名ポリシー）の文書がありません。",
         ),
         Words("Ask the signer for the signature policy.", "署名ポリシーを署名者に求めてください。"),
     ),
@@ -146,16 +146,16 @@ FINDINGS: dict[str, Finding] = {
     "NO_CERTIFICATE_CHAIN_FOUND": Finding(
         Words(
             "Nothing leads from the signer's certificate to an authority that you trust, so the name in it is only a claim.",
-            "署名者の証明書から、信頼する認証局につながりません。記載された名前は自称にすぎません。",
+            "証明書をたどっても、信頼する認証局に行き着きません。記載された名前は自称にすぎません。",
         ),
-        _TRUST,
+        TRUST,
     ),
     "NO_CERTIFICATE_CHAIN_FOUND_NO_POE": Finding(
         Words(
             "Nothing leads to an authority that was trusted at a time when the signature is proved to have existed.",
-            "署名の存在が証明できる時点で信頼されていた認証局につながりません。",
+            "証明書をたどっても、署名の存在を証明できる時点で信頼されていた認証局に行き着きません。",
         ),
-        _TRUST,
+        TRUST,
     ),
     "REVOKED_NO_POE": Finding(
         Words(
@@ -209,7 +209,7 @@ FINDINGS: dict[str, Finding] = {
     "TRY_LATER": Finding(
         Words(
             "Whether the certificate has been revoked is not known: no answer that is fresh enough is here.",
-            "証明書が失効していないか分かりません。十分に新しい失効情報がここにありません。",
+            "証明書が失効していないか確認できません。十分に新しい失効情報がないためです。",
         ),
         _STATUS,
     ),

@@ -5,12 +5,12 @@ They stand in reports behind "evidence record cannot be read"; `{}` is a value (
 
 REFUSALS: dict[str, str] = {
     "evidence record: version 1 expected, got {}": "版は 1 のはずだが {0} である",
-    "evidence record: digest algorithms, each once, expected": "ハッシュ方式の一覧がないか、同じ方式が二度ある",
+    "evidence record: digest algorithms, each once, expected": "ハッシュ関数の一覧がないか、同じ方式が二度ある",
     "evidence record over encrypted data (RFC 4998 section 6) is not read": "暗号化されたデータに対するもの（RFC 4998 第6節）は扱わない",
     "evidence record over encrypted data (RFC 6283 section 5) is not read": "暗号化されたデータに対するもの（RFC 6283 第5節）は扱わない",
     "evidence record without an archive time-stamp": "アーカイブタイムスタンプがない",
     "evidence record: an archive time-stamp uses a digest that the record does not name": (
-        "アーカイブタイムスタンプのハッシュ方式がレコードの一覧にない"
+        "アーカイブタイムスタンプのハッシュ関数がレコードの一覧にない"
     ),
     "evidence record: up to {} chains of 1 to {} archive time-stamps expected, got {} of {}": (
         "チェーンは {0} まで、各チェーンのアーカイブタイムスタンプは 1 から {1} までのはずだが、チェーンが {2}、タイムスタンプが {3} ある"
@@ -24,5 +24,5 @@ REFUSALS: dict[str, str] = {
     "XML evidence record: cryptographic information is not of the type that it says": "暗号情報の種類が表示と異なる",
     "XML evidence record: one element {} expected, got {}": "{0} 要素は一つのはずだが {1} ある",
     "XML evidence record: Order counts from 1 without gaps": "Order が 1 からの連番でない",
-    "XML evidence record: {}": "XML 形式のエビデンスレコード：{0}",
+    "XML evidence record: {}": "XML 形式の証拠レコード：{0}",
 }

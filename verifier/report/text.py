@@ -128,5 +128,5 @@ def in_short(report: Json, name: str, style: Style) -> str:
 
 def summary(outcomes: Mapping[str, int], style: Style) -> str:
     """How many files ended how."""
-    counts = ", ".join(f"{say(OUTCOMES[outcome], style.language)} {outcomes[outcome]}" for outcome in OUTCOMES if outcomes.get(outcome))
+    counts = style.voice.joined(f"{say(OUTCOMES[outcome], style.language)} {outcomes[outcome]}" for outcome in OUTCOMES if outcomes.get(outcome))
     return style.say(PHRASES["summary"], total=sum(outcomes.values()), counts=counts) + "\n"

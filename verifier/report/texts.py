@@ -17,26 +17,26 @@ CONCLUSIONS = {
     "nothing_signed": Words("NOTHING SIGNED", "署名がありません"),
 }
 
-OUTCOMES = {**CONCLUSIONS, "error": Words("NOT JUDGED", "判定不能")}
+OUTCOMES = {**CONCLUSIONS, "error": Words("NOT JUDGED", "読み取れません")}
 """Of one file among many."""
 
 SUMMARIES = {
     "passed": Words(
         "Every signature holds, and what the file shows today is what was signed.",
-        "すべての署名が有効で、ファイルが今示している内容は署名されたものと一致します。",
+        "すべての署名が有効です。ファイルの現在の内容は、署名されたものと一致しています。",
     ),
     "passed-stamps": Words(
         "Its time-stamps hold: the content existed at the time below. Nobody signed it, so they do not say whom it comes from.",
-        "タイムスタンプは有効で、内容は下記の時刻に存在していました。署名はないため、誰が作成したかは示されていません。",
+        "タイムスタンプが有効です。内容は下記の時刻に存在していました。署名はないため、誰が発行したかは分かりません。",
     ),
     "failed": Words("This file must not be relied on.", "このファイルは信用できません。"),
     "indeterminate": Words(
         "Nothing was found to be false, but what is here does not suffice to confirm it.",
-        "偽りは見つかりませんでしたが、ここにある情報だけでは正しいと確認できません。",
+        "改ざんなどの不正は見つかりませんでしたが、ここにある情報だけでは有効と確認できません。",
     ),
     "nothing_signed": Words(
         "The file carries no signature, seal or time-stamp. That says nothing about whether its content is true.",
-        "このファイルには署名・eシール・タイムスタンプがありません。内容の真偽については何も言えません。",
+        "このファイルには署名・eシール・タイムスタンプがありません。内容が正しいかどうかは判断できません。",
     ),
 }
 
@@ -51,7 +51,7 @@ ADVICE = {
     ),
     "nothing_signed": Words(
         "If it should be signed, ask for the signed file, or for its separate signature, and name this one with --detached.",
-        "署名されているはずなら、署名済みのファイルを求めるか、別の署名ファイルを受け取り、このファイルを --detached で指定してください。",
+        "署名されているはずなら、署名済みのファイルを求めてください。署名が別のファイルなら、それを検証し、このファイルを --detached で指定します。",
     ),
     "nothing-trusted": Words(
         "Say whom you trust: get the authority's root certificate from the authority itself (not from this file), and name it with --trust FILE.",
@@ -66,10 +66,10 @@ REASONS = {
     "stamp-failed": Words("A time-stamp over the document is not valid", "文書に対するタイムスタンプが無効です"),
     "stamp-indeterminate": Words("A time-stamp could not be confirmed", "確認できないタイムスタンプがあります"),
     "stamp-not-valid": Words("A time-stamp does not count, and nothing depends on it", "有効でないタイムスタンプがありますが、判定には影響しません"),
-    "record-failed": Words("An evidence record is not valid", "無効なエビデンスレコードがあります"),
-    "record-indeterminate": Words("An evidence record could not be confirmed", "確認できないエビデンスレコードがあります"),
+    "record-failed": Words("An evidence record is not valid", "無効な証拠レコードがあります"),
+    "record-indeterminate": Words("An evidence record could not be confirmed", "確認できない証拠レコードがあります"),
     "record-not-valid": Words(
-        "An evidence record does not count, and nothing depends on it", "有効でないエビデンスレコードがありますが、判定には影響しません"
+        "An evidence record does not count, and nothing depends on it", "有効でない証拠レコードがありますが、判定には影響しません"
     ),
     "not-covered": Words("Something is shown or enclosed that no signature covers", "署名の対象になっていない内容が表示または同封されています"),
     "damaged-certificate": Words(
@@ -98,9 +98,9 @@ LABELS = {
     "counter-signature": Words("Counter-signature", "副署"),
     "seal": Words("Seal", "eシール"),
     "timestamp": Words("Time-stamp", "タイムスタンプ"),
-    "record": Words("Evidence record", "エビデンスレコード"),
+    "record": Words("Evidence record", "証拠レコード"),
     "not-covered": Words("Unsigned", "対象外"),
-    "checked": Words("Checked", "検証"),
+    "checked": Words("Checked", "検証条件"),
     "of": Words("{n} of {total}", "{n}／{total}"),
     "checks": Words("Every requirement that was looked at ({count})", "確認した要件の一覧（{count} 件）"),
     "met": Words("met", "適合"),
@@ -138,14 +138,14 @@ PHRASES = {
     "no-time": Words("no time is stated or proved", "時刻の記載も証明もありません"),
     "nothing-covered": Words("nothing that could be found", "見つかりませんでした"),
     "full": Words("{name}", "{name}"),
-    "partial": Words("{name} (not the whole file)", "{name}（ファイル全体ではありません）"),
+    "partial": Words("{name} (not the whole file)", "{name}（ファイルの一部）"),
     "digest": Words("{name} (compared by its digest; the file itself was not seen)", "{name}（ハッシュ値で照合。ファイル自体は見ていません）"),
     "manifest": Words("{name} (a list of further files)", "{name}（対象ファイルの一覧）"),
     "countersigned": Words("{name} (another signature)", "{name}（別の署名）"),
     "not-found": Words("{name}: NOT FOUND", "{name}：見つかりません"),
     "changed": Words("{name}: CHANGED since it was signed", "{name}：署名後に変更されています"),
-    "origin": Words("origin: it comes from {name}", "作成元：{name} が発行したものです"),
-    "no-origin": Words("origin: not proved", "作成元：証明されていません"),
+    "origin": Words("origin: it comes from {name}", "発行元：{name} が発行したものです"),
+    "no-origin": Words("origin: not proved", "発行元：証明されていません"),
     "existence": Words("existence: it existed in this form on {time}", "存在：{time}にこの内容で存在していました"),
     "no-existence": Words(
         "existence: no trusted time-stamp proves since when it exists", "存在：いつから存在するかを証明する信頼できるタイムスタンプがありません"
@@ -155,7 +155,7 @@ PHRASES = {
     "no-intent": Words("intent: not proved", "意思：証明されていません"),
     "no-intent-seal": Words(
         "intent: not proved; a seal shows where a document comes from, not that a person agreed to it",
-        "意思：証明されていません（eシールは文書の作成元を示すもので、個人の同意を示すものではありません）",
+        "意思：証明されていません（eシールは文書の発行元を示すもので、個人の同意を示すものではありません）",
     ),
     "stamped": Words("{time} by {tsa}", "{time}、{tsa}"),
     "proved-existence": Words("existence: what it covers existed on {time}", "存在：対象は{time}に存在していました"),
@@ -184,7 +184,7 @@ PHRASES = {
 }
 
 MEANINGS = {
-    "origin": Words("“I am the origin of this”", "「作成元であること」"),
+    "origin": Words("“I am the origin of this”", "「発行元であること」"),
     "receipt": Words("“I have received this”", "「受領したこと」"),
     "delivery": Words("“this was delivered”", "「送達したこと」"),
     "sender": Words("“I send this”", "「送信者であること」"),
@@ -203,7 +203,7 @@ STAMPS = {
     "archive": Words("for the archive, over everything before it", "長期保存のためのもの（それ以前のすべてが対象）"),
     "document": Words("over the whole document", "文書全体に対するもの"),
     "container": Words("over a file of the container", "コンテナ内のファイルに対するもの"),
-    "evidence-record": Words("of an evidence record", "エビデンスレコードのもの"),
+    "evidence-record": Words("of an evidence record", "証拠レコードのもの"),
     "standalone": Words("by itself", "単独のもの"),
 }
 """By `StampKind`: where a time-stamp stands."""
@@ -222,7 +222,7 @@ def reason_text(code: str, subject: str, detail: str, language: str) -> str:
     finding = FINDINGS.get(detail)
     if language == "ja":
         text += f"：{subject}" if subject else ""
-        return f"{text}。{finding.why.ja}" if finding else text + (f"（{detail}）" if detail else "")
+        return f"{text}。{finding.why.ja}" if finding else text + (f"（{detail}）" if detail else "") + "。"
     text += f": {subject}" if subject else ""
     return f"{text}. {finding.why.en}" if finding else text + (f" ({detail})" if detail else "")
 

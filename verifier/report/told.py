@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta, timezone
 from typing import NamedTuple
 
-from verifier.report.findings import FINDINGS, UNEXPLAINED, Finding, Words
+from verifier.report.findings import FINDINGS, TRUST, UNEXPLAINED, Finding, Words
 from verifier.report.parties import Json
 from verifier.report.plain import printable
 from verifier.report.texts import (
@@ -220,7 +220,8 @@ def _advice(report: Json, voice: Voice) -> list[str]:
     if conclusion in ("failed", "indeterminate"):
         advice += [voice.say(_finding(x).todo) for x in judged if CONCLUSION_BY_INDICATION[x["indication"]] == conclusion]
     if not report["anchors"] and judged:
-        advice.append(voice.say(ADVICE["nothing-trusted"]))
+        # One advice about whom to trust: where nobody is named, this one.
+        advice = [a for a in advice if a != voice.say(TRUST)] + [voice.say(ADVICE["nothing-trusted"])]
     return list(dict.fromkeys(advice))
 
 

@@ -23,12 +23,12 @@ GAP = 6.0
 JAPAN = timezone(timedelta(hours=9))
 
 _ENGLISH: Mapping[str, str] = MappingProxyType({"time": "Time", "location": "Place", "reason": "Reason", "commitment": "Commitment", "role": "Role"})
-_JAPANESE: Mapping[str, str] = MappingProxyType({"time": "日時", "location": "場所", "reason": "理由", "commitment": "意思", "role": "資格"})
+_JAPANESE: Mapping[str, str] = MappingProxyType({"time": "日時", "location": "場所", "reason": "理由", "commitment": "意思", "role": "立場"})
 _COMMITMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "origin": ("proof of origin", "作成元の証明"),
+        "origin": ("proof of origin", "発行元の証明"),
         "receipt": ("proof of receipt", "受領の証明"),
-        "delivery": ("proof of delivery", "配達の証明"),
+        "delivery": ("proof of delivery", "送達の証明"),
         "sender": ("proof of sender", "送信者の証明"),
         "approval": ("approval", "承認"),
         "creation": ("proof of creation", "作成の証明"),
