@@ -16,8 +16,8 @@ class Finding(NamedTuple):
 
 
 _ORIGINAL = Words(
-    "Do not rely on the content. Ask whoever is named as its origin for the original.",
-    "内容を信用しないでください。発行元とされる組織に原本を求めてください。",
+    "Do not rely on this file. Ask whoever is named as its origin for the original.",
+    "このファイルを信用しないでください。発行元とされる組織に原本を求めてください。",
 )
 _AGAIN = Words(
     "Ask the signer to sign it again, with software that follows the standard.",
