@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests.unit.test_log_publish import AT
 from trust.edge import keystore
 from trust.edge.founding import make_instance
 from trust.edge.instance import Instance
-from trust.log import note
+from trust.log import keys, note, witness
 from trust.log.page import entry_data
 from trust.log.tree import leaf_hash
 from trust.model import Digest
@@ -133,8 +134,6 @@ def test_one_entry_that_is_not_what_it_was_is_found(folder: Path, capsys: pytest
 
 
 def test_diverging_checkpoints_are_found(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from trust.log import keys
-
     with Instance.open(folder) as instance:
         signing = keys.unlocked(folder / "log", instance.secret)
     text = note.parse_note((folder / "before").read_bytes()).text.splitlines()
@@ -170,3 +169,33 @@ def test_a_witness_is_made_and_told_what_to_witness(folder: Path, capsys: pytest
     said(capsys, "witness", "add", key(folder), *where)
     assert said(capsys, "witness", "list", *where) == ["           0  127.0.0.1:8318/log"]
     assert said(capsys, "witness", "add", line, *where, code=65)
+
+
+def test_what_a_witness_refused_is_told_and_written(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Two checkpoints of one size prove a lie; a wrong proof under an honest one proves nothing against the log."""
+    secret, where = tmp_path / "passphrase", ("--folder", tmp_path / "w")
+    secret.write_text("a passphrase of a witness\n")
+    said(capsys, "witness", "init", "w.example/1", *where, "--passphrase-file", secret)
+    said(capsys, "witness", "add", key(folder), *where)
+    logs = witness.Logs(tmp_path / "w")
+    serving = witness.Witness(logs, keys.unlocked(tmp_path / "w", b"a passphrase of a witness"), lambda: AT)
+    before, now = (note.parse_note((folder / name).read_bytes()) for name in ("before", "now"))
+    size = note.parse_checkpoint(before.text).size
+    assert serving.add_checkpoint(bytes(witness.Asked(0, (), before))).status == 200
+    assert serving.add_checkpoint(bytes(witness.Asked(size, (bytes(32),), now))).status == 422
+    origin = note.parse_checkpoint(before.text).origin
+    assert said(capsys, "witness", "list", *where, code=1) == [f"{size:>12}  {origin}  refused, without proof that it continues: 1 checkpoints"]
+    with Instance.open(folder) as instance:
+        signing = keys.unlocked(folder / "log", instance.secret)
+    text = note.Checkpoint(origin, size, bytes(32)).text
+    lie = note.Note(text, (note.signature(signing.verifier, signing.sign, text),))
+    assert serving.add_checkpoint(bytes(witness.Asked(size, (), lie))).status == 422
+    assert "CONTRADICTED ITSELF in 1 checkpoints" in said(capsys, "witness", "list", *where, code=1)[0]
+    row = json.loads(said(capsys, "witness", "list", *where, "--json", code=1)[0])
+    assert (row["contradictions"], row["unproven"]) == (1, 1)
+    assert said(capsys, "witness", "evidence", origin, tmp_path / "e", *where) == [f"3 files in {tmp_path / 'e'}"]
+    both = [(tmp_path / "e" / name).read_bytes() for name in ("contradiction-1.request", "contradiction-1.cosigned")]
+    roots = {note.opened(data.partition(b"\n\n")[2] if data.startswith(b"old") else data, signing.verifier)[0].root for data in both}
+    assert len(roots) == 2 and (tmp_path / "e" / "unproven-1.request").exists()
+    assert "is not witnessed here" in said(capsys, "witness", "evidence", "x", tmp_path / "e", *where, code=66)[0]
+    logs.engine.dispose()

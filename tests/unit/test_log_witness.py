@@ -73,13 +73,14 @@ def test_it_cosigns_what_continues(standing: Standing) -> None:
         assert whole.signed_by([standing.key]) == (standing.key,) and note.cosigned_at(line) == int(AT.timestamp())
         served = standing.http.get(f"/{hashlib.sha256(KEY.name.encode()).hexdigest()}/checkpoint")
         assert opened(served.content, KEY, [standing.key])[0].size == new and len(opened(served.content, KEY, [standing.key])[1]) == 1
-    assert [(each.size, each.evidence) for each in standing.logs.all()] == [(20, 0)]
+    assert [(each.size, each.contradictions, each.unproven) for each in standing.logs.all()] == [(20, 0, 0)]
 
 
 REFUSED = {
     "a rollback": (asked(0, 5), 409, "13\n"),
     "an old size that is not the last": (asked(5, 20), 409, "13\n"),
     "another root of the same size": (asked(13, 13, OTHERS), 422, None),
+    "another root of the same size, under another old size": (Asked(5, (), checkpoint(13, OTHERS)), 409, "13\n"),
     "a split view": (asked(13, 20, OTHERS), 422, None),
     "a proof of nothing": (Asked(13, (), checkpoint(20)), 422, None),
     "a proof where none is due": (Asked(13, (LEAVES[0],), checkpoint(13)), 422, None),
@@ -88,6 +89,10 @@ REFUSED = {
     "no signature of the log": (Asked(13, (), Note(checkpoint(13).text, (note.Signature("x", b"1234", bytes(64)),))), 403, None),
     "a signature that does not verify": (Asked(13, (), Note(checkpoint(13).text, checkpoint(20).signatures)), 403, None),
 }
+
+
+LIES = {"another root of the same size", "another root of the same size, under another old size"}
+DOUBTFUL = {"a split view", "a proof of nothing"}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -100,10 +105,37 @@ def test_it_refuses_everything_else(name: str, standing: Standing) -> None:
         assert answer.text == body and answer.headers["content-type"] == "text/x.tlog.size"  # Tessera's client takes nothing else
     [after] = standing.logs.all()
     assert (after.size, after.root) == (13, root_of(LEAVES[:13]))
-    assert after.evidence == (1 if status == 422 else 0)
-    if status == 422:
-        assert [witness.parse_asked(each) for each in standing.logs.evidence(KEY.name)] == [request]
+    # What the log signed proves something against it; a wrong proof under what it signed is anybody's.
+    assert after.contradictions == (name in LIES) and after.unproven == (name in DOUBTFUL)
+    if name in LIES:
+        [(kept, cosigned)] = standing.logs.contradictions(KEY.name)
+        assert witness.parse_asked(kept) == request and opened(cosigned or b"", KEY, [standing.key])[0].size == 13
+    if name in DOUBTFUL:
+        assert [witness.parse_asked(each) for each in standing.logs.unproven(KEY.name)] == [request]
     assert standing.asked(asked(13, 20)).status_code == 200
+
+
+def test_what_anybody_sends_does_not_fill_the_room_of_what_proves(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "MOST_EVIDENCE", 2)
+    assert standing.asked(asked(0, 3)).status_code == 200
+    for size in (4, 5, 6, 6):
+        for proof in ((), (LEAVES[0],)):
+            assert standing.asked(Asked(3, proof, checkpoint(size))).status_code == 422
+    kept = [witness.parse_asked(each) for each in standing.logs.unproven(KEY.name)]
+    assert kept == [Asked(3, (), checkpoint(5)), Asked(3, (), checkpoint(6))]
+    strange = [[leaf_hash(bytes([n])) for n in range(at, at + 3)] for at in (5, 6, 7)]
+    for leaves in strange:
+        assert standing.asked(Asked(0, (), checkpoint(3, leaves))).status_code == 409
+    found = [witness.parse_asked(request).note for request, _ in standing.logs.contradictions(KEY.name)]
+    assert found == [checkpoint(3, leaves) for leaves in strange[:2]]
+
+
+def test_a_witness_of_before_contradictions_were_kept_apart(standing: Standing) -> None:
+    with standing.logs.engine.begin() as connection:
+        witness.CONTRADICTION.drop(connection)
+    again = Logs(standing.folder)
+    assert [each.contradictions for each in again.all()] == [0]
+    again.engine.dispose()
 
 
 def test_an_empty_tree_has_one_root(standing: Standing) -> None:

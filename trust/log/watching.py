@@ -116,9 +116,11 @@ def witness_add(key: str, folder: Path) -> None:
 @options.as_json
 @click.pass_context
 def witness_list(ctx: click.Context, folder: Path, as_json: bool) -> None:
-    """List the logs, with the size that was cosigned last, and requests that prove a log's misbehaviour.
+    """List the logs, with the size that was cosigned last, and what was refused.
 
-    Exit codes: 0 all is well, 1 a log contradicted itself.
+    A log CONTRADICTED ITSELF when it signed two roots of one size: that is proven, whoever sent them. A checkpoint without proof may be of
+    another history, or somebody sent one of the log's with a wrong proof. `kakuin witness evidence` writes both. Exit codes: 0 there was
+    neither, 1 there was.
     """
     import json
 
@@ -126,12 +128,46 @@ def witness_list(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
     wrong = 0
     for each in Logs(folder).all():
-        wrong += each.evidence
+        wrong += each.contradictions + each.unproven
         if as_json:
-            click.echo(json.dumps({"origin": each.key.name, "size": each.size, "root": each.root.hex(), "contradictions": each.evidence}))
-        else:
-            click.echo(f"{each.size:>12}  {each.key.name}" + (f"  CONTRADICTED ITSELF in {each.evidence} requests" if each.evidence else ""))
+            refused = {"contradictions": each.contradictions, "unproven": each.unproven}
+            click.echo(json.dumps({"origin": each.key.name, "size": each.size, "root": each.root.hex(), **refused}))
+            continue
+        click.echo(
+            f"{each.size:>12}  {each.key.name}"
+            + (f"  CONTRADICTED ITSELF in {each.contradictions} checkpoints" if each.contradictions else "")
+            + (f"  refused, without proof that it continues: {each.unproven} checkpoints" if each.unproven else "")
+        )
     ctx.exit(1 if wrong else 0)
+
+
+@witness.command(name="evidence")
+@click.argument("origin")
+@click.argument("target", type=options.folder_path, metavar="FOLDER")
+@folder_option
+def witness_evidence(origin: str, target: Path, folder: Path) -> None:
+    """Write what was refused of the log ORIGIN into FOLDER, for showing to others.
+
+    contradiction-N.request is what was asked, and contradiction-N.cosigned the checkpoint of the same size that was cosigned before: the log
+    has signed both. unproven-N.request came without a proof.
+    """
+    from trust.edge.files import told as named
+    from trust.edge.files import write_atomically
+    from trust.errors import NotFound
+    from trust.log.witness import Logs
+
+    logs = Logs(folder)
+    if logs.find(origin) is None:
+        raise NotFound(f"{ascii(origin)[1:-1]} is not witnessed here")
+    found = dict[str, bytes]()
+    for number, (request, cosigned) in enumerate(logs.contradictions(origin), 1):
+        found |= {f"contradiction-{number}.request": request} | ({f"contradiction-{number}.cosigned": cosigned} if cosigned else {})
+    found |= {f"unproven-{number}.request": request for number, request in enumerate(logs.unproven(origin), 1)}
+    with named(f"make {target}"):
+        target.mkdir(parents=True, exist_ok=True)
+    for name, data in found.items():
+        write_atomically(target / name, data)
+    click.echo(f"{len(found)} files in {target}")
 
 
 @witness.command(name="serve")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, Text, func, insert, select, update
+from sqlalchemy import BigInteger, Column, Connection, LargeBinary, MetaData, String, Table, Text, delete, func, insert, select, update
 
 from trust.edge.engine import connect, refused, sqlite_url, writing
 from trust.errors import Conflict, Malformed, Misconfigured, NotFound, Unacceptable
@@ -27,7 +27,7 @@ MAX_REQUEST = MAX_NOTE + (MAX_PROOF + 1) * 64
 SIZE = "text/x.tlog.size"
 TEXT = "text/plain; charset=utf-8"
 MOST_EVIDENCE = 100
-"""Requests that are kept for one log: who has the log's key could fill the disk otherwise."""
+"""Requests of each sort that are kept for one log: the disk is not theirs to fill."""
 
 METADATA = MetaData()
 WITNESSED = Table(
@@ -40,7 +40,7 @@ WITNESSED = Table(
     Column("note", LargeBinary),
 )
 """The logs that are witnessed, each with what was cosigned last; `note` is None, and `size` 0, where nothing was."""
-EVIDENCE = Table(
+UNPROVEN = Table(
     "evidence",
     METADATA,
     Column("digest", LargeBinary(32), primary_key=True),
@@ -48,7 +48,19 @@ EVIDENCE = Table(
     Column("at", BigInteger, nullable=False),
     Column("request", LargeBinary, nullable=False),
 )
-"""Requests with a log's signature that contradict what it signed before: proof of its misbehaviour. `at` is seconds since 1970 UTC."""
+"""The newest requests that did not show that their checkpoint continues what was cosigned: of a log with two histories, or of anybody who sent a
+checkpoint of the log with a wrong proof. `digest` is that of the checkpoint's text; `at` is seconds since 1970 UTC."""
+CONTRADICTION = Table(
+    "contradiction",
+    METADATA,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("origin", String(200), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("cosigned", LargeBinary),
+)
+"""The same of checkpoints that the log cannot have signed and be honest, whoever sent them: another root of the size that was cosigned (`cosigned` is
+that checkpoint), or of an empty tree. Both halves are signed by the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,14 @@ class Answer:
     status: int
     body: bytes
     media_type: str = TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a checkpoint is not cosigned, and where its request is kept."""
+
+    answer: Answer
+    kept: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +118,10 @@ class Witnessed:
     size: int
     root: bytes
     note: bytes | None
-    evidence: int
-    """Requests that are proof of misbehaviour."""
+    contradictions: int
+    """Checkpoints that prove that the log has two histories."""
+    unproven: int
+    """Checkpoints that came without a proof that they continue the history."""
 
 
 def create(folder: Path, name: str, secret: bytes) -> VerifierKey:
@@ -119,6 +141,8 @@ class Logs:
         if not (folder / DATABASE).exists():
             raise Misconfigured(f"there is no {DATABASE} in {folder}: a witness without it must not go on, make a new one with `kakuin witness init`")
         self.engine = connect(sqlite_url(folder / DATABASE))
+        with refused(self.engine):
+            CONTRADICTION.create(self.engine, checkfirst=True)  # witnesses were made before it was
 
     def add(self, key: VerifierKey) -> None:
         """Witness this log from now on. Conflict when one of its name is witnessed."""
@@ -131,10 +155,12 @@ class Logs:
 
     def all(self) -> Sequence[Witnessed]:
         with refused(self.engine), self.engine.connect() as connection:
-            told = select(EVIDENCE.c.origin, func.count()).group_by(EVIDENCE.c.origin)
-            evidence: dict[str, int] = {row[0]: row[1] for row in connection.execute(told)}
+            contradictions, unproven = (_counted(connection, table) for table in (CONTRADICTION, UNPROVEN))
             rows = connection.execute(select(WITNESSED).order_by(WITNESSED.c.origin)).mappings().all()
-        return [Witnessed(verifier_key(r["key"]), r["size"], r["root"], r["note"], evidence.get(r["origin"], 0)) for r in rows]
+        return [
+            Witnessed(verifier_key(r["key"]), r["size"], r["root"], r["note"], contradictions.get(r["origin"], 0), unproven.get(r["origin"], 0))
+            for r in rows
+        ]
 
     def find(self, origin: str) -> Witnessed | None:
         return next((each for each in self.all() if each.key.name == origin), None)
@@ -146,35 +172,68 @@ class Logs:
                 return each.note
         raise NotFound("no checkpoint of this log was cosigned here")
 
-    def evidence(self, origin: str) -> Sequence[bytes]:
-        """The requests that were kept, oldest first."""
-        query = select(EVIDENCE.c.request).where(EVIDENCE.c.origin == origin).order_by(EVIDENCE.c.at)
+    def contradictions(self, origin: str) -> Sequence[tuple[bytes, bytes | None]]:
+        """What proves that this log has two histories, oldest first: each request, and the checkpoint that was cosigned then."""
+        query = select(CONTRADICTION.c.request, CONTRADICTION.c.cosigned).where(CONTRADICTION.c.origin == origin).order_by(CONTRADICTION.c.at)
+        with refused(self.engine), self.engine.connect() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+    def unproven(self, origin: str) -> Sequence[bytes]:
+        """The requests without proof that were kept, oldest first."""
+        query = select(UNPROVEN.c.request).where(UNPROVEN.c.origin == origin).order_by(UNPROVEN.c.at)
         with refused(self.engine), self.engine.connect() as connection:
             return connection.execute(query).scalars().all()
 
-    def keep_evidence(self, origin: str, request: bytes, at: int) -> None:
-        with refused(self.engine), writing(self.engine).begin() as connection:
-            digest = hashlib.sha256(request).digest()
-            there = connection.execute(select(func.count()).select_from(EVIDENCE).where(EVIDENCE.c.origin == origin)).scalar_one()
-            if there < MOST_EVIDENCE and connection.execute(select(EVIDENCE.c.at).where(EVIDENCE.c.digest == digest)).first() is None:
-                connection.execute(insert(EVIDENCE), {"digest": digest, "origin": origin, "at": at, "request": request})
+    def advance(self, log: VerifierKey, asked: Asked, new: Checkpoint, note: bytes, time: int) -> Answer | None:
+        """Compare with what was cosigned last and take its place, in one transaction; the refusal where it cannot, and then what proves it is kept.
 
-    def advance(self, log: VerifierKey, asked: Asked, new: Checkpoint, note: bytes) -> Answer | None:
-        """Compare with what was cosigned last and take its place, in one transaction; the refusal where it cannot."""
+        `time`: seconds since 1970 UTC.
+        """
         with refused(self.engine), writing(self.engine).begin() as connection:
-            row = connection.execute(select(WITNESSED.c.size, WITNESSED.c.root).where(WITNESSED.c.origin == log.name)).one()
+            mine = WITNESSED.c.origin == log.name
+            row = connection.execute(select(WITNESSED.c.size, WITNESSED.c.root, WITNESSED.c.note).where(mine)).one()
             size, root = int(row[0]), bytes(row[1])
-            if asked.old != size:
-                return Answer(409, f"{size}\n".encode(), SIZE)
-            if new.size == 0 and new.root != EMPTY_ROOT:
-                return Answer(422, b"the root of an empty tree is another\n")
-            if not extends(size, root, new.size, new.root, asked.proof):
-                return Answer(422, b"the proof does not show that the new tree begins with the old one\n")
+            if (found := refusal(size, root, asked, new)) is not None:
+                if found.kept is not None:
+                    _keep(connection, found.kept, log.name, asked, time, row[2])
+                return found.answer
             # On every database the row is ours only if it is still as it was read.
-            here = update(WITNESSED).where(WITNESSED.c.origin == log.name, WITNESSED.c.size == size, WITNESSED.c.root == root)
+            here = update(WITNESSED).where(mine, WITNESSED.c.size == size, WITNESSED.c.root == root)
             if connection.execute(here.values(size=new.size, root=new.root, note=note)).rowcount != 1:
                 raise Conflict("another request was quicker")
         return None
+
+
+def refusal(size: int, root: bytes, asked: Asked, new: Checkpoint) -> Refusal | None:
+    """C2SP tlog-witness, add-checkpoint: why this is not cosigned after a tree of this size and root. None where it is. Pure."""
+    lies = (new.size == size and new.root != root) or (new.size == 0 and new.root != EMPTY_ROOT)
+    if asked.old != size:
+        return Refusal(Answer(409, f"{size}\n".encode(), SIZE), CONTRADICTION if lies else None)
+    if lies:
+        return Refusal(Answer(422, b"the log has signed another root of this size\n"), CONTRADICTION)
+    if not extends(size, root, new.size, new.root, asked.proof):
+        # What was cosigned already, or begins with nothing, continues it in any case: then it is the proof alone that is wrong.
+        doubtful = UNPROVEN if new.size > size > 0 else None
+        return Refusal(Answer(422, b"the proof does not show that the new tree begins with the old one\n"), doubtful)
+    return None
+
+
+def _counted(connection: Connection, table: Table) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(select(table.c.origin, func.count()).group_by(table.c.origin))}
+
+
+def _keep(connection: Connection, table: Table, origin: str, asked: Asked, time: int, cosigned: bytes | None) -> None:
+    """Each checkpoint once. Of what proves something the first, of what anybody can send the newest."""
+    digest = hashlib.sha256(asked.note.text.encode()).digest()
+    if connection.execute(select(table.c.at).where(table.c.digest == digest)).first() is not None:
+        return
+    kept = connection.execute(select(table.c.digest).where(table.c.origin == origin).order_by(table.c.at)).scalars().all()
+    if len(kept) >= MOST_EVIDENCE:
+        if table is CONTRADICTION:
+            return
+        connection.execute(delete(table).where(table.c.digest == kept[0]))
+    row = {"digest": digest, "origin": origin, "at": time, "request": bytes(asked)}
+    connection.execute(insert(table), {**row, "cosigned": cosigned} if table is CONTRADICTION else row)
 
 
 class Witness:
@@ -203,18 +262,14 @@ class Witness:
             return Answer(403, b"the checkpoint is not signed by the log's key\n")
         if asked.old > new.size:
             return Answer(400, b"the old size is over that of the checkpoint\n")
-        return self._cosigned(log.key, asked, new, body)
+        return self._cosigned(log.key, asked, new)
 
-    def _cosigned(self, log: VerifierKey, asked: Asked, new: Checkpoint, body: bytes) -> Answer:
+    def _cosigned(self, log: VerifierKey, asked: Asked, new: Checkpoint) -> Answer:
         time = int(self._clock().timestamp())
         line = signature(self._key.verifier, self._key.sign, asked.note.text, time)
         theirs = tuple(s for s in asked.note.signatures if (s.name, s.id) == (log.name, log.id))
         try:
-            refusal = self.logs.advance(log, asked, new, bytes(Note(asked.note.text, (*theirs, line))))
+            refused_with = self.logs.advance(log, asked, new, bytes(Note(asked.note.text, (*theirs, line))), time)
         except Conflict:
-            return self._cosigned(log, asked, new, body)
-        if refusal is None:
-            return Answer(200, str(line).encode())
-        if refusal.status == 422:
-            self.logs.keep_evidence(log.name, body, time)
-        return refusal
+            return self._cosigned(log, asked, new)
+        return Answer(200, str(line).encode()) if refused_with is None else refused_with
