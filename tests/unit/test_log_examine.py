@@ -37,6 +37,15 @@ def found(*entries: Entry, examiner: Examiner | None = None) -> list[tuple[str, 
 
 
 EVENT = b'{"event": "x"}'
+
+
+def clock(index: int, after: int, step: int = 0) -> Entry:
+    """A clock says that it was set by so many seconds; 0: that it is good."""
+    said = {"event": "clock", "state": "stepped", "step_us": step * 1_000_000} if step else {"event": "clock", "state": "good"}
+    return entry(index, "event", json.dumps(said).encode(), AT + after * SECOND)
+
+
+GOOD = clock(0, 0)
 CERTIFICATE = tsu.issuers()[1].certificate.der
 
 CASES: dict[str, tuple[list[Entry], list[tuple[str, int | None]]]] = {
@@ -61,6 +70,12 @@ CASES: dict[str, tuple[list[Entry], list[tuple[str, int | None]]]] = {
     ),
     "a token before its predecessor": ([entry(0, "token", token(1)), entry(1, "token", token(2, tsu.NOW - SECOND))], [("time", 1)]),
     "a time that went back": ([entry(0, "event", EVENT), entry(1, "event", EVENT, AT - SECOND), entry(2, "event", EVENT)], [("time", 1)]),
+    "a clock that was put forward and set right": ([GOOD, clock(1, 3600, 3600), clock(2, 1, -3600), clock(3, 2)], []),
+    "a clock that was put back and set right": ([GOOD, clock(1, -3, -3), clock(2, -2), clock(3, 0, 3), clock(4, 1)], [("time", 2)]),
+    "a clock that was put back and set right, and was not good meanwhile": ([GOOD, clock(1, -3, -3), clock(2, 0, 3), clock(3, 1)], []),
+    "a clock that was set back by less than its entry goes back": ([GOOD, clock(1, -3, -1)], [("time", 1)]),
+    "a clock that was put forward, and time went back": ([GOOD, clock(1, -3, 3)], [("time", 1)]),
+    "a token from before a clock was set back": ([GOOD, clock(1, -3, -3), entry(2, "token", token(1), AT - 2 * SECOND)], [("time", 2)]),
     "a number that is missing": ([entry(0, "event", EVENT), entry(2, "event", EVENT)], [("missing", 2)]),
     "entries that changed places": ([entry(1, "event", EVENT), entry(0, "event", EVENT)], [("missing", 1), ("order", 0)]),
     "another body": ([replace(entry(0, "event", EVENT), body=b"{}")], [("changed", 0)]),

@@ -12,13 +12,15 @@ from typing import Any
 from trust.codecs import asn1, ess
 from trust.codecs.cms import TST_INFO
 from trust.codecs.signed_data import signed_data
+from trust.edge.clock.evidence import NAME as CLOCK
 from trust.errors import KakuinError, Malformed
-from trust.log.journal import KINDS, Entry
+from trust.log.journal import KINDS, NEAR, Entry
 from trust.log.page import entry_data, microseconds
-from trust.log.reading import JSON_KINDS
+from trust.log.reading import JSON_KINDS, said
 from trust.log.tree import EMPTY, Frontier, leaf_hash
 from trust.log.turns import voided
 from trust.model import Cert
+from trust.timekeeping import State
 
 PAGE = 4096
 """Leaves that the tree grows by at a time."""
@@ -57,6 +59,8 @@ class Seen:
     """By the digest of the unit's certificate."""
     certificates: dict[str, int] = field(default_factory=dict)
     """Entries by issuer and serial number of certificates."""
+    vouched_at: int = 0
+    """Time of the last token, or entry that says that a clock is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,8 @@ class Examiner:
 
     def entry(self, entry: Entry) -> Iterator[Finding]:
         """What is wrong with this one, given those before it."""
-        at = microseconds(entry.at)
-        if at < self.seen.at:
+        if not self._in_order(entry):
             yield Finding("time", f"recorded at {entry.at.isoformat()}, before the entry in front of it", entry.index)
-        self.seen.at = max(at, self.seen.at)
         if entry.kind not in KINDS:
             yield Finding("kind", f"kind is one of {', '.join(KINDS)}, got {ascii(entry.kind)[:30]}", entry.index)
             return
@@ -114,12 +116,25 @@ class Examiner:
         except (KakuinError, ValueError, TypeError, RecursionError):  # TypeError: cryptography, over odd names
             yield Finding("unreadable", f"its body is not that of a {entry.kind}", entry.index)
 
+    def _in_order(self, entry: Entry) -> bool:
+        """Whether its time is not before that of the entries in front. A clock that was set back says so itself, and is believed as long as nothing
+        is vouched for before what was vouched for already."""
+        at, told = microseconds(entry.at), said(entry) if entry.kind == "event" else {}
+        state, step = (told.get("state"), told.get("step_us")) if told.get("event") == CLOCK else (None, None)
+        told_so = state == State.STEPPED and type(step) is int and self.seen.at - at <= NEAR - step
+        vouched = entry.kind == "token" or state == State.GOOD
+        right = (at >= self.seen.at or told_so) and not (vouched and at < self.seen.vouched_at)
+        self.seen.at = at if told_so else max(at, self.seen.at)
+        if vouched:
+            self.seen.vouched_at = max(at, self.seen.vouched_at)
+        return right
+
     def _body(self, entry: Entry) -> Iterator[Finding]:
         if entry.kind in JSON_KINDS:
-            said = json.loads(entry.body)
-            if not isinstance(said, dict):
+            body = json.loads(entry.body)
+            if not isinstance(body, dict):
                 yield Finding("unreadable", f"its body is not that of a {entry.kind}", entry.index)
-            elif entry.kind == "event" and self._tokens is None and (void := voided(said)) is not None:
+            elif entry.kind == "event" and self._tokens is None and (void := voided(body)) is not None:
                 yield from self._void(entry.index, *void)
         elif entry.kind == "certificate":
             yield from self._certificate(entry.index, Cert(entry.body))
@@ -240,10 +255,11 @@ def _placed(entry: Entry, expected: int, leaf: bytes) -> Iterator[Finding]:
 def kept(seen: Seen) -> dict[str, Any]:
     """`Seen` as JSON values."""
     units = {unit: {"last": s.last, "gen_time": s.gen_time, "name": s.name} for unit, s in seen.units.items()}
-    return {"at": seen.at, "units": units, "certificates": seen.certificates}
+    return {"at": seen.at, "units": units, "certificates": seen.certificates, "vouched_at": seen.vouched_at}
 
 
 def remembered(row: dict[str, Any]) -> Seen:
     """The reverse. KeyError, TypeError or ValueError for anything else."""
     units = {str(unit): Sequence(int(s["last"]), int(s["gen_time"]), s["name"]) for unit, s in row["units"].items()}
-    return Seen(int(row["at"]), units, {str(number): int(index) for number, index in row["certificates"].items()})
+    certificates = {str(number): int(index) for number, index in row["certificates"].items()}
+    return Seen(int(row["at"]), units, certificates, int(row.get("vouched_at", 0)))  # 0: kept by an earlier version
