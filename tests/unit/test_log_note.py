@@ -69,6 +69,25 @@ def test_signatures_of_strangers_are_ignored_and_wrong_ones_are_not() -> None:
         note.opened(bytes(signed(replace(CHECKPOINT, origin="log.example/3"))), LOG)
 
 
+STRANGERS = {
+    "a long name": [note.Signature("n" * 300, b"1234", bytes(64))],
+    "a name with characters that nobody sees": [note.Signature("w\u200b\u00ad.example", b"1234", bytes(64))],
+    "the longest signatures that there are": [note.Signature(f"ml-dsa-87.example/{n}", b"12%02d" % n, bytes(8 + 4627)) for n in range(15)],
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_strangers_sign_with_is_their_affair(name: str) -> None:
+    """C2SP signed-note: signatures of unknown keys must be ignored, and 16 accepted at least."""
+    assert note.opened(bytes(signed(cosigned=False).with_signatures(STRANGERS[name])), LOG) == (CHECKPOINT, ())
+
+
+@pytest.mark.parametrize("name", ["", "a+b", "a\u00a0b", "a\u2003b", "a\u3000b", "a\tb"])
+def test_names_that_no_key_has(name: str) -> None:
+    with pytest.raises(Malformed):
+        note.parse_note(bytes(signed().with_signatures([note.Signature(name, b"1234", bytes(64))])))
+
+
 def test_a_log_and_a_witness_sign_differently() -> None:
     with pytest.raises(Unacceptable):
         note.signature(LOG, PRIVATE.sign, "x\n", 5)

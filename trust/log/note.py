@@ -18,8 +18,8 @@ from trust.algorithms import Algorithm
 from trust.errors import Malformed, Unacceptable
 from trust.log.tree import HASH_SIZE, MAX_SIZE
 
-MAX_NOTE = 1 << 16
-"""Bytes."""
+MAX_NOTE = 1 << 17
+"""Bytes. C2SP signed-note, format: 16 signatures at least, each of up to nearly 5 kB (ML-DSA-87), which are 7 kB in base64."""
 MAX_SIGNATURES = 64
 _MAX_NAME = 200
 _ED25519 = Algorithm("ed25519")
@@ -59,10 +59,15 @@ def number(text: str, what: str) -> int:
 
 
 def name_fault(name: str) -> str | None:
-    """What is wrong with the name of a key; None where nothing is."""
-    if not name or len(name) > _MAX_NAME or "+" in name or not name.isprintable() or any(c.isspace() for c in name):
+    """What is wrong with the name of a key that is to be known here; None where nothing is."""
+    if not _lawful(name) or len(name) > _MAX_NAME or not name.isprintable():
         return f"1 to {_MAX_NAME} visible characters without spaces and without +"
     return None
+
+
+def _lawful(name: str) -> bool:
+    """C2SP signed-note, format: what key names must be; a stranger may have one that is never shown to anybody."""
+    return name != "" and "+" not in name and not any(c.isspace() for c in name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ def signature_lines(text: str) -> tuple[Signature, ...]:
 
 def _signature(line: str) -> Signature:
     parts = line.removeprefix(_DASH).split(" ")
-    if not line.startswith(_DASH) or len(parts) != 2 or name_fault(parts[0]):
+    if not line.startswith(_DASH) or len(parts) != 2 or not _lawful(parts[0]):
         raise Malformed("a signature is a dash (U+2014), a name and base64")
     coded = unbase64(parts[1], "a signature")
     if len(coded) < 5:
