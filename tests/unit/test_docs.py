@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sqlite3
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -223,6 +224,40 @@ def test_the_unit_is_renewed_as_the_page_says(page: Path, instance: Path, capsys
     assert said == [line for line in shown if line in said]
     assert before == 2
     assert stamped(instance, secret) == 1  # a unit of its own, under a name of its own
+
+
+# Dependencies.
+
+
+def test_every_dependency_is_told_and_none_is_stale() -> None:
+    project = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]
+    asked = {
+        word
+        for given in (project["dependencies"], *project["optional-dependencies"].values())
+        for line in given
+        if (word := re.split(r"[<>=\[; ]", line)[0])
+    }
+    told = {
+        name
+        for line in text(DOCS / "dependencies.md").splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])
+    }
+    assert asked - told - {"kakuin"} == set()  # kakuin[eight]: itself
+    assert told - asked == {"pyhanko-certvalidator", "libcrypto_mb", "eight", "libcrypto-mb12"}, "not asked for by itself; its line says why"
+
+
+# The house.
+
+
+def test_every_room_of_the_house_is_there() -> None:
+    """The first column of the page's table, and each path that the page gives with a folder."""
+    page = text(DOCS / "architecture.md")
+    named = set(re.findall(r"`((?:trust|tsa|eseal|verifier|tests)/[a-z0-9_/]*(?:\.\w+)?)`", page)) | set(
+        re.findall(r"(?:trust|tsa|eseal|verifier)/[a-z0-9_/]+\.py", page)
+    )
+    assert len(named) > 40
+    assert sorted(name for name in named if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists()) == []
 
 
 # Standards.
