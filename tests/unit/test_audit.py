@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -177,6 +178,37 @@ def test_a_period_follows_what_was_before(tmp_path: Path, capsys: pytest.Capture
     assert found["tokens"] == 1
 
 
+def test_a_period_is_told_of_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is missing in front of it is an earlier audit's finding, and a unit that rested is none of its units."""
+    lines = [*HEAD, auditing.certificate(SECOND_UNIT), stamp(1, unit=SECOND_UNIT), *tokens(1, 3, 5), *tokens(7, 8)]
+    since = (SIGNED + 6 * SECOND).isoformat()
+    found = audited(tmp_path, capsys, "--export", export(tmp_path / "log.jsonl", numbered(lines)), "--from", since, code=1)
+    assert found["findings"]["serial-gap"]["first"] == [f"{unit_name()} 6"]
+    [unit] = found["units"]
+    assert (unit["unit"], unit["tokens"], unit["first"], unit["last"], unit["missing"]) == (unit_name(), 2, "7", "8", "1")
+
+
+def test_a_number_used_twice_across_the_beginning_of_a_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = export(tmp_path / "log.jsonl", numbered([*HEAD, *tokens(1, 3), stamp(3, 4, over=auditing.imprint(9)), stamp(2, 5)]))
+    found = audited(tmp_path, capsys, "--export", path, "--from", (SIGNED + 4 * SECOND).isoformat(), code=1)
+    assert codes(found) == {"serial-twice": 1, "serial-order": 1}
+
+
+def test_a_row_says_what_the_summary_says_of_its_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    void = event(2, event="serials-void", unit=unit_name(), first=2, last=3, why="refused")
+    lines = tmp_path / "out.jsonl"
+    path = export(tmp_path / "log.jsonl", numbered([*HEAD, *tokens(1), void, *tokens(4, 6)]))
+    audited(tmp_path, capsys, "--export", path, "--jsonl", lines, code=1)
+    read = [json.loads(line) for line in lines.read_text("utf-8").splitlines()[1:]]
+    assert [(r["kind"], r.get("findings"), r.get("detail")) for r in read] == [
+        ("token", None, None),
+        ("token", ["gap-explained"], None),
+        ("token", ["serial-gap"], None),
+        ("gap-explained", ["gap-explained"], "2-3"),
+        ("serial-gap", ["serial-gap"], "5"),
+    ]
+
+
 def test_a_time_before_all_times_is_no_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = export(tmp_path / "log.jsonl", numbered(SOUND))
     path.write_text(path.read_text().replace("2025-03-01", "1925-03-01", 1))
@@ -267,6 +299,15 @@ def test_a_list_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (found["tokens"], codes(found)) == (3, {"unreadable": 1})
 
 
+def test_a_pipe_on_a_list_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "2.tsr").write_bytes(stamp(2).body)
+    os.mkfifo(tmp_path / "1.tsr")
+    os.mkfifo(tmp_path / "other")
+    (tmp_path / "list").write_text("1.tsr\n2.tsr\nother\n")
+    found = audited(tmp_path, capsys, "--list", tmp_path / "list", code=1)
+    assert codes(found) == {"unreadable": 2} and found["verdicts"]["passed"] == 1
+
+
 def test_who_trusts_nobody_cannot_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = export(tmp_path / "log.jsonl", numbered(SOUND))
     assert cli.main(["audit", "--export", str(path), "--at", auditing.AT.isoformat()]) == 3
@@ -290,11 +331,39 @@ def test_a_table_that_spreadsheets_open(tmp_path: Path, capsys: pytest.CaptureFi
     assert "0x100000000000000000000" in {cell for line in read for cell in line}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"], ids=range(6))
+FOREIGN = ("file", "authority", "why", "expected", "detail", "clock")
+"""Columns with words that others chose."""
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "＝1+1", "＋1", "－1", "＠x"], ids=range(10))
 def test_no_cell_is_a_formula(text: str) -> None:
-    named = dict.fromkeys(("file", "authority", "why", "expected", "detail", "clock"), text)
-    for cell in rows.cells(Row(**named)):
-        assert not str(cell or "").startswith(("=", "+", "-", "@", "\t", "\r"))
+    for cell in rows.cells(Row(**dict.fromkeys(FOREIGN, text))):
+        assert not str(cell or "").startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
+
+
+NUMBERS = (
+    *("3-7", "0012", "2026-01-02", "2026/1/2", "1e5", "12:30", "1,000", "1.50", "(5)", "10%", "¥100"),
+    *("R8.1.2", "1月2日", "令和8年1月2日", "７－９", "Mar-7", "1-jan-2026", "TRUE", "1234567890123456"),
+    "12:30 pm",
+    "1" * 400,
+)
+
+
+@pytest.mark.parametrize("text", NUMBERS, ids=range(len(NUMBERS)))
+def test_no_cell_becomes_a_date_or_another_number(text: str) -> None:
+    """A gap 3-7 that a spreadsheet shows as the seventh of March is no gap to whoever reads it."""
+    found = dict(zip(COLUMNS, rows.cells(Row(**dict.fromkeys(FOREIGN, text))), strict=True))
+    assert [found[name] for name in FOREIGN] == [f"'{text}"] * len(FOREIGN)
+
+
+@pytest.mark.parametrize(("policy", "cell"), [("2.10", "'2.10"), ("1.2.3", "'1.2.3"), ("1.2.392.1", "1.2.392.1")], ids=["2", "3", "4"])
+def test_a_policy_of_few_numbers_is_no_number(policy: str, cell: str) -> None:
+    assert dict(zip(COLUMNS, rows.cells(Row(policy=policy)), strict=True))["policy"] == cell
+
+
+@pytest.mark.parametrize("text", ["417", "0", "3.tst", "a-1", "tokens/2026-01-02", "請求書", "Example TSU 1", "entry 3", "may be"], ids=range(9))
+def test_other_cells_stay_as_they_are(text: str) -> None:
+    assert dict(zip(COLUMNS, rows.cells(Row(file=text, detail=text)), strict=True))["detail"] == text
 
 
 def test_lines_of_json_with_the_summary_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,7 +112,7 @@ class Auditor:
             if entry.serial is not None and entry.serial != token.serial:
                 odd.append("table-differs")
             odd += self.units.odd(row.unit, token.signature.signer, token.gen_time, listed=self._whole)
-            odd += self.serials.take(row.unit, token.serial, microseconds(token.gen_time))
+            odd += self._numbered(row, token)
             odd += self._clock(row, at)
             if microseconds(token.gen_time) > at + (token.accuracy_us or SLACK_US):
                 odd.append("time-after-record")
@@ -150,7 +150,15 @@ class Auditor:
         except (KakuinError, RecursionError):
             return
         _fill(row, token)
-        self.serials.take(row.unit, token.serial, microseconds(token.gen_time))
+        self.serials.precede(row.unit, token.serial, microseconds(token.gen_time))
+
+    def _numbered(self, row: Row, token: Token) -> tuple[str, ...]:
+        """What is odd about its number and time; a gap in front of it that was declared void is called so at once."""
+        odd = self.serials.take(row.unit, token.serial, microseconds(token.gen_time))
+        gap = self.serials.newest_gap(row.unit) if "serial-gap" in odd else None
+        if gap is None or gap[1] != token.serial - 1 or self.units.explained(row.unit, *gap) is None:
+            return odd
+        return tuple("gap-explained" if code == "serial-gap" else code for code in odd)
 
     def _clock(self, row: Row, at: int) -> tuple[str, ...]:
         if row.policy == DEVELOPMENT_POLICY:
@@ -232,7 +240,7 @@ class Auditor:
             if row.unit not in totals.authorities and len(totals.authorities) < len(self.serials.units) + 1:
                 totals.authorities[row.unit] = (row.authority, row.certificate)
         for code in row.findings:
-            if code != "serial-gap":  # told once it is known whether it stays one
+            if code not in ("serial-gap", "gap-explained"):  # told once it is known whether it stays one
                 totals.note(code, _where(row))
         self._emit(row)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TextIO
@@ -15,9 +16,17 @@ COLUMNS = (
 MARK = "\ufeff"
 """By which Excel knows UTF-8."""
 LONGEST_NUMBER = 15
-"""Digits that a spreadsheet keeps of a number; longer ones are written as text."""
+"""Digits that a spreadsheet keeps of a number; longer ones are written as text (`_PLAIN`)."""
 MAX_CELL = 32_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a formula may begin; a Japanese Excel takes the full-width ones too."""
+_NUMBER = re.compile(
+    r"(?i)[rhstm]?[\d\s.,:;/()%$¥￥＄％．，：／－‐‑–—+\-e年月日時分秒令和平成昭大正明治元午前後]+(?:[ap]m?)?"
+    r"|[\d\s.,/-]*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}[\d\s.,/-]*|true|false"
+)
+"""What may become a number or a date, in the spreadsheets of both languages: 0012, 3-7, 1e5, 2026-01-02, R8.1.2, 1月2日, Mar-7."""
+_PLAIN = re.compile(r"0|[1-9][0-9]{0,14}")
+"""A number that stays what it is."""
 
 
 @dataclass(slots=True)
@@ -56,7 +65,7 @@ class Row:
 
 
 def cells(row: Row) -> tuple[object, ...]:
-    """In the order of the columns; nothing that a token or a file name says becomes a formula."""
+    """In the order of the columns; nothing that a token or a file name says becomes a formula, a date or another number."""
     return (
         row.kind,
         " ".join(row.findings),
@@ -67,7 +76,7 @@ def cells(row: Row) -> tuple[object, ...]:
         _number(row.serial),
         _time(row.time),
         row.accuracy_us,
-        row.policy,
+        row.policy if row.policy.count(".") > 2 else _text(row.policy),
         row.digest,
         row.imprint and f"{row.digest}:{row.imprint}",
         _number(row.nonce),
@@ -121,4 +130,4 @@ def _number(value: int | None) -> str:
 def _text(text: str) -> str:
     if not (text.isascii() and text.isprintable() and len(text) < 300):
         text = printable(text[:MAX_CELL], MAX_CELL)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_FORMULA) or (_NUMBER.fullmatch(text) and not _PLAIN.fullmatch(text)) else text

@@ -39,13 +39,21 @@ class Sequence:
     last: int
     time: int
     """The latest time of its tokens: microseconds since 1970 UTC."""
-    since: int
-    """The earliest."""
-    tokens: int = 1
+    tokens: int = 0
+    """Those of the period, as is whatever is told of the sequence."""
+    least: int | None = None
+    """The lowest number of them."""
+    before: int | None = None
+    """The highest number in front of the period: gaps up to it are an earlier audit's."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Ascending."""
     lost: int = 0
     """Numbers in gaps that are not remembered."""
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """The gaps of the period."""
+        return self.gaps if self.before is None else [gap for gap in self.gaps if gap[1] > self.before]
 
 
 class Serials:
@@ -62,33 +70,50 @@ class Serials:
 
     def take(self, unit: str, serial: int, time: int) -> tuple[str, ...]:
         """What is odd about this token after those before it: `serial-twice`, `serial-order`, `serial-gap`, `time-order`."""
+        odd = self._placed(unit, serial, time)
+        if (known := self.units.get(unit)) is not None:
+            known.tokens += 1
+            known.least = serial if known.least is None else min(known.least, serial)
+        return odd
+
+    def precede(self, unit: str, serial: int, time: int) -> None:
+        """A token in front of the period: those of the period follow it, and nothing is told of it."""
+        self._placed(unit, serial, time)
+        if (known := self.units.get(unit)) is not None:
+            known.before = known.last
+            known.lost = 0
+
+    def newest_gap(self, unit: str) -> tuple[int, int] | None:
+        """First and last number of the gap that is furthest on."""
+        known = self.units.get(unit)
+        return known.gaps[-1] if known is not None and known.gaps else None
+
+    def _placed(self, unit: str, serial: int, time: int) -> tuple[str, ...]:
         known = self.units.get(unit)
         if known is None:
             if len(self.units) >= MOST_UNITS:
                 self.scattered = True
                 return ()
-            known = self.units[unit] = Sequence(serial, serial, time, time)
+            known = self.units[unit] = Sequence(serial, serial, time)
             if self._from_one and serial > 1:
                 self._gap(known, 1, serial - 1)
                 return ("serial-gap",)
             return ()
-        known.tokens += 1
         odd: tuple[str, ...] = ()
         if serial <= known.last:
-            known.since, before = min(known.since, time), known.time
-            known.time = max(before, time)
+            known.time = max(known.time, time)
             return ("serial-order",) if self._came_late(known, serial) else ("serial-twice",)
         if serial > known.last + 1:
             self._gap(known, known.last + 1, serial - 1)
             odd = ("serial-gap",)
         if time < known.time:
             odd = (*odd, "time-order")
-        known.last, known.time, known.since = serial, max(known.time, time), min(known.since, time)
+        known.last, known.time = serial, max(known.time, time)
         return odd
 
     def gaps(self) -> Iterator[Gap]:
         """Those that were not filled."""
-        return (Gap(unit, *gap) for unit, known in self.units.items() for gap in known.gaps)
+        return (Gap(unit, *gap) for unit, known in self.units.items() for gap in known.missing)
 
     def _gap(self, known: Sequence, first: int, last: int) -> None:
         if self._kept >= self._most:

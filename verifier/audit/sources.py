@@ -57,6 +57,8 @@ def token_in(path: Path) -> bytes | None:
     """The bytes of a file that is a token or a response, read once; None for another. Malformed where its name says that it is one."""
     named = path.suffix.lower() in ENDINGS
     try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for
+            raise Malformed(f"{shown(path)} is no regular file")
         with path.open("rb", buffering=0) as stream:
             data = stream.read(_FIRST) or b""
             if not named and not (data and tst.claims(data[:_HEAD])):

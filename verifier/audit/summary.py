@@ -71,11 +71,12 @@ def summary(asked: Asked, auditor: Auditor, log: Log | None, listed: int | None)
                 "name": totals.authorities.get(unit, ("", ""))[0],
                 "certificate": totals.authorities.get(unit, ("", ""))[1],
                 "tokens": known.tokens,
-                "first": str(known.first),
+                "first": str(known.least),
                 "last": str(known.last),
-                "missing": str(sum(last - first + 1 for first, last in known.gaps) + known.lost),
+                "missing": str(sum(last - first + 1 for first, last in known.missing) + known.lost),
             }
             for unit, known in serials.units.items()
+            if known.tokens
         ],
         "scattered": serials.scattered,
         "clock": None
