@@ -17,6 +17,7 @@ from trust.codecs import tsp
 from trust.edge import strict_http
 from trust.edge.request_line import MAX_TARGET
 from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, StrictHttp
+from trust.model import Digest
 
 pytestmark = pytest.mark.xdist_group("office")
 
@@ -110,6 +111,8 @@ GRANTED: dict[str, bytes] = {
     "9112 3.2.1 a query": head(line=b"POST /tsa?x=1 HTTP/1.1\r\n"),
     "9112 3.2 a host with a port": head(host=b"Host: tsa.example:8318\r\n"),
     "9112 3.2 an IPv6 address": head(host=b"Host: [::1]:8318\r\n"),
+    "3986 3.2.2 an address of a version to come": head(host=b"Host: [v7.a:b]:8318\r\n"),
+    "9112 5.1 tabs around a host": head(host=b"Host:\t tsa\t\r\n"),
     "9112 6.2 zeros before the length": LINE + HOST + TYPE + b"Content-Length: 000%d\r\n\r\n" % len(QUERY) + QUERY,
     "9112 7.1 one chunk": chunked(BODY),
     "9112 7.1 a chunk for each octet": chunked(*(chunk(bytes((octet,))) for octet in QUERY), b"0\r\n\r\n"),
@@ -178,6 +181,7 @@ REFUSED: dict[str, tuple[int, bytes]] = {
     "9112 5.2 a folded media type": (400, head(kind=b"Content-Type:\r\n application/timestamp-query\r\n")),
     "9112 2.2 a space before the first field": (400, LINE + b" X: y\r\n" + HOST + TYPE + LENGTH + b"\r\n" + QUERY),
     "9112 5.1 a space before the colon": (400, head(b"X : y\r\n")),
+    "9112 5.1 an upgrade with a space before the colon": (400, head(b"Upgrade : h2c\r\n")),
     "9112 5.1 a length with a space before the colon": (400, LINE + HOST + TYPE + b"Content-Length : 3\r\n\r\nabc"),
     "9112 5 no colon": (400, head(b"Xyz\r\n")),
     "9112 5 no name": (400, head(b": y\r\n")),
@@ -379,6 +383,8 @@ PIECES = {
     "chunks and trailers": chunked(chunk(QUERY) + b"0\r\nX: y\r\n\r\n"),
     "after an empty line": b"\r\n" + WHOLE,
     "another form": head(line=b"POST http://tsa/tsa HTTP/1.3\r\n"),
+    "an upgrade": head(b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+    "tabs": chunked(BODY, coding=b"Transfer-Encoding:\tchunked\t\r\n"),
 }
 
 
@@ -396,8 +402,22 @@ def test_9112_3_in_whatever_pieces_it_comes(office: Office, name: str) -> None:
         assert tsp.decode_response(first.body).granted and last.status == 200, cut
 
 
-def test_9112_9_6_nothing_is_read_after_close(office: Office) -> None:
-    found, went_on = ask(office, head(b"Connection: close\r\n") + WHOLE)
+AFTER_THE_LAST = {
+    "a request": WHOLE,
+    "an empty line": b"\r\n",
+    "the start of a line": b"GET /ts",
+    "a line that is none": b"junk\r\n\r\n",
+    "an unknown method": b"FOO / HTTP/1.1\r\nHost: tsa\r\n\r\n",
+    "a field that is none": b"GET / HTTP/1.1\r\nX : y\r\n\r\n",
+    "NUL": b"\x00",
+    "the body once more": QUERY,
+}
+
+
+@pytest.mark.parametrize("name", AFTER_THE_LAST)
+@pytest.mark.parametrize("last", [head(b"Connection: close\r\n"), head(line=b"POST /tsa HTTP/1.0\r\n")], ids=["close", "HTTP/1.0"])
+def test_9112_9_6_nothing_is_read_after_close(office: Office, last: bytes, name: str) -> None:
+    found, went_on = ask(office, last + AFTER_THE_LAST[name])
     assert [answer.status for answer in found] == [200] and not went_on
     assert found[0].fields["connection"] == "close"
 
@@ -449,10 +469,11 @@ def test_9110_10_1_1_http_1_0_has_no_expectations(office: Office) -> None:
     assert [answer.status for answer in found] == [200]
 
 
-def test_a_request_in_single_octets(office: Office) -> None:
+@pytest.mark.parametrize("name", ["a length", *PIECES])
+def test_a_request_in_single_octets(office: Office, name: str) -> None:
     with socket.create_connection(("127.0.0.1", office.port), 10) as wire, wire.makefile("rb") as file:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for octet in WHOLE:
+        for octet in PIECES.get(name, WHOLE):
             wire.sendall(bytes((octet,)))
         wire.sendall(LAST)
         first, last = answers(file.read())
@@ -503,10 +524,10 @@ def test_9110_15_5_9_a_head_that_does_not_come_ends_the_connection(monkeypatch: 
     assert done.closed and [answer.status for answer in answers(done.written)] == [408]
 
 
-def test_an_upgrade_is_taken_out_of_the_head_alone() -> None:
-    """A document may have such a line."""
-    top = b"POST / HTTP/1.1\r\nUPGRADE : h2c\r\nupgrade: x\r\nX-Upgrade: y"
-    assert strict_http._without_upgrade(top + b"\r\n\r\nbody\r\nUpgrade: z\r\n\r\n") == (
-        b"POST / HTTP/1.1\r\nignored: h2c\r\nignored: x\r\nX-Upgrade: y\r\n\r\nbody\r\nUpgrade: z\r\n\r\n"
-    )
-    assert strict_http._without_upgrade(top) == top
+def test_an_upgrade_is_taken_out_of_the_head_alone(office: Office) -> None:
+    """A body may have such a line."""
+    digest = Digest("sha256", b"\r\n\r\nUpgrade: h2c\r\nUpgrade:xxxx\r\n")
+    query = tsp.encode_request(digest, nonce=6)
+    found, went_on = ask(office, LINE + HOST + TYPE + b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: %d\r\n\r\n" % len(query) + query)
+    assert [answer.status for answer in found] == [200] and went_on
+    assert digest.value in found[0].body

@@ -48,8 +48,8 @@ Take = Callable[[bytes, Answer], bool]
 client, and answers it in its time. False, and nothing done: ask by ASGI."""
 
 _HOST = re.compile(HOST)
-_UPGRADE = re.compile(rb"(?i)\r\nupgrade[ \t]*:")
-_IGNORED = b"\r\nignored:"
+_UPGRADE = re.compile(rb"(?i)(?<![^\n])upgrade:")
+_IGNORED = b"ignored:"
 _LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has at most {MAX_FIELDS} header fields, and {MAX_HEAD} bytes of them")
 _AROUND = (HTTPStatus.BAD_REQUEST, "there is more around the chunks of the body than in them (RFC 9112 section 7.1.1)")
 _LINE_END = b"\r\n"
@@ -87,8 +87,10 @@ class StrictHttp(HttpToolsProtocol):
         """What has come of a request's first line; None behind it."""
         self._bare = False
         """The newest request is HEAD: whatever is answered has no body (RFC 9110 section 9.3.2)."""
+        self._begun_line = b""
+        """What has come of a later line of the head."""
         self._seen = b""
-        """The last octets, where the end of a head or of chunks is looked for."""
+        """The last octets of chunks, where their end is looked for."""
         self._fed = 0
         """Octets of the newest head."""
         self._rest: int | None = None
@@ -103,6 +105,8 @@ class StrictHttp(HttpToolsProtocol):
         """The last Host that was one."""
         self._refusal: tuple[int, str] | None = None
         """Of this connection; nothing is read after it."""
+        self._asked_last = False
+        """The newest request is the last one of this connection; nothing is read after it either."""
         self._begun = 0
         """Heads that have begun."""
         self._waiting = False
@@ -156,7 +160,7 @@ class StrictHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         rest = data
         try:
-            while rest and self._refusal is None:
+            while rest and not self._is_over():
                 rest = self._read(rest)
         except httptools.HttpParserUpgrade:
             self._say((HTTPStatus.BAD_REQUEST, "no upgrade is made here"))
@@ -176,16 +180,17 @@ class StrictHttp(HttpToolsProtocol):
             self._rest -= len(piece)
             self.parser.feed_data(piece)
             return rest
-        size = self._end_in(data)
         if self._in_head():
-            self._fed += size
-        else:
-            self._around += size
-        self._feed(data[:size])
+            return self._read_head(data)
+        size = self._end_in(data)
+        self._around += size
+        self.parser.feed_data(data[:size])
+        if self._around > MAX_HEAD:
+            self._say(_AROUND)
         return data[size:]
 
     def _read_line(self, data: bytes) -> bytes:
-        """The first line, and with it what is there of its head."""
+        """The first line, and with it the whole lines that are there of its head."""
         if self._line:
             data = self._line + data
         if data.startswith(_LINE_END):  # RFC 9112 section 2.2: empty lines before it
@@ -206,13 +211,27 @@ class StrictHttp(HttpToolsProtocol):
             self._say(line)
             return b""
         stop = data.find(_END, end - 1)
-        self._line, self._seen = None, data[-3:] if stop < 0 else b""
-        self._fed = size = len(data) if stop < 0 else stop + len(_END)
-        piece = line + data[end - 1 : size]
-        if b"\t\r\n" in piece:
-            piece = _TABS.sub(b" ", piece)
-        self._feed(_without_upgrade(piece) if b"pgrade" in piece or b"PGRADE" in piece else piece)
+        self._line, self._begun_line, self._seen, self._fed = None, b"", b"", 0
+        size = data.rfind(b"\n") + 1 if stop < 0 else stop + len(_END)
+        self._feed(line + data[end - 1 : size], size)
         return data[size:]
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Whole lines, up to its end; what is there of the last one waits for the rest: `_feed` looks at lines."""
+        data = self._begun_line + data
+        if data.startswith(_LINE_END):
+            size = len(_LINE_END)
+        else:
+            stop = data.find(_END)
+            size = data.rfind(b"\n") + 1 if stop < 0 else stop + len(_END)
+        if size:
+            self._begun_line = b""
+            self._feed(data[:size], size)
+            return data[size:]
+        self._begun_line = data
+        if self._fed + len(data) > MAX_HEAD + MAX_TARGET:
+            self._say(_LARGE)
+        return b""
 
     def _wait(self) -> None:
         """Nothing has come that counts: an idle connection is closed in its time."""
@@ -221,19 +240,21 @@ class StrictHttp(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _end_in(self, data: bytes) -> int:
-        """How much of it ends a head, or may end a body in chunks; all of it, where nothing does."""
+        """How much of it may end a body in chunks; all of it, where nothing does."""
         before = len(self._seen)
         seen = self._seen + data
         end = seen.find(_END)
         self._seen = seen[-3:] if end < 0 else b""
         return len(data) if end < 0 else end + len(_END) - before
 
-    def _feed(self, piece: bytes) -> None:
-        self.parser.feed_data(piece)
+    def _feed(self, lines: bytes, size: int) -> None:
+        """Whole lines of a head to the parser, which would stumble over some that are lawful. `size`: of them, as they came."""
+        self._fed += size
+        if b"\t\r\n" in lines:
+            lines = _TABS.sub(b" ", lines)
+        self.parser.feed_data(_without_upgrade(lines) if b"pgrade" in lines or b"PGRADE" in lines else lines)
         if self._fed > MAX_HEAD + MAX_TARGET and self._in_head():
             self._say(_LARGE)
-        elif self._around > MAX_HEAD:
-            self._say(_AROUND)
 
     # Known heads.
 
@@ -312,7 +333,7 @@ class StrictHttp(HttpToolsProtocol):
     # Everything else.
 
     def _is_over(self) -> bool:
-        return self._refusal is not None
+        return self._refusal is not None or self._asked_last
 
     def _say(self, refusal: tuple[int, str]) -> None:
         """The first one counts: a refusal of ours is what made the parser fail."""
@@ -362,6 +383,7 @@ class StrictHttp(HttpToolsProtocol):
             self._say(_AROUND)
             raise _Refused
         self._between, self._line = True, b""
+        self._asked_last = not self.cycle.keep_alive  # RFC 9112 section 9.6: what follows is no request
         super().on_message_complete()
 
     def _wrong(self) -> tuple[int, str] | None:
@@ -374,7 +396,7 @@ class StrictHttp(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
-                if value != self._host and not _HOST.fullmatch(value):
+                if value != self._host and not _HOST.fullmatch(value.strip(b" \t")):
                     return HTTPStatus.BAD_REQUEST, "the Host field is not a host and a port (RFC 9112 section 3.2)"
                 self._host = value
             elif name == b"transfer-encoding":
@@ -453,10 +475,9 @@ class StrictHttp(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def _without_upgrade(data: bytes) -> bytes:
+def _without_upgrade(lines: bytes) -> bytes:
     """RFC 9110 section 7.8: an upgrade may be ignored. llhttp would take the body for another protocol's, so the field gets another name.
 
-    Java's HttpClient asks for h2c with each first request, bodies included. Only the head at the beginning of `data` is looked at.
+    Java's HttpClient asks for h2c with each first request, bodies included.
     """
-    end = data.find(_END)
-    return data if end < 0 else _UPGRADE.sub(_IGNORED, data[: end + 2]) + data[end + 2 :]
+    return _UPGRADE.sub(_IGNORED, lines)
