@@ -4,9 +4,11 @@
     python bench/tsa.py --key rsa3072          beside the rate of the raw signature
     python bench/tsa.py --postgresql           recorded on a PostgreSQL of the bench's own too, which works on the load's cores
 
-Every server is pinned to the first core and the load to the others; one works at a time, run by run. Beside requests a second by the wall stands the
-processor time that the server spent on each (user and system, all threads): where a machine has other work, that is the figure to compare. Where
-libcrypto_mb is installed (or in LD_LIBRARY_PATH) our server checks its signatures with it, as the service does; the first line tells.
+Of ours there are three: the authority and nothing else, recorded on SQLite first and with the journal off (a measuring mode that the product has
+not), and `kakuin serve` as an operator starts it. Every server is pinned to the first core and the load to the others; one works at a time.
+Beside requests a second by the wall stands the processor time that the server spent on each (user and system, all threads): where a machine has other
+work, that is the figure to compare. Where libcrypto_mb is installed (or in LD_LIBRARY_PATH) our server checks its signatures with it, as the service
+does; the first line tells.
 Peers where they are on the PATH: `uts-server` (C, OpenSSL; records nothing, checks nothing; it dies now and then and is started again), sigstore's
 `timestamp-server` (Go; records nothing), and `openssl ts -reply`, one process a token, as a floor. Medians of the runs, with their spread.
 """
@@ -37,9 +39,13 @@ sys.path.insert(0, str(ROOT))
 from bench.load import Load, flat_out, paced  # noqa: E402
 from tests import postgres  # noqa: E402
 from trust.codecs import tsp  # noqa: E402
+from trust.edge.founding import Answers, make_instance  # noqa: E402
 from trust.model import Digest  # noqa: E402
 
+KAKUIN = Path(sys.executable).with_name("kakuin")
 POLICY = "1.3.6.1.4.1.32473.1.1"
+UNLIMITED = {"KAKUIN_OPERATIONS_LOG_REQUESTS": "none", "KAKUIN_LIMITS_TSA": "", "KAKUIN_LIMITS_UNLIMITED": "127.0.0.0/8"}
+"""Settings of the service that is measured."""
 STARTS = 20
 """Attempts to start a server: the C peer corrupts its heap in one start of some twenty, and worse on some machines."""
 
@@ -122,6 +128,11 @@ def _ours(record: str) -> Callable[[Path, int], list[str]]:
     return lambda folder, port: [sys.executable, __file__, "--serve", str(folder), str(port), record]
 
 
+def _whole(folder: Path, port: int) -> list[str]:
+    """What an operator starts, with everything that stands before the authority; without limits and lines for each request, which no peer has."""
+    return [str(KAKUIN), "serve", "--instance", str(folder / "instance"), "--port", str(port)]
+
+
 def _uts(folder: Path, port: int) -> list[str]:
     (folder / "peer.cnf").write_text(CONFIGURATION.format(folder=folder, port=port, policy=POLICY))
     return ["uts-server", "-c", str(folder / "peer.cnf")]
@@ -154,7 +165,7 @@ class Server:
             self.port = free_port()
             command = self.command(self.folder, self.port)
             quiet = None if "--serve" in command else subprocess.DEVNULL
-            self.process = pinned(command, stdout=quiet, stderr=quiet)
+            self.process = pinned(command, stdout=quiet, stderr=quiet, env={**os.environ, **UNLIMITED})
             wait(self.port, self.process)
         if self.process is None or self.process.poll() is not None:
             raise RuntimeError(f"{self.name} does not start")
@@ -213,15 +224,15 @@ def pinned(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
 
 
 def wait(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Until it listens, has died, or seems to hang, and then it is made to die."""
+    """Until it answers, has died, or seems to hang, and then it is made to die."""
     for _ in range(200):
         if process.poll() is not None:
             return
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as probe:
+            probe.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
+            if probe.recv(1):
+                return
+        time.sleep(0.05)
     process.kill()
     process.wait()
 
@@ -305,7 +316,9 @@ def servers(folder: Path, key: str, database: str | None = None) -> list[Server]
     found = [
         Server("kakuin, recorded first", _ours("recorded"), "/tsa", folders["recorded"], ours=True),
         Server("kakuin, journal off", _ours("unrecorded"), "/tsa", folders["unrecorded"], ours=True),
+        Server("kakuin serve, recorded", _whole, "/tsa", folder, ours=True),
     ]
+    make_instance(folder / "instance", Answers(key_type=key)).close()
     if database is not None:
         found.append(Server("kakuin, on PostgreSQL", _ours(database), "/tsa", folders["recorded"], ours=True))
     for program, server in (

@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.load import flat_out  # noqa: E402
+from bench.tsa import KAKUIN, UNLIMITED  # noqa: E402
 from tests import postgres  # noqa: E402
 from tests.office import free_port  # noqa: E402
 
-KAKUIN = Path(sys.executable).with_name("kakuin")
 UNIT = "measured"
 
 
@@ -35,7 +35,7 @@ class Service:
         self.port = free_port()
         cores = ",".join(str(core) for core in range(workers))
         command = ["taskset", "-c", cores, KAKUIN, "serve", "--instance", instance, "--port", str(self.port), "--workers", str(workers)]
-        environment = {**os.environ, "KAKUIN_OPERATIONS_LOG_REQUESTS": "none", "KAKUIN_LIMITS_TSA": "", "KAKUIN_LIMITS_UNLIMITED": "127.0.0.0/8"}
+        environment = {**os.environ, **UNLIMITED}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
