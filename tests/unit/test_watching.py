@@ -146,6 +146,31 @@ def test_a_journal_without_a_writer_is_told(engine: Engine) -> None:
     assert not journal.alive and found.fault and "start the service again" in found.fault
 
 
+def test_nobody_waits_for_a_writer_that_has_died(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever was recorded is told so, whoever waits or comes later is refused; health and the log say what to do."""
+    reached, gate = threading.Event(), threading.Event()
+
+    def dies(_requests: int, _seconds: float) -> None:
+        reached.set()
+        assert gate.wait(10)
+        raise MemoryError
+
+    with Journal(engine, tsu.clock) as journal:
+        journal.watch = dies
+        first = journal.append_soon("event", b"{}")
+        assert reached.wait(10)
+        waiting = [journal.append_soon("event", b"{}") for _ in range(300)]
+        gate.set()
+        assert first.result(10) == 0
+        for each in waiting:
+            with pytest.raises(Unavailable, match="nobody writes the journal any more"):
+                each.result(10)
+        with pytest.raises(Unavailable):
+            journal.append("event", b"{}")
+    assert not journal.alive and journal.size() == 1
+    assert "until the service is started again" in caplog.text
+
+
 def test_a_fault_is_told_until_a_transaction_succeeds_again(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Without a request that finds out: while it is not ready, nobody may send one."""
     with Journal(engine, tsu.clock) as journal:

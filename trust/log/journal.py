@@ -236,6 +236,16 @@ class Journal:
         self.close()
 
     def _run(self) -> None:
+        try:
+            self._write()
+        except Exception:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            _LOG.critical("journal: its writer has died, and everything is refused until the service is started again", exc_info=True)
+            self._refuse_everybody(Unavailable("nobody writes the journal any more"))
+        finally:
+            if self._turns is not None:
+                self._turns.close()
+
+    def _write(self) -> None:
         going = True
         while going:
             batch, going = self._gather()
@@ -243,16 +253,13 @@ class Journal:
                 begun = time.perf_counter()
                 outcomes = self._attempt(batch)
                 taken = time.perf_counter() - begun
+                self._answer(outcomes)
                 if self.watch is not None:
                     self.watch(len(batch), taken)
                 if self.fault is not None and taken >= LONG:
-                    refused_too, going = self._refuse_who_waits(outcomes[0].error, going)
-                    outcomes += refused_too
-                self._answer(outcomes)
+                    going = self._refuse_who_waits(outcomes[0].error, going)
                 if len(batch) > FEW and self.waiting < MAX_BATCH:
                     time.sleep(min(taken * GIVEN_WAY, len(batch) * MOST_GIVEN))
-        if self._turns is not None:
-            self._turns.close()
 
     def _gather(self) -> tuple[list[Request], bool]:
         """All that is waiting, at least one; and whether more may come."""
@@ -274,14 +281,24 @@ class Journal:
         self._taken += len(batch)
         return batch, going
 
-    def _refuse_who_waits(self, failure: KakuinError | None, going: bool) -> tuple[list[Outcome], bool]:
+    def _refuse_who_waits(self, failure: KakuinError | None, going: bool) -> bool:
         """All that came while a transaction failed slowly: to wait as long for each next group of them would leave the last without an answer."""
-        outcomes: list[Outcome] = []
         left = self.waiting
-        while going and left > len(outcomes):
+        while going and left > 0:
             batch, going = self._gather()
-            outcomes += [Outcome(request, -1, None, failure) for request in batch]
-        return outcomes, going
+            left -= len(batch)
+            self._answer([Outcome(request, -1, None, failure) for request in batch])
+        return going
+
+    def _refuse_everybody(self, failure: KakuinError) -> None:
+        """Those who wait; who comes later is refused at once."""
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
+        going = True
+        while going:
+            batch, going = self._gather()
+            self._answer([Outcome(request, -1, None, failure) for request in batch])
 
     def _attempt(self, batch: list[Request]) -> list[Outcome]:
         """Record a batch, or tell every one of its waiters that it was not. Each attempt takes a connection of its own from the pool, which
