@@ -188,6 +188,27 @@ def test_a_period_is_told_of_alone(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (unit["unit"], unit["tokens"], unit["first"], unit["last"], unit["missing"]) == (unit_name(), 2, "7", "8", "1")
 
 
+PERIODS = {
+    ("2025", "2026"): ("2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+    ("2025-04+09:00", "2026-04+09:00"): ("2025-03-31T15:00:00Z", "2026-03-31T15:00:00Z"),
+    ("2025-03-01Z", "2025-03-02"): ("2025-03-01T00:00:00Z", "2025-03-02T00:00:00Z"),
+    ("2025-03-01T09:00:00+09:00", "2025-03-02+09:00"): ("2025-03-01T00:00:00Z", "2025-03-01T15:00:00Z"),
+}
+
+
+@pytest.mark.parametrize("period", PERIODS, ids=" ".join)
+def test_periods_as_people_write_them(period: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = export(tmp_path / "log.jsonl", numbered(SOUND))
+    found = audited(tmp_path, capsys, "--export", path, "--from", period[0], "--to", period[1])
+    assert tuple(found["period"].values()) == PERIODS[period]
+
+
+@pytest.mark.parametrize("text", ["2025-13", "2025-02-30", "25-03", "2025-03-01T09:00", "2025/03/01", "2025-03-01+9", "２０２５", "0001+09:00", ""])
+def test_what_is_no_period(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["audit", "--export", str(tmp_path / "log.jsonl"), "--from", text or " "]) == 2
+    assert "time" in capsys.readouterr().err
+
+
 def test_a_number_used_twice_across_the_beginning_of_a_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = export(tmp_path / "log.jsonl", numbered([*HEAD, *tokens(1, 3), stamp(3, 4, over=auditing.imprint(9)), stamp(2, 5)]))
     found = audited(tmp_path, capsys, "--export", path, "--from", (SIGNED + 4 * SECOND).isoformat(), code=1)

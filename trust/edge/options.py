@@ -71,16 +71,21 @@ def as_json(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
 
 
+_DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
+"""A day, a month or a year (ISO 8601), and a zone where it is not UTC."""
+
+
 def moment(text: str) -> datetime:
-    """A time with its zone, or a date alone: its beginning in UTC."""
+    """A time with its zone; or the beginning of a day, a month or a year, in UTC where no zone stands behind it."""
+    said = text.strip()
+    if (found := _DAY.fullmatch(said)) is not None:
+        said = f"{found[1]}-{found[2] or '01'}-{found[3] or '01'}T00:00:00{found[4] or 'Z'}"
     try:
-        parsed = datetime.fromisoformat(text.strip())
+        parsed = datetime.fromisoformat(said)
     except ValueError as error:
-        raise click.BadParameter(f"expected a time such as 2026-06-01T09:00:00+09:00, got {text[:40]!r}") from error
+        raise click.BadParameter(f"expected a time such as 2026-06-01T09:00:00+09:00, 2026-06-01+09:00 or 2026-06, got {text[:40]!r}") from error
     if parsed.tzinfo is None:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()) is None:
-            raise click.BadParameter(f"the time has no zone, expected 2026-06-01T09:00:00+09:00, got {text[:40]!r}")
-        return parsed.replace(tzinfo=UTC)
+        raise click.BadParameter(f"the time has no zone, expected 2026-06-01T09:00:00+09:00, got {text[:40]!r}")
     try:
         return parsed.astimezone(UTC)
     except OverflowError as error:

@@ -31,8 +31,8 @@ KINDS = click.Choice(["token", "seal", "certificate", "revocation", "event"])
 def _selecting(function: F) -> F:
     """Which entries: the same for each of these commands."""
     for option in (
-        click.option("--to", "until", metavar="TIME", help="Recorded before: a time, or a date (its beginning in UTC)."),
-        click.option("--from", "since", metavar="TIME", help="Recorded then or later: 2026-06-01T09:00:00+09:00, or a date (UTC)."),
+        click.option("--to", "until", metavar="TIME", help="Recorded before: likewise the first moment of a day, month or year."),
+        click.option("--from", "since", metavar="TIME", help="Recorded then or later: 2026-06-01T09:00:00+09:00, 2026-06-01+09:00, 2026-06 (UTC)."),
         click.option("--kind", "kinds", type=KINDS, multiple=True, help="Only this kind; may be given several times."),
     ):
         function = option(function)

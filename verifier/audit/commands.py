@@ -51,8 +51,14 @@ def _several(name: str, variable: str, metavar: str, text: str, kind: Any = _FIL
 @click.option(
     "--instance", type=options.folder_path, envvar="KAKUIN_INSTANCE", metavar="DIR", help="The instance whose log is audited, or that seals."
 )
-@click.option("--from", "since", metavar="TIME", help="Recorded then or later (of files: stamped): 2026-06-01T09:00:00+09:00, or a date (UTC).")
-@click.option("--to", "until", metavar="TIME", help="... before: a time, or a date (its beginning in UTC).")
+@click.option(
+    "--from",
+    "since",
+    metavar="TIME",
+    help="Recorded then or later (of files: stamped): a time (2026-06-01T09:00:00+09:00), or the first moment of a day, "
+    "a month or a year (2026-06-01, 2026-06+09:00; UTC where no zone is named).",
+)
+@click.option("--to", "until", metavar="TIME", help="... before: likewise, so that `--from 2026-06 --to 2026-07` is June.")
 @click.option("--expect", type=_PLAIN, metavar="LIST", help="What should be time-stamped: digests as sha256sum writes them, or names of files.")
 @_several("--trust", "trust", "CERT_OR_DIR", "Whom you trust: certificates (PEM or DER), or folders of them.")
 @_several("--certificate", "certificates", "FILE_OR_DIR", "Further certificates, not trusted for being given.")
