@@ -289,17 +289,12 @@ def assess(
     if before is not None and before.leap is not None and abs(sample.wall_ns - before.leap.at_ns) <= rules.leap_window_ns:
         leap = before.leap  # it is being handled: what is announced now is the next one
     applied = before is not None and leap is not None and leap == before.leap and (before.leapt or _leapt(before.sample, sample, leap, rules.step_ns))
-    heard = tuple(_still(s, sample, rules, old) for s in said)
+    heard = tuple(_still(s, sample, rules, old, None if applied else leap) for s in said)
     blank = Assessment(State.GOOD, "", sample, leap=leap, leapt=applied, said=heard)
     for silent in heard:
         if isinstance(silent, Silence) and silent.kind in rules.required:
             return replace(blank, state=silent.state, why=silent.why)
     spans = {s.source: carried(s, sample, leap, rules.step_ns) for s in heard if isinstance(s, Observation)}
-    if leap is not None and not applied:
-        for s in heard:
-            if isinstance(s, Observation) and _missed(s.sample, sample, leap, rules.step_ns):
-                low, high = spans[s.source]
-                spans[s.source] = low + min(0, leap.turn_ns), high + max(0, leap.turn_ns)
     kinds = {s.source: s.kind for s in heard}
     if missing := rules.required - {kinds[source] for source in spans}:
         return replace(blank, state=State.SILENT, why=f"nothing is known from {', '.join(sorted(missing))}")
@@ -318,11 +313,13 @@ def assess(
     return _judged(blank, held, rules)
 
 
-def _still(said: Said, sample: Sample, rules: Rules, old: frozenset[tuple[str, int]]) -> Said:
+def _still(said: Said, sample: Sample, rules: Rules, old: frozenset[tuple[str, int]], leap: PendingLeap | None) -> Said:
     if not isinstance(said, Observation):
         return said
     if said.mark is not None and (said.source, said.mark) in old:
         return Silence(said.source, said.kind, f"{said.kind} has not measured since the clock was set", State.STEPPED)
+    if _missed(said.sample, sample, leap, rules.step_ns):
+        return Silence(said.source, said.kind, "it was not asked since the leap second")
     age = sample.boot_ns - said.sample.boot_ns
     if said.kind == "ntp" and not 0 <= age <= rules.fresh_ntp_ns:
         return Silence(said.source, said.kind, "its last answer is too old")
