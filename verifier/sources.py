@@ -240,7 +240,7 @@ def ocsps_in(data: bytes) -> list[Ocsp]:
         basic = Ocsp(data)
         try:
             _ = basic.asn1["tbs_response_data"].native
-        except (Malformed, ValueError, TypeError, KeyError) as error:
+        except (Malformed, ValueError, TypeError, LookupError) as error:
             raise Malformed("expected an OCSP response in DER, got something else") from error
         return [basic]
 

@@ -36,14 +36,14 @@ TOKEN = re.compile(r"META-INF/[^/]*timestamp[^/]*\.tst", re.IGNORECASE)
 _TYPES = ((CADES, "application/pkcs7-signature"), (TOKEN, "application/vnd.etsi.timestamp-token"), (MANIFEST, "text/xml"), (ARCHIVE, "text/xml"))
 
 
-def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:
+def extend(document: Document, wanted: Wanted, tools: Tools, detached: Sequence[Document] = ()) -> Draft:  # noqa: ARG001  # nothing stands apart
     """Each signature of the container to the level that is wanted; renewed where it has that level already.
 
     Malformed for what is no container, Unacceptable for one that programs read differently or that an evidence record protects, Unavailable when
     token or status is not to be had.
     """
     found = opened(document)
-    box = Box(found, (*found.documents.values(), *detached))
+    box = Box(found, tuple(found.documents.values()))
     for name in box.names(XADES):
         made, stamps = xades.extended_bytes(box.read(name), box.documents, wanted, tools)
         box.change(name, made, stamps)

@@ -38,7 +38,7 @@ def parallel(document: Document, spec: Spec, means: Means, more: Sequence[Docume
         raise Unacceptable(f"the payload is inside the JWS: one document expected, got {1 + len(more)}")
     if not inside and not more:
         raise Unacceptable("what the JWS is over stands apart from it: give it as further documents")
-    content, *others = (Document.of(jose.octets(first.content.text).data),) if inside and first.content is not None else more
+    content, *others = (_payload(first.content.text),) if inside and first.content is not None else more
     packaging = Packaging.ATTACHED if inside else Packaging.DETACHED
     own = replace(spec, addition=None, packaging=packaging, serialization=Serialization.GENERAL)
     made = jades.seal(content, own, means, others)
@@ -46,6 +46,14 @@ def parallel(document: Document, spec: Spec, means: Means, more: Sequence[Docume
     notes = () if "signatures" in whole else ("the JWS became general JSON, which has room for several signatures",)
     pieces = written(data, {**_general(whole), "signatures": [*_general(whole)["signatures"], *new]})
     return Draft(pieces, made.signature, made.stamps, notes or warnings)
+
+
+def _payload(text: str) -> Document:
+    """Unacceptable where its text is not the one that a signature made here is over (RFC 7515 section 2)."""
+    found = jose.octets(text)
+    if found.fault:
+        raise Unacceptable(f"signatures of a JWS share the text of their payload, and this one breaks the format: {found.fault}")
+    return Document.of(found.data)
 
 
 def _general(whole: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ without its fonts; then there is no seal.
 
 import hashlib
 import math
+import re
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ PAGE = frozenset({"/Annots"})
 """And in a page: fields are added there, and none are taken away."""
 MAX_DEPTH = 12
 """Of what is compared entry by entry: resources with their fonts stand three deep."""
+_OBJECT = re.compile(rb"(?<!\d)(\d{1,9}) (\d{1,5}) obj\b")
 
 
 def require_unchanged(before: Document, after: Document, password: str | None) -> None:
@@ -29,7 +31,7 @@ def require_unchanged(before: Document, after: Document, password: str | None) -
     try:
         with before.open() as one, after.open() as two, _opened(one, secret) as old, _opened(two, secret) as new:
             same = len(old.pages) == len(new.pages) and all(_same_page(a.obj, b.obj) for a, b in zip(old.pages, new.pages, strict=True))
-            same = same and _same_entries(old.Root, new.Root, CATALOG, MAX_DEPTH)
+            same = same and _same_entries(old.Root, new.Root, CATALOG, MAX_DEPTH) and _in_their_places(old, new, _written(before, after))
     except (pikepdf.PdfError, ValueError, TypeError, AttributeError) as error:
         raise Malformed("the PDF cannot be updated: it breaks its format, and readers differ about what it says") from error
     if not same:
@@ -39,6 +41,34 @@ def require_unchanged(before: Document, after: Document, password: str | None) -
 def _opened(stream: BinaryIO, secret: str) -> pikepdf.Pdf:
     """Read through the stream: mapped, a document of hundreds of megabytes would count as so much memory."""
     return pikepdf.open(stream, password=secret, access_mode=pikepdf.AccessMode.stream)
+
+
+def _written(before: Document, after: Document) -> set[tuple[int, int]]:
+    """Numbers of the objects behind the end of what was there: all that the update wrote, and whatever else looks so."""
+    with after.open() as stream:
+        stream.seek(before.size or 0)
+        return {(int(number), int(generation)) for number, generation in _OBJECT.findall(stream.read())}
+
+
+def _in_their_places(old: pikepdf.Pdf, new: pikepdf.Pdf, written: set[tuple[int, int]]) -> bool:
+    """Whether what was written anew has grown, and nothing else took its number: where a maker's /Size is too small, a new object would stand in the
+    place of an image, a font or an earlier signature that pages and forms still refer to."""
+    return all(_grown(old.get_object(*name), new.get_object(*name)) for name in written)
+
+
+def _grown(old: Any, new: Any) -> bool:
+    match old, new:
+        case (None, _):
+            return True
+        case (Stream(), Stream()):
+            return bool(old.read_raw_bytes() == new.read_raw_bytes())
+        case (Stream(), _) | (_, Stream()):
+            return False
+        case (Dictionary(), Dictionary()):
+            return set(old.keys()) <= set(new.keys())
+        case (Array(), Array()):
+            return len(old) <= len(new)
+    return type(old) is type(new)
 
 
 def _same_page(old: Any, new: Any) -> bool:

@@ -249,10 +249,11 @@ def revision(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
     body = text(random, chosen[2], [m[2] for m in objects])
     start = len(data) + 1
     root = re.search(rb"/Root\s+\d+ \d+ R", data[-4096:]) or re.search(rb"/Root\s+\d+ \d+ R", data)
-    size = re.search(rb"/Size\s+\d+", data)
+    sizes = [int(found) for found in re.findall(rb"/Size\s+(\d{1,9})", data)]
+    size = b"/Size %d" % random.choice((max(sizes), max(sizes), max(sizes), sizes[0])) if sizes else None  # too small a one is refused
     made = b"\n" + chosen[1] + b" 0 obj" + body + b"endobj\n"
     previous = re.match(rb"startxref\s+(\d+)", data[last : last + 40])
-    trailer = b" ".join(filter(None, (root and root[0], size and size[0], previous and b"/Prev " + previous[1])))
+    trailer = b" ".join(filter(None, (root and root[0], size, previous and b"/Prev " + previous[1])))
     table = b"xref\n%s 1\n%010d 00000 n \ntrailer << %s >>\nstartxref\n%d\n%%%%EOF\n" % (chosen[1], start, trailer, len(data) + len(made))
     return (data + made + table)[:MAX]
 

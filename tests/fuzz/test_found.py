@@ -1,11 +1,15 @@
 """What fuzzing found, one test each, made anew by the tests' own makers."""
 
+import base64
+import io
 import json
 import re
+import zipfile
 from datetime import UTC, datetime
 
 import pikepdf
 import pytest
+from fontTools.ttLib import TTFont
 
 from eseal import drafting, extend
 from eseal.claims import Claims
@@ -13,9 +17,11 @@ from eseal.draft import assembled
 from eseal.drafting import Holder
 from eseal.extend import Kind, Wanted
 from eseal.extend_material import Known
+from eseal.formats.pades.letters import Face
 from eseal.spec import Level, choose
 from tests import pki
 from tests.envelopes import SIGNING_CERTIFICATE_V2, attribute, envelope, seq, signer_info, usual_attributes
+from tests.fuzz import writers
 from trust.codecs import jose
 from trust.codecs.asn1 import context, parse, tlv
 from trust.codecs.ess import signer_of
@@ -32,7 +38,7 @@ from tsa.batch import Lines
 from verifier.formats.pdf import fonts, graph, syntax
 from verifier.formats.pdf.fields import rich_text
 from verifier.read import read
-from verifier.sources import certificates_in
+from verifier.sources import certificates_in, ocsps_in
 
 
 def test_a_list_of_an_unknown_version_is_malformed() -> None:
@@ -87,6 +93,14 @@ def test_a_compact_jws_with_text_for_a_payload_is_malformed() -> None:
     header, _, value = _drafted(b"content", format="jades", packaging="attached", serialization="compact").split(b".")
     with pytest.raises(Malformed, match="alphabet"):
         _drafted(b".".join((header, "印".encode(), value)), format="jades", addition="parallel")
+
+
+def test_a_payload_in_another_text_gets_no_second_signature() -> None:
+    """RFC 7515 section 5.1: a signature is over the text, and ours would be over the one that the bytes should have (found by `add-jades`)."""
+    whole = json.loads(_drafted(b"conten", format="jades", packaging="attached", serialization="general"))
+    whole["payload"] += "="
+    with pytest.raises(Unacceptable, match="payload"):
+        _drafted(json.dumps(whole).encode(), format="jades", addition="parallel")
 
 
 def test_certificates_of_an_unknown_version_are_malformed() -> None:
@@ -182,3 +196,56 @@ def test_digests_without_a_value_name_nobody() -> None:
     status = Status(crls=OFFICE.crls(pki.SIGNED), certs=(OFFICE.ca.certificate,))
     made = extend.draft(Document.of(odd), Kind.XML, wanted, known, pki.SIGNED, beside, stamp=stamp, status=lambda _: status)
     assert len(made.stamps) == 2
+
+
+def _extended(data: bytes, kind: Kind, level: Level, *beside: Document) -> Document:
+    known = Known(certificates=OFFICE.certs)
+    status = Status(crls=OFFICE.crls(pki.SIGNED), certs=(OFFICE.ca.certificate,))
+    document, stamp = Document.of(data, "file"), pki.stamper(OFFICE.tsu)
+    made = extend.draft(document, kind, Wanted(level), known, pki.SIGNED, *beside, stamp=stamp, status=lambda _: status)
+    return Document.of(assembled(document, made.pieces, None, None).read(1 << 20))
+
+
+@pytest.mark.parametrize(("format_", "kind"), [("cades", Kind.CMS), ("xades", Kind.XML)], ids=["cades", "xades"])
+def test_a_signers_certificate_that_nobody_can_read_is_no_reason_to_read_no_file(format_: str, kind: Kind) -> None:
+    """With a time-stamp of a CMS, and in ds:KeyInfo of XML, the whole file could not be read (found by `extend-cades`)."""
+    der = OFFICE.signer.certificate.der
+    odd = der.replace(b"240101000000Z", b"240101x00000Z")
+    with pytest.raises(Malformed):
+        Cert(odd).not_after  # noqa: B018
+    sealed = _drafted(b"content", format=format_, packaging="attached")
+    data = sealed.replace(der, odd).replace(base64.b64encode(der), base64.b64encode(odd))
+    for document in (Document.of(data), _extended(data, kind, Level.B_T)):
+        assert [s.signer and s.signer.der for s in read(document).signatures] == [odd]
+
+
+def test_what_is_signed_in_a_container_is_inside() -> None:
+    """Also where a file of that name is given beside it (found by `extend-asic`): the archive time-stamp was over the wrong one."""
+    data = _drafted(b"content", format="asic-s-xades")
+    [name] = [name for name in zipfile.ZipFile(io.BytesIO(data)).namelist() if "/" not in name and name != "mimetype"]
+    renamed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(renamed, "w") as new:
+        for entry in old.namelist():
+            new.writestr("other.txt" if entry == name else entry, old.read(entry))
+    made = read(_extended(renamed.getvalue(), Kind.ASIC_S, Level.B_LTA, Document.of(b"something else", name)))
+    assert len(made.stamps) == 2 and all(stamp.intact for stamp in made.stamps)
+
+
+def test_an_answer_whose_bit_strings_are_empty_is_malformed() -> None:
+    """asn1crypto has an IndexError for it (found by `given`)."""
+    der = pki.ocsp(OFFICE.signer, OFFICE.ca).der
+    sha1 = b"\x06\x05\x2b\x0e\x03\x02\x1a"
+    assert ocsps_in(der) and sha1 + b"\x05\x00" in der
+    with pytest.raises(Malformed, match="OCSP"):
+        ocsps_in(der.replace(sha1 + b"\x05\x00", sha1 + b"\x03\x00"))
+
+
+def test_a_line_of_letters_higher_than_a_font_can_say_is_malformed() -> None:
+    """16 bits (OpenType 1.9, hhea), and what is made has a thousand units to the em, whatever the font has that was given (found by `font`)."""
+    [data] = writers._fonts()
+    font = TTFont(io.BytesIO(data))
+    font["head"].unitsPerEm = 16
+    out = io.BytesIO()
+    font.save(out)
+    with pytest.raises(Malformed, match="lines"):
+        Face(Document.of(out.getvalue()))

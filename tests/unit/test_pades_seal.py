@@ -138,6 +138,23 @@ def test_a_file_that_ends_without_a_line_end() -> None:
     assert fields(made)[0].name == "Seal1"
 
 
+def test_a_seal_takes_nobodys_number() -> None:
+    """ISO 32000-1 table 15: /Size is one above the largest number, and new objects are numbered from there (found by `extend-pades`). Where it is too
+    small, the seal would stand in the place of what pages refer to."""
+    paper = pikepdf.new()
+    paper.add_blank_page()
+    shapes = {f"/X{n}": paper.make_stream(b"0 0 %d 10 re f" % n, Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 9, 9]) for n in range(6)}
+    paper.pages[0].Resources = Dictionary(XObject=Dictionary(shapes))
+    paper.pages[0].Contents = paper.make_stream(b"".join(b"%s Do " % name.encode() for name in shapes))
+    out = io.BytesIO()
+    paper.save(out, object_stream_mode=pikepdf.ObjectStreamMode.disable)
+    data = out.getvalue()
+    assert b"/Size 11 " in data and sealed(data, "B-B").startswith(data)
+    for small in range(2, 9):
+        with pytest.raises(Malformed, match="an update would change what it shows"):
+            sealed(data.replace(b"/Size 11 ", b"/Size %d " % small), "B-B")
+
+
 def test_a_form_that_is_there_is_kept() -> None:
     paper = pikepdf.open(io.BytesIO(PDF))
     field = paper.make_indirect(Dictionary(FT=Name.Tx, T=pikepdf.String("Seal1"), V=pikepdf.String("taken"), Kids=Array([])))

@@ -135,8 +135,7 @@ def _policy_store_fits(here: Signed) -> bool:
 def has_t(here: Signed) -> bool:
     """Requirement (m): signature time-stamps, all made before the signing certificate expired."""
     moments = [p.stamp.token.gen_time for p in here.placed if p.stamp.kind is StampKind.SIGNATURE]
-    signer = here.signature.signer
-    return bool(moments) and (signer is None or all(moment < signer.not_after for moment in moments))
+    return bool(moments) and validation_data.in_time(here.signature.signer, moments)
 
 
 def has_validation_data(here: Signed, archive: Archive) -> bool:

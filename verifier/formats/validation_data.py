@@ -7,6 +7,7 @@ levels may use it. Errors: none; what cannot be read is as good as absent.
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar, TypeVarTuple
 
 from trust.algorithms import verify
@@ -37,6 +38,14 @@ def _remembered(question: Callable[[bytes, *_Rest], _Answer]) -> Callable[[bytes
         return known(der, *rest) if len(der) <= REMEMBERED else question(der, *rest)
 
     return asked
+
+
+def in_time(signer: Cert | None, moments: Iterable[datetime]) -> bool:
+    """Whether the time-stamps of a signature are older than the end of its signer's certificate, as far as that tells one."""
+    try:
+        return signer is None or all(moment < signer.not_after for moment in moments)
+    except Malformed:
+        return True  # told of where the certificate is judged; that one of its signers is nobody is no reason to read no file
 
 
 def complete(chains_of: Iterable[Cert], certs: Iterable[Cert], crls: Iterable[Crl], ocsps: Iterable[Ocsp]) -> bool:

@@ -72,6 +72,8 @@ class Face:
             self._scale = EM / self._font["head"].unitsPerEm
             line = self._font["hhea"]
             self.ascent, self.descent = round(line.ascent * self._scale), round(line.descent * self._scale)
+            if not all(-8 * EM < height < 8 * EM for height in (self.ascent, self.descent)):
+                raise Malformed("the font cannot be read: its lines are eight times higher than its letters")
             rights = self._font["OS/2"].fsType if "OS/2" in self._font else 0
         except (KakuinError, MemoryError):
             self.close()

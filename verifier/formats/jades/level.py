@@ -46,7 +46,7 @@ def _baseline(of: Signed) -> bool:
 def _stamped(of: Signed) -> bool:
     """Clause 6.3, requirements c and d: one token in each `sigTst`, made while the signer's certificate was valid."""
     times = [stamp.token.gen_time for stamp in of.found.stamps if stamp.kind is StampKind.SIGNATURE]
-    return bool(times) and of.found.single and (of.signer is None or all(time < of.signer.not_after for time in times))
+    return bool(times) and of.found.single and validation_data.in_time(of.signer, times)
 
 
 def _long_term(of: Signed) -> bool:

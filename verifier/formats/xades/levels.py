@@ -6,13 +6,11 @@ Names are those of EU DSS. No judgement: a level says which properties stand the
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from trust.codecs.xml.names import COUNTERSIGNED_TYPE, MANIFEST_TYPE, XADES_ER, ds, split, text_of
-from trust.errors import Malformed
 from trust.model import Cert, SignerReference, StampKind
-from verifier.formats.validation_data import complete, self_issued
+from verifier.formats.validation_data import complete, in_time, self_issued
 from verifier.formats.xades.material import Material, of_token
 from verifier.formats.xades.references import Resolved
 from verifier.formats.xades.stamps import Found, Placed
@@ -171,15 +169,7 @@ def _has_t(shape: Shape) -> bool:
     moments = [p.stamp.token.gen_time for p in shape.stamps if p.stamp.kind is StampKind.SIGNATURE]
     if any(not f.tokens and not f.defects for f in shape.found if f.name == "SignatureTimeStamp"):
         return False
-    expires = None if shape.signer is None else _end(shape.signer)
-    return bool(moments) and (expires is None or all(m < expires for m in moments))
-
-
-def _end(cert: Cert) -> datetime | None:
-    try:
-        return cert.not_after
-    except Malformed:
-        return None
+    return bool(moments) and in_time(shape.signer, moments)
 
 
 def _early(stamps: Iterable[Placed]) -> Sequence[Placed]:

@@ -69,10 +69,17 @@ def strangers(frame: Frame, signer: Cert) -> bool:
     rest = [c for c in key_info_certificates(frame) if c != signer]
     related = [signer]
     for one in related:
-        found = [c for c in rest if same_name(one.issuer, c.subject) or _same_key(c, signer)]
+        found = [c for c in rest if _names_issuer(one, c) or _same_key(c, signer)]
         related += found
         rest = [c for c in rest if c not in found]
     return any(not _is_authority(c) for c in rest)
+
+
+def _names_issuer(one: Cert, other: Cert) -> bool:
+    try:
+        return same_name(one.issuer, other.subject)
+    except Malformed:  # of one that nobody can read: no reason to read no signature of the file
+        return False
 
 
 def _same_key(one: Cert, other: Cert) -> bool:
