@@ -122,6 +122,15 @@ class Conflict(KakuinError):
     exit_code = 73
 
 
+class PreconditionFailed(KakuinError):
+    """What there is is not in the state that was asked for (RFC 9110 section 15.5.13)."""
+
+    slug = "precondition-failed"
+    title = "Not in the state asked for"
+    japanese = "求められた状態のものではありません"
+    status = 412
+
+
 class TooLarge(KakuinError):
     """More bytes, parts or nesting than the limit; the limit is named."""
 

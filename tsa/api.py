@@ -8,6 +8,7 @@ limit (413: it is not read, so nothing can be said of what it asks; the limit is
 import asyncio
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import time
@@ -18,9 +19,10 @@ from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
 from trust.codecs.tsp import MAX_REQUEST
+from trust.edge.conditions import conditions, is_known
 from trust.edge.preferences import RECEIPT, preferences
 from trust.edge.strict_http import Answer, Take
-from trust.errors import Coded, KakuinError, NotFound, TooLarge, UnsupportedMedia
+from trust.errors import Coded, KakuinError, NotFound, PreconditionFailed, TooLarge, UnsupportedMedia
 from trust.log.links import link
 from tsa.service import Authority
 from tsa.watching import Nobody, Watch
@@ -93,7 +95,7 @@ class Endpoint:
                 await _other_method(send, method, b"OPTIONS, POST", "send a time-stamp request with POST")
         elif path in self._certificates:
             if method in ("GET", "HEAD"):
-                await _answer(send, PEM, self._authority.pem(self._certificates[path]))
+                await _known(scope, send, PEM, self._authority.pem(self._certificates[path]))
             else:
                 await _other_method(send, method, b"GET, HEAD, OPTIONS", "certificates are read with GET")
         else:
@@ -319,6 +321,7 @@ async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, b
     _LOG.info("refused with HTTP %d: %s", error.status, error)
     document = {"type": f"urn:kakuin:problem:{error.slug}", "title": error.title, "status": error.status, "detail": str(error)}
     body = json.dumps(document).encode()
+    headers = ((b"cache-control", b"no-store"), *headers)  # some of them may be kept otherwise (RFC 9110 section 15.1)
     if incoming is None:
         await _answer(send, PROBLEM.encode(), body, status=error.status, headers=headers)
         return
@@ -331,6 +334,22 @@ async def _problem(send: Send, error: KakuinError, headers: tuple[tuple[bytes, b
 async def _answer(send: Send, media_type: bytes, body: bytes, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     await _start(send, media_type, body, status, headers)
     await send({"type": "http.response.body", "body": body})
+
+
+async def _known(scope: Scope, send: Send, media_type: bytes, body: bytes) -> None:
+    """RFC 9110 section 13, RFC 9111 section 5.2.2.4: what may be kept, and is asked for by its digest each time: a rollover counts at once."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    fields = ((b"etag", tag.encode()), (b"cache-control", b"no-cache"))
+    try:
+        known = is_known(conditions(scope["headers"]), tag)
+    except PreconditionFailed as error:
+        await _problem(send, error)
+        return
+    if known:
+        await send({"type": "http.response.start", "status": 304, "headers": fields})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await _answer(send, media_type, body, headers=fields)
 
 
 async def _start(send: Send, media_type: bytes, body: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:

@@ -17,6 +17,7 @@ from trust.codecs import tsp
 from trust.edge import strict_http
 from trust.edge.request_line import MAX_TARGET
 from trust.edge.strict_http import MAX_FIELDS, MAX_HEAD, StrictHttp
+from trust.errors import TooLarge
 from trust.model import Digest
 
 pytestmark = pytest.mark.xdist_group("office")
@@ -327,6 +328,36 @@ def test_9110_9_3_2_what_is_read_with_get_is_there_for_head(office: Office, path
 def test_9110_10_2_1_what_is_allowed_is_told(office: Office, path: str) -> None:
     found, _ = ask(office, f"DELETE {path} HTTP/1.1\r\nHost: tsa\r\n\r\n".encode())
     assert found[0].status == 405 and {"GET", "HEAD"} <= set(found[0].fields["allow"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/tsa/certificates", "/log/key", "/pki/root.crl", "/pki/ca.cer"])
+def test_9110_13_conditions_are_judged(office: Office, path: str) -> None:
+    def answered(method: str = "GET", condition: str = "") -> Answer:
+        with socket.create_connection(("127.0.0.1", office.port), 30) as wire, wire.makefile("rb") as file:
+            wire.sendall(f"{method} {path} HTTP/1.1\r\nHost: tsa\r\n{condition}Connection: close\r\n\r\n".encode())
+            top, _, rest = file.read().partition(b"\r\n\r\n")
+        status, *lines = top.decode().split("\r\n")
+        return Answer(int(status.split()[1]), dict(line.split(": ", 1) for line in lines), rest)
+
+    whole = answered()
+    tag = whole.fields["etag"]
+    for method in ("GET", "HEAD"):
+        for condition in (f"If-None-Match: {tag}\r\n", "If-None-Match: *\r\n", f'If-None-Match: "x"\r\nIf-None-Match: W/{tag}\r\n'):
+            known = answered(method, condition)
+            assert known.status == 304 and known.body == b"" and "content-length" not in known.fields, condition
+            assert {known.fields[name] == whole.fields[name] for name in ("etag", "cache-control")} == {True}, "9110 15.4.5"
+        assert answered(method, 'If-Match: "x"\r\n').status == 412
+    assert answered(condition=f"If-Match: {tag}\r\n").body == answered(condition='If-None-Match: "x"\r\n').body == whole.body
+    if "last-modified" in whole.fields:
+        assert answered(condition=f"If-Modified-Since: {whole.fields['last-modified']}\r\n").status == 304
+        assert answered(condition="If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT\r\n").status == 412
+
+
+def test_9110_12_5_4_a_body_over_the_limit_is_refused_in_the_language_of_its_reader(office: Office) -> None:
+    top = b"POST /v1/log/receipts HTTP/1.1\r\nHost: tsa\r\nAccept-Language: ja\r\nContent-Length: 99000000\r\n\r\n"
+    found, _ = ask(office, top)
+    assert found[0].status == 413 and found[0].fields["vary"] == "Accept-Language"
+    assert json.loads(found[0].body)["title"] == TooLarge.japanese
 
 
 ELSEWHERE = {"/v1/batches": "application/x-ndjson, application/json, text/plain", "/pki/ocsp": "application/ocsp-request"}

@@ -283,7 +283,7 @@ class _Passage:
         self._send = send
         self._limit = limit
         self._headers = headers
-        self._said = {name: value for name, value in scope["headers"] if name in (b"x-request-id", b"content-length")}
+        self._said = {name: value for name, value in scope["headers"] if name in (b"x-request-id", b"content-length", b"accept-language")}
         asked = self._said.get(b"x-request-id", b"").decode("latin-1")
         self.id = asked if _TAKEN_ID.fullmatch(asked) else secrets.token_hex(8)
         self._in = self._out = 0

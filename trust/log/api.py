@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from trust.codecs import cms, tsp
+from trust.edge.conditions import Asked, Conditions, is_known
 from trust.edge.preferences import preferences, waits
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge, Unavailable
 from trust.log import layout, reading
@@ -77,8 +78,8 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "A signed note."}},
         operation_id="get_log_checkpoint",
     )
-    def checkpoint(if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        return _cacheable(stored.resource(layout.CHECKPOINT), MEDIA_TYPE, FRESH, if_none_match)
+    def checkpoint(asked: Asked) -> Response:
+        return _cacheable(stored.resource(layout.CHECKPOINT), MEDIA_TYPE, FRESH, asked)
 
     @api.get(
         "/log/key",
@@ -88,8 +89,8 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         responses={200: {"content": {MEDIA_TYPE: {"schema": _TEXT}}, "description": "NAME+ID+KEY, one line."}},
         operation_id="get_log_key",
     )
-    def verifier(if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        return _cacheable(f"{key}\n".encode(), MEDIA_TYPE, SHORTLY, if_none_match)
+    def verifier(asked: Asked) -> Response:
+        return _cacheable(f"{key}\n".encode(), MEDIA_TYPE, SHORTLY, asked)
 
     @api.get(
         "/log/tile/{name:path}",
@@ -101,7 +102,7 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
     )
     def tile(
         name: Annotated[str, Path(max_length=80)],
-        if_none_match: Annotated[str | None, Header()] = None,
+        asked: Asked,
         accept_encoding: Annotated[str, Header()] = "",
     ) -> Response:
         wanted = layout.tile_at(f"tile/{name}")
@@ -111,8 +112,7 @@ def router(stored: Stored, publisher: Publisher, key: VerifierKey, *, entries: b
         if newest is None:
             raise NotFound("the log has no checkpoint yet")
         caching = FOREVER if wanted.full else SHORTLY
-        answer = _cacheable(stored.tile(wanted, newest.size), TILE, caching, if_none_match)
-        return _compressed(answer, accept_encoding) if wanted.level == ENTRIES else answer
+        return _cacheable(stored.tile(wanted, newest.size), TILE, caching, asked, accept_encoding if wanted.level == ENTRIES else None)
 
     @api.get(
         "/v1/log/receipts/{index}",
@@ -188,28 +188,19 @@ def token_in(data: bytes) -> tuple[bytes, int]:
     return der, serial
 
 
-def _cacheable(body: bytes, media_type: str, caching: str, known: str | None) -> Response:
-    """RFC 9111, RFC 9110 section 8.8.3: by the content's digest."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": caching}
-    # The packed form has the plain one's tag with an ending, and is as fresh as that.
-    tags = {each.strip().removeprefix("W/").replace('-gzip"', '"') for each in (known or "").split(",")}
-    if tags & {tag, "*"}:
+def _cacheable(body: bytes, media_type: str, caching: str, asked: Conditions, accepted: str | None = None) -> Response:
+    """RFC 9111, RFC 9110 section 8.8.3: by the content's digest. `accepted`: Accept-Encoding, where the content is packed for whoever reads that.
+
+    C2SP tlog-tiles: bundles should be. RFC 9110 section 8.8.3.3: another coding is another representation.
+    """
+    packed = accepted is not None and any(_names_gzip(each) for each in accepted.split(","))
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}{"-gzip" if packed else ""}"'
+    headers = {"ETag": tag, "Cache-Control": caching} | ({} if accepted is None else {"Vary": "Accept-Encoding"})
+    if is_known(asked, tag):
         return Response(status_code=304, headers=headers)
+    if packed:
+        return Response(gzip.compress(body, 5, mtime=0), media_type=media_type, headers=headers | {"Content-Encoding": "gzip"})
     return Response(body, media_type=media_type, headers=headers)
-
-
-def _compressed(answer: Response, accepted: str) -> Response:
-    """C2SP tlog-tiles: bundles should be compressed where the client can read it."""
-    answer.headers["Vary"] = "Accept-Encoding"
-    if answer.status_code == 200 and any(_names_gzip(each) for each in accepted.split(",")):
-        packed = gzip.compress(bytes(answer.body), 5, mtime=0)
-        answer.headers["Content-Encoding"] = "gzip"
-        answer.headers["Content-Length"] = str(len(packed))
-        # RFC 9110 section 8.8.3.3: another coding is another representation.
-        answer.headers["ETag"] = f'{answer.headers["ETag"][:-1]}-gzip"'
-        answer.body = packed
-    return answer
 
 
 def _names_gzip(coding: str) -> bool:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from trust.edge.conditions import Asked, Conditions, is_known
 from trust.errors import Malformed, UnsupportedMedia
 from trust.pki.ocsp import MOST_BYTES
 from trust.pki.service import CertificateAuthority
@@ -37,14 +38,14 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
         responses={200: {"content": {CRL: {"schema": _OF_DER}}, "description": "The complete list, DER."}},
         operation_id="get_crl",
     )
-    def crl(issuer: IssuerName, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    def crl(issuer: IssuerName, asked: Asked) -> Response:
         published = ca.crl(issuer)
         half = published.this_update + (published.next_update - published.this_update) / 2
         return _cacheable(
             published.crl.der,
             CRL,
             tag=published.crl.id.hex(),
-            known=if_none_match,
+            asked=asked,
             now=clock(),
             until=min(half, clock() + _LONGEST_CACHING),
             since=published.this_update,
@@ -57,13 +58,13 @@ def router(ca: CertificateAuthority, clock: Clock) -> APIRouter:
         responses={200: {"content": {CERTIFICATE: {"schema": _OF_DER}}, "description": "One certificate, DER."}},
         operation_id="get_issuer_certificate",
     )
-    def certificate(issuer: IssuerName, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    def certificate(issuer: IssuerName, asked: Asked) -> Response:
         found = ca.certificate(issuer)
         return _cacheable(
             found.der,
             CERTIFICATE,
             tag=found.id.hex(),
-            known=if_none_match,
+            asked=asked,
             now=clock(),
             until=clock() + _LONGEST_CACHING,
             since=found.not_before,
@@ -112,13 +113,13 @@ async def _capped(request: Request) -> bytes:
     return bytes(body)
 
 
-def _cacheable(body: bytes, media_type: str, *, tag: str, known: str | None, now: datetime, until: datetime, since: datetime) -> Response:
+def _cacheable(body: bytes, media_type: str, *, tag: str, asked: Conditions, now: datetime, until: datetime, since: datetime) -> Response:
     """RFC 9111: may be kept until the next one is due, and is asked for by its content's digest after that."""
     headers = {
         "ETag": f'"{tag}"',
         "Last-Modified": format_datetime(since, usegmt=True),
         "Cache-Control": f"public, max-age={max(int((until - now).total_seconds()), 0)}, no-transform",
     }
-    if known is not None and tag in known:
+    if is_known(asked, headers["ETag"], since):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=media_type, headers=headers)
