@@ -219,6 +219,15 @@ def test_a_signers_certificate_that_nobody_can_read_is_no_reason_to_read_no_file
         assert [s.signer and s.signer.der for s in read(document).signatures] == [odd]
 
 
+def test_a_time_stamp_has_whatever_letters_in_its_id() -> None:
+    """What its validation data stand beside names it (found by `extend-asic`)."""
+    stamped = _extended(_drafted(b"content", format="xades", packaging="attached"), Kind.XML, Level.B_T).read(1 << 20)
+    odd, count = re.subn(rb'(<xades:SignatureTimeStamp[^>]* Id=")[^"]*', rb"\1" + "印".encode(), stamped)
+    assert count == 1
+    found = read(_extended(odd, Kind.XML, Level.B_LTA))
+    assert len(found.stamps) == 2 and all(stamp.intact for stamp in found.stamps) and found.signatures[0].level == "XAdES-BASELINE-LTA"
+
+
 def test_what_is_signed_in_a_container_is_inside() -> None:
     """Also where a file of that name is given beside it (found by `extend-asic`): the archive time-stamp was over the wrong one."""
     data = _drafted(b"content", format="asic-s-xades")

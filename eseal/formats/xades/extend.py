@@ -145,7 +145,7 @@ class Sheet:
         edits = []
         for place, text in places:
             holder, wrapping, first = at[place]
-            made = _wrapped(text, wrapping).encode("ascii")
+            made = _wrapped(text, wrapping).encode("ascii", "xmlcharrefreplace")  # a stranger's Id has whatever letters
             where = known[holder]
             edits.append(Edit(where.inside, where.inside, made) if first and not where.empty else appended(self.data, where, made))
         return edits
