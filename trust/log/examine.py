@@ -194,6 +194,10 @@ class Examined:
     frontier: Frontier = EMPTY
     mismatch: int | None = None
     """Size of the first checkpoint whose root is not that of the entries."""
+    covered: int | None = None
+    """Size of the last checkpoint that was compared; None while there was none."""
+    nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """Hashes over full tiles as the entries give them, by level (1 and up) and number: one for 256 entries."""
 
 
 Root = tuple[int, bytes, str]
@@ -211,10 +215,12 @@ def examined(entries: Iterable[Entry], roots: Iterable[Root], examiner: Examiner
 
     def compared() -> Iterator[Finding]:
         nonlocal pending
-        done.frontier, _ = done.frontier.grown(leaves)
+        done.frontier, full = done.frontier.grown(leaves)
+        done.nodes |= {(node.level, node.number): node.hash for node in full}
         leaves.clear()
         while pending is not None and pending[0] <= done.frontier.size:
             size, root, who = pending
+            done.covered = size
             if size == done.frontier.size and root != done.frontier.root():
                 done.mismatch = done.mismatch or size
                 yield Finding("root", f"the {size} entries are not those of the checkpoint {who}")

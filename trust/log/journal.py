@@ -28,11 +28,12 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from trust.edge.engine import driven, refused, writing
-from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.errors import KakuinError, Malformed, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.faults import Faults
 from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
     ENTRIES,
+    LATEST,
     LOCK,
     MAX_BODY,
     Alongside,
@@ -454,5 +455,10 @@ def _require_flushing(connection: Connection) -> None:
 
 
 def entry_of(row: RowMapping) -> Entry:
-    """A row of the table `ENTRY`."""
-    return Entry(row["number"], row["kind"], moment(row["at"]), row["body"], row["leaf"], row["unit"], row["serial"])
+    """A row of the table `ENTRY`. Malformed where a column holds what nobody records: SQLite keeps whatever it is given."""
+    kind, at, body, leaf = row["kind"], row["at"], row["body"], row["leaf"]
+    if not (
+        isinstance(kind, str) and kind.isascii() and isinstance(at, int) and 0 <= at <= LATEST and isinstance(body, bytes) and isinstance(leaf, bytes)
+    ):
+        raise Malformed(f"entry {row['number']} holds what no entry has")
+    return Entry(row["number"], kind, moment(at), row["body"], row["leaf"], row["unit"], row["serial"])

@@ -24,6 +24,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+LATEST = 253_402_300_799_999_999
+"""Microseconds since 1970 UTC: the end of the year 9999, after which there is no `datetime`."""
+
+
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970 UTC."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -16,7 +16,7 @@ from trust.edge import options
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
     from trust.log.examine import Finding, Root
-    from trust.log.note import VerifierKey
+    from trust.log.note import Checkpoint, VerifierKey
     from trust.log.stored import Resource, Stored
 
 
@@ -110,76 +110,46 @@ def check(
     kept (--checkpoint, several times). Exit codes: 0 nothing is wrong, 1 something is.
     """
     from trust.edge.files import read_small
-    from trust.log import examine, monitor
+    from trust.log import checking, monitor
+    from trust.log.examine import Examined
 
     kept = [(str(path), read_small(path, "checkpoint")) for path in checkpoints]
-    done = examine.Examined()
+    done = Examined()
     if export is not None:
         from trust.log.exported import entries
 
         if key is None and kept:
             raise click.UsageError("--checkpoint needs --key")
-        roots = roots_of(monitor.checkpoints_of(kept, key_of(key))) if key else []
-        count = told(examine.examined(entries(export), roots, examine.Examiner(), done), as_json=as_json)
+        mine = checking.roots_of(monitor.checkpoints_of(kept, key_of(key))) if key else []
+        count = told(checking.of_export(entries(export), mine, done), as_json=as_json)
     else:
         with opened(ctx.obj, instance, place, key) as log:
-            count = told(_checked(log, kept, done), as_json=as_json)
+            mine = checking.roots_of(monitor.checkpoints_of(kept, log.key))
+            of = checking.of_instance(log.stored, log.key, mine, done) if log.stored else checking.of_others(log.resource, log.key, mine, done)
+            count = told(of, as_json=as_json)
     if not as_json:
         click.echo(f"{done.frontier.size} entries, root {done.frontier.root().hex()}")
+        click.echo(
+            "compared with no checkpoint: what was cut off at the end is not seen, nor a log made anew; give one that you kept (--checkpoint)"
+            if done.covered is None
+            else f"compared with checkpoints over up to {done.covered} entries"
+        )
         click.echo("nothing is wrong" if not count else f"{count} finding{'s' if count > 1 else ''}")
     ctx.exit(1 if count else 0)
 
 
-def _checked(log: Place, kept: list[tuple[str, bytes]], done: Any) -> "Iterator[Finding]":
-    import heapq
+def roots_of(checkpoints: "Iterable[tuple[Checkpoint, str]]") -> "list[Root]":
+    """Of checkpoints that somebody kept."""
+    from trust.log import checking
 
-    from trust.errors import Malformed, NotFound
-    from trust.log import examine, layout, monitor, reading, sources
-    from trust.log.examine import Finding
-    from trust.log.note import opened as note_opened
-
-    mine = roots_of(monitor.checkpoints_of(kept, log.key))
-    examiner = examine.Examiner()
-    if log.stored is not None:
-        wrong: list[Finding] = []
-        signed = (root for root in signed_roots(log, wrong))
-        yield from examine.examined(reading.entries(log.stored.engine), heapq.merge(signed, mine), examiner, done)
-        yield from wrong
-        return
-    try:
-        newest, _ = note_opened(log.resource(layout.CHECKPOINT), log.key)
-    except (Malformed, NotFound) as error:
-        yield Finding("checkpoint", str(error))
-        return
-    roots = heapq.merge([(newest.size, newest.root, "that it shows")], mine)
-    try:
-        yield from examine.examined(monitor.entries_of(log.resource, 0, newest.size), roots, examiner, done)
-        yield from monitor.differing(log.resource, sources.tiles_of(log.resource), 0, newest.size)
-    except (Malformed, NotFound) as error:
-        yield Finding("unreadable", str(error))
-
-
-def roots_of(checkpoints: Iterable[tuple[Any, str]]) -> "list[Root]":
-    return [(checkpoint.size, checkpoint.root, f"in {name}") for checkpoint, name in checkpoints]
+    return checking.roots_of(checkpoints)
 
 
 def signed_roots(log: Place, wrong: "list[Finding]") -> "Iterator[Root]":
     """Of the instance's own checkpoints, each verified."""
-    from trust.errors import Malformed
-    from trust.log.examine import Finding
-    from trust.log.note import opened as note_opened
+    from trust.log import checking
 
-    if log.stored is None:
-        return
-    for each in log.stored.checkpoints():
-        try:
-            said, _ = note_opened(each.note, log.key)
-            if (said.size, said.root) != (each.size, each.root):
-                raise Malformed("it says another size or root than the table")
-        except Malformed as error:
-            wrong.append(Finding("checkpoint", f"the checkpoint over {each.size} entries: {error}"))
-            continue
-        yield said.size, said.root, f"of {each.at:%Y-%m-%dT%H:%M:%SZ}"
+    return checking.signed_roots(log.stored, log.key, wrong) if log.stored is not None else iter(())
 
 
 @click.group()
@@ -377,13 +347,20 @@ def init(open_house: Open, instance: Path, passphrase_file: Path | None) -> None
 @place_options
 @click.pass_obj
 def mirror(open_house: Open, target: Path, instance: Path, place: str | None, key: str | None) -> None:
-    """Copy a log into a folder, as static files that any web server can serve (C2SP tlog-tiles). A second run adds what is new."""
-    from trust.log import sources
+    """Copy a log into a folder, as static files that any web server can serve (C2SP tlog-tiles). A second run adds what is new.
+
+    It writes nothing where the log does not begin with what the folder has: the folder's checkpoint is proof of that then.
+    """
+    from trust.edge.files import read_small
+    from trust.log import layout, sources
     from trust.log.note import opened as note_opened
 
     with opened(open_house, instance, place, key) as log:
         note = log.resource("checkpoint")
         shown, _ = note_opened(note, log.key)
+        kept = target / layout.CHECKPOINT
+        if kept.exists():
+            sources.require_continued(log.resource, note_opened(read_small(kept, "checkpoint"), log.key)[0], shown)
         files = sources.mirror(log.resource, note, shown, target)
         click.echo(f"{shown.size} entries in {target}, {files} files written")
 

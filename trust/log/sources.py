@@ -10,7 +10,7 @@ import httpx
 
 from trust import VERSION
 from trust.edge.files import plainly, read_small, write_atomically
-from trust.errors import NotFound, TooLarge, Unavailable
+from trust.errors import Malformed, NotFound, TooLarge, Unavailable
 from trust.log import layout, tree
 from trust.log.layout import ENTRIES, MAX_BUNDLE, Tile
 from trust.log.note import MAX_NOTE, Checkpoint
@@ -95,19 +95,23 @@ def tiles_of(resource: Resource) -> tree.Tiles:
         if wanted not in kept:
             if len(kept) > 256:
                 kept.clear()
-            kept[wanted] = _either(resource, wanted, width * tree.HASH_SIZE)
+            kept[wanted] = fetched(resource, wanted)
         return kept[wanted]
 
     return tiles
 
 
-def _either(resource: Resource, wanted: Tile, size: int | None) -> bytes:
+def fetched(resource: Resource, wanted: Tile) -> bytes:
+    """A tile or bundle; C2SP tlog-tiles, partial tiles: cut from the full one where a log has thrown the partial one away."""
     try:
         return resource(wanted.path)
     except NotFound:
         if wanted.full:
             raise
-        return resource(Tile(wanted.level, wanted.number).path)[:size]
+        whole = resource(Tile(wanted.level, wanted.number).path)
+        if wanted.level == ENTRIES:
+            return layout.bundle(layout.unbundled(whole, tree.TILE_WIDTH)[: wanted.width])
+        return whole[: wanted.width * tree.HASH_SIZE]
 
 
 def leaves_data(resource: Resource, first: int, size: int) -> Iterator[tuple[int, bytes]]:
@@ -115,7 +119,7 @@ def leaves_data(resource: Resource, first: int, size: int) -> Iterator[tuple[int
     for number in range(first // tree.TILE_WIDTH, -(-size // tree.TILE_WIDTH)):
         start = number * tree.TILE_WIDTH
         count = tree.width(0, number, size)
-        entries = layout.unbundled(resource(Tile(ENTRIES, number, count).path), count)
+        entries = layout.unbundled(fetched(resource, Tile(ENTRIES, number, count)), count)
         for index, data in enumerate(entries, start):
             if index >= first:
                 yield index, data
@@ -128,10 +132,19 @@ def mirror(resource: Resource, note: bytes, checkpoint: Checkpoint, target: Path
         path = target / tile.path
         if path.exists() and tile.full:
             continue
-        _write(path, resource(tile.path))
+        _write(path, fetched(resource, tile))
         written += 1
     _write(target / layout.CHECKPOINT, note)
     return written + 1
+
+
+def require_continued(resource: Resource, before: Checkpoint, now: Checkpoint) -> None:
+    """Malformed where the log of `now` does not begin with that of `before`: it was rolled back, or shows another history."""
+    if now.size < before.size:
+        raise Malformed(f"the log shows {now.size} entries, and showed {before.size} before")
+    proof = tree.consistency(tiles_of(resource), before.size, now.size)
+    if not tree.extends(before.size, before.root, now.size, now.root, proof):
+        raise Malformed(f"the log's first {before.size} entries are not those that it showed before: history was rewritten")
 
 
 def _write(path: Path, data: bytes) -> None:

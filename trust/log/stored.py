@@ -16,7 +16,7 @@ from trust.log import layout, tree
 from trust.log.journal import Entry, entry_of
 from trust.log.layout import ENTRIES, Tile
 from trust.log.note import parse_note
-from trust.log.page import entry_data, microseconds, moment
+from trust.log.page import LATEST, entry_data, microseconds, moment
 from trust.log.receipt import Receipt, extra_of
 from trust.log.tables import CHECKPOINT, ENTRY, NEXT, NODE
 
@@ -38,7 +38,9 @@ class Published:
 
 
 def published(row: RowMapping) -> Published:
-    """A row of the table `CHECKPOINT`."""
+    """A row of the table `CHECKPOINT`. Malformed where a column holds what nobody records: SQLite keeps whatever it is given."""
+    if not (isinstance(row["root"], bytes) and isinstance(row["note"], bytes) and isinstance(row["at"], int) and 0 <= row["at"] <= LATEST):
+        raise Malformed(f"the checkpoint over {row['size']} entries holds what no checkpoint has")
     return Published(row["size"], row["root"], moment(row["at"]), row["note"], row["cosigned"])
 
 
