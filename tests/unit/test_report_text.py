@@ -89,6 +89,19 @@ def test_the_verdict_comes_first_then_why_then_what_to_do() -> None:
     assert "it was changed afterwards" in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "en", "ja"),
+    [
+        ("revision 1 of 2", "revision 1 of 2 (as it was then)", "第1版（全2版）（その時点の内容）"),
+        ("signed.xml", "signed.xml (not the whole file)", "signed.xml（ファイルの一部）"),
+    ],
+)
+def test_a_state_of_a_pdf_is_not_told_as_a_part_of_it(name: str, en: str, ja: str) -> None:
+    covered = signature(references=(Reference(name, found=True, intact=True, scope=Scope.PARTIAL),))
+    made = report(verdict(Conclusion.PASSED, signature_verdict(signature=covered)), anchors=1)
+    assert f"Covers    {en}\n" in render(made) and f"対象      {ja}\n" in render(made, Style("ja"))
+
+
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_whom_to_trust_is_advised_once(language: str) -> None:
     unknown = verdict(Conclusion.INDETERMINATE, signature_verdict(Indication.INDETERMINATE, SubIndication.NO_CERTIFICATE_CHAIN_FOUND))

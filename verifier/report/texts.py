@@ -138,6 +138,7 @@ PHRASES = {
     "no-time": Words("no time is stated or proved", "時刻の記載も証明もありません"),
     "nothing-covered": Words("nothing that could be found", "見つかりませんでした"),
     "full": Words("{name}", "{name}"),
+    "revision": Words("{name} (as it was then)", "{name}（その時点の内容）"),
     "partial": Words("{name} (not the whole file)", "{name}（ファイルの一部）"),
     "digest": Words("{name} (compared by its digest; the file itself was not seen)", "{name}（ハッシュ値で照合。ファイル自体は見ていません）"),
     "manifest": Words("{name} (a list of further files)", "{name}（対象ファイルの一覧）"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta, timezone
 from typing import NamedTuple
 
+from trust.model import Scope
 from verifier.report.findings import FINDINGS, TRUST, UNEXPLAINED, Finding, Words
 from verifier.report.parties import Json
 from verifier.report.plain import printable
@@ -43,6 +44,7 @@ CONCLUSION_BY_INDICATION = {
     "FAILED": "failed",
     "INDETERMINATE": "indeterminate",
 }
+_REVISION = re.compile(r"revision \d+ of \d+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -343,11 +345,15 @@ def _says(claims: Json, voice: Voice) -> list[str]:
 
 def _covers(references: list[Json], voice: Voice) -> list[str]:
     """What is covered: what is wrong first."""
-    said = [
-        voice.say(PHRASES[r["scope"] if r["intact"] else "changed" if r["found"] else "not-found"], name=voice.worded(r["name"]))
-        for r in sorted(references, key=lambda r: bool(r["intact"]))
-    ]
+    said = [voice.say(PHRASES[_scope(r)], name=voice.worded(r["name"])) for r in sorted(references, key=lambda r: bool(r["intact"]))]
     return _shown(said, voice) or [voice.say(PHRASES["nothing-covered"])]
+
+
+def _scope(reference: Json) -> str:
+    """What to say of it: of a PDF that was added to (seals, time-stamps, status) not that a part is signed, but which state of it."""
+    if not reference["intact"]:
+        return "changed" if reference["found"] else "not-found"
+    return "revision" if reference["scope"] == Scope.PARTIAL and _REVISION.fullmatch(reference["name"]) else str(reference["scope"])
 
 
 def _why(judged: Json, voice: Voice) -> list[str]:
