@@ -4,6 +4,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from trust.edge.eight import sure_of
+from trust.edge.keystore import FileKey
 from trust.edge.operations.health import UnitSeen
 from trust.edge.units import DEFAULT_UNIT, UnitSettings, key_name
 from trust.errors import Unavailable
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 def authority_of(instance: "Instance", timekeeper: "Timekeeper | None") -> Authority:
     """`timekeeper` None: under the development clock."""
+    places = places_of(instance)
+    accuracy = min(place.unit.policy.accuracy_us for place in places)
+    clock = instance.clock if timekeeper is None else timekeeper.clock(accuracy)
+    return Authority(places, instance.journal, clock)
+
+
+def places_of(instance: "Instance") -> list[Place]:
+    """Its units, that of /tsa first. Misconfigured; Unavailable."""
     settings = instance.settings
     names = (DEFAULT_UNIT, *(name for name in instance.units if name != DEFAULT_UNIT))
     places = []
@@ -30,9 +39,24 @@ def authority_of(instance: "Instance", timekeeper: "Timekeeper | None") -> Autho
         fallback = settings.units[name].fallback if name in settings.units else ""
         reopen = functools.partial(_reopened, instance, name)
         places.append(Place(name, unit_of(instance, name), fallback if fallback in names else None, reopen, functools.partial(_standing, instance)))
-    accuracy = min(place.unit.policy.accuracy_us for place in places)
-    clock = instance.clock if timekeeper is None else timekeeper.clock(accuracy)
-    return Authority(places, instance.journal, clock)
+    return places
+
+
+def fault_of(instance: "Instance", unit: Unit) -> str | None:
+    """Why a unit could not issue now, as far as that is told without using its key; None where nothing is against it."""
+    if (why := _standing(instance, unit)) is not None:
+        return why
+    if instance.clock() > unit.ends:
+        return "its private key's period has ended"
+    if not isinstance(unit.key, FileKey):
+        from trust.edge.hsm import TokenKey
+
+        try:
+            if isinstance(unit.key, TokenKey):
+                unit.key.find()
+        except Unavailable as error:
+            return str(error)
+    return None
 
 
 def unit_of(instance: "Instance", name: str) -> Unit:

@@ -12,7 +12,6 @@ from trust.edge import options
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
     from trust.model import Cert
-    from tsa.service import Authority
 
 
 class House(Protocol):
@@ -20,9 +19,6 @@ class House(Protocol):
 
     @property
     def instance(self) -> "Instance": ...
-
-    @property
-    def authority(self) -> "Authority": ...
 
 
 Open = Callable[[Path, Path | None], AbstractContextManager[House]]
@@ -65,32 +61,30 @@ def create(
 @options.as_json
 @click.pass_obj
 def list_(open_house: Open, instance: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """List the units, that of /tsa first, with what each can do."""
+    """List the units, that of /tsa first, with what each can do. Looks for keys behind PKCS#11, and changes nothing."""
     import json
 
+    from tsa.assembly import fault_of, places_of
+
     with open_house(instance, passphrase_file) as house:
-        for state in house.authority.states:
-            certificate = house.authority.certificates_of(state.name)[0]
-            fault = state.fault
-            if fault is None and house.instance.authority.is_revoked(certificate):
-                fault = "its certificate was revoked"
-            if fault is None and house.instance.clock() > state.ends:
-                fault = "its private key's period has ended"
+        for at, place in enumerate(places_of(house.instance)):
+            unit, fault = place.unit, fault_of(house.instance, place.unit)
             if as_json:
                 row = {
-                    "name": state.name,
-                    "path": "/tsa" if state.name == house.authority.names[0] else f"/tsa/{state.name}",
-                    "unit": state.unit,
-                    "algorithm": state.algorithm,
-                    "policy": state.policy,
-                    "ends": state.ends.isoformat(),
-                    "certificate": f"{certificate.serial:x}",
-                    "fallback": state.fallback,
+                    "name": place.name,
+                    "path": f"/tsa/{place.name}" if at else "/tsa",
+                    "unit": unit.name,
+                    "algorithm": str(unit.key.algorithm),
+                    "policy": unit.policy.oid,
+                    "ends": unit.ends.isoformat(),
+                    "certificate": f"{unit.key.certificate.serial:x}",
+                    "fallback": place.fallback,
                     "fault": fault,
                 }
                 click.echo(json.dumps(row, ensure_ascii=False))
             else:
-                click.echo(f"{state.name:16}  {state.algorithm:24}  {state.policy:24}  until {state.ends:%Y-%m-%d}  {fault or 'good'}")
+                told = f"until {unit.ends:%Y-%m-%d}  {fault or 'good'}"
+                click.echo(f"{place.name:16}  {unit.key.algorithm!s:24}  {unit.policy.oid:24}  {told}")
 
 
 @tsa.command()

@@ -117,6 +117,16 @@ def test_tokens_under_a_quorum_have_the_policy_and_the_journal_has_the_evidence(
     assert (event["event"], event["reason"], event["state"], event["quorum"]) == ("clock", "state", "good", "2 of 3")
 
 
+def test_listing_units_looks_at_no_clock_and_records_nothing(folder: Path, servers: list[Server]) -> None:
+    with cli.House(folder) as house:
+        size = house.instance.journal.size()
+    code, told = run("tsa", "list", "--instance", folder, "--json")
+    assert code == 0 and json.loads(told)["fault"] is None
+    with cli.House(folder) as house:
+        assert house.instance.journal.size() == size
+    assert all(server.questions.empty() for server in servers)
+
+
 def test_what_is_wrong_is_told_with_what_to_do(folder: Path, servers: list[Server]) -> None:
     for server in servers[1:]:
         server.answering = Honest(sample, offset_ns=servers.index(server) * 3600 * SECOND)

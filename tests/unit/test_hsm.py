@@ -302,6 +302,8 @@ def test_a_unit_in_a_token_with_one_in_another_that_stands_in(library: str, fold
         with monkeypatch.context() as without:
             without.setattr(hsm.Module, "_session", _gone(hsm.Module._session))
             assert [signer(house) for _ in range(3)] == ["spare 1"] * 3
+            faults = {row["name"]: row["fault"] for row in map(json.loads, run("list", "--json").splitlines())}
+            assert faults == {"tsu": None, "spare": None, "vault": "token 'first': DeviceRemoved"}
             assert house.authority.states[-1].fault == f"unit {house.authority.states[-1].unit}: token 'first': DeviceRemoved"
         monkeypatch.setattr(units.Desk, "tries", lambda self, now: True)
         assert signer(house) == "vault 2"
