@@ -1,6 +1,7 @@
 """Evidence records: hash trees, renewals of stamps and of trees, in ASN.1 and in XML; and records beside signed files."""
 
 import base64
+import codecs
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -205,6 +206,12 @@ def test_records_are_told_from_other_asn1() -> None:
     first, made = simple(ONE)
     assert ers.claims(asn1_record([[first]])[:64]) and ers.claims(xml_record([[first]])[:4096])
     assert not ers.claims(made) and not ers.claims(b"<x/>") and not ers.claims(world().signer.certificate.der)
+    whole = xml_record([[first]])
+    for before in (codecs.BOM_UTF8, b"<?xml version='1.0'?>\n<!-- - a record - --><?x ?y?>\n"):
+        assert ers.claims(before + whole[whole.index(b"<EvidenceRecord") :])
+    assert ers.claims(whole[whole.index(b"<EvidenceRecord") :].decode().encode("utf-16"))
+    # A document that holds a record, or speaks of one, may be signed itself.
+    assert not ers.claims(b"<x>" + whole + b"</x>") and not ers.claims(b"<!-- %s --><x/>" % whole.replace(b"--", b"")[:2000])
 
 
 # RFC 6283.

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.envelopes import integer, seq
-from tests.pki import authority, root, token, unit
+from tests.envelopes import envelope, indefinite, integer, seq, signer_info
+from tests.pki import authority, root, signer, token, unit
 from trust.codecs import tsp
 from trust.errors import Malformed
 from trust.model import Digest, Document, Scope, StampKind, identify
@@ -62,6 +62,16 @@ def test_a_token_signed_without_its_certificate_takes_a_given_one() -> None:
     bare = token(TSU, Digest.of("sha256", CONTENT), certificates=())
     assert read(Document.of(bare)).stamps[0].token.signature.signer is None
     assert read(Document.of(bare), certs=[TSU.certificate]).stamps[0].token.signature.signer == TSU.certificate
+
+
+def test_a_time_stamp_that_is_signed_itself_is_no_time_stamp() -> None:
+    """Nor is a record, or whatever else has one near its beginning: it is content."""
+    party = signer(authority(root()))
+    for content in (TOKEN, seq(seq(integer(0)), TOKEN), b"x" * 40 + TOKEN):
+        signed = envelope([signer_info(party, content)], content=content, certs=(party.certificate,))
+        assert not tst.claims(signed[:4096])
+        assert [s.intact_references for s in read(Document.of(signed)).signatures] == [True]
+    assert tst.claims(TOKEN) and tst.claims(seq(seq(integer(0)), TOKEN)) and tst.claims(indefinite(TOKEN))
 
 
 def test_other_bytes_are_not_claimed() -> None:

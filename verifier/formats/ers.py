@@ -1,6 +1,7 @@
 """Evidence records (RFC 4998, RFC 6283): standalone with the documents they prove, and beside a signed file."""
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,15 @@ from verifier.formats.contents import of_evidence, of_token
 MAX_RECORD = 256 << 20
 """Bytes of one record."""
 _HEAD = 4096
+_ROOT = re.compile(rb"[^<]{0,8}(?:\s++|<\?(?:[^?]|\?(?!>))*+\?>|<!--(?:[^-]|-(?!->))*+-->)*+<(?:[^\s<>/:]++:)?EvidenceRecord[\s/>]")
+"""The first element of an XML document, behind its byte order mark, declaration and comments."""
 
 
 def claims(head: bytes) -> bool:
     """An XML evidence record's root element, or a DER sequence that begins with version 1 and a list of algorithm identifiers."""
     if head[:1] != b"\x30" and looks_like_xml(head):
-        return xmlers.NAMESPACE.encode() in head and b"EvidenceRecord" in head
+        text = head.replace(b"\0", b"")  # UTF-16
+        return xmlers.NAMESPACE.encode() in text and _ROOT.match(text) is not None
     return _begins_as_record(head)
 
 

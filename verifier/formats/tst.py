@@ -20,7 +20,35 @@ def claims(head: bytes) -> bool:
     """A SignedData whose content type is TSTInfo, bare or after a PKIStatusInfo; a refusal has no token and is told apart by its shape."""
     if head[:1] != b"\x30":
         return False
-    return (_SIGNED_DATA in head[:300] and _TST_INFO in head[:400]) or _is_refusal(head)
+    return (_SIGNED_DATA in head[:300] and _TST_INFO in head[:400] and _is_over_time(head)) or _is_refusal(head)
+
+
+def _is_over_time(head: bytes) -> bool:
+    """Whether what is signed is a TSTInfo, and not something that holds one: a file may be a time-stamp, and be signed itself. True where that cannot
+    be told, because a damaged token is still one."""
+    try:
+        at = _inside(head, 0)
+        if head[at] == SEQUENCE:  # TimeStampResp: behind its PKIStatusInfo
+            at = _inside(head, _behind(head, at))
+        at = _behind(head, at)  # contentType
+        signed = _inside(head, _inside(head, at))
+        kind = _inside(head, _behind(head, _behind(head, signed)))  # behind version and digestAlgorithms
+        return head[at] != asn1.context(0) or head[kind] != asn1.OID or head.startswith(_TST_INFO, kind)
+    except (IndexError, ValueError):
+        return True
+
+
+def _inside(head: bytes, at: int) -> int:
+    """Where the content of the value at `at` begins, whatever its length."""
+    return at + 2 + (head[at + 1] & 0x7F if head[at + 1] > 0x80 else 0)
+
+
+def _behind(head: bytes, at: int) -> int:
+    """Where the value at `at` ends. ValueError for an indefinite length."""
+    if head[at + 1] == 0x80:
+        raise ValueError("its end is not told at its beginning")
+    begin = _inside(head, at)
+    return begin + (head[at + 1] if head[at + 1] < 0x80 else int.from_bytes(head[at + 2 : begin], "big"))
 
 
 def _is_refusal(head: bytes) -> bool:
