@@ -1,18 +1,18 @@
 """Batches: many digests under one time-stamp, an evidence record for each (RFC 4998).
 
-What is given is lines: JSON objects, or digests as `sha256sum` writes them. They are read as they arrive, in constant time and memory a line; what is
-kept of each is its digest, in flat bytes, and its name.
+What is given is lines: JSON objects, or digests as `sha256sum` writes them (trust.codecs.sums). They are read as they arrive, in constant time and
+memory a line; what is kept of each is its digest, in flat bytes, and its name.
 """
 
 import base64
 import binascii
+import codecs
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from trust.algorithms import DIGESTS
-from trust.codecs import cms, ers
+from trust.codecs import cms, ers, sums
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Token
 from trust.ports import Stamper
@@ -21,9 +21,6 @@ LONGEST_LINE = 2048
 """Bytes."""
 LONGEST_ID = 255
 """Characters."""
-BY_LENGTH = {64: "sha256", 96: "sha384", 128: "sha512"}
-"""Which algorithm a hexadecimal digest is of, where nobody says: those of sha256sum and its sisters."""
-_SUM = re.compile(r"\\?([0-9A-Fa-f]{32,128})(?:[ \t]++\*?(\S(?:.*\S)?))?+\s*+")
 _KEYS = frozenset({"id", "digest", "algorithm"})
 
 
@@ -39,13 +36,13 @@ def line(text: str, algorithm: str | None = None) -> Line:
     """A line of either kind; `algorithm` is that of digests that do not name theirs. Malformed or Unacceptable for anything else."""
     if text.lstrip()[:1] == "{":
         return _json(text, algorithm)
-    found = _SUM.fullmatch(text)
+    found = sums.parsed(text.removesuffix("\r"))
     if found is None:
         raise Malformed('expected a hexadecimal digest, with a name behind it or alone, or {"id": …, "digest": …, "algorithm": …}')
-    named = algorithm or BY_LENGTH.get(len(found[1]))
+    named = found.algorithm or algorithm or sums.BY_LENGTH.get(len(found.digits))
     if named is None:
-        raise Malformed(f"digest is of sha256, sha384 or sha512, got {len(found[1])} hexadecimal digits")
-    return Line(_id(found[2] or found[1].lower()), _digest(named, found[1]))
+        raise Malformed(f"digest is of sha256, sha384 or sha512, got {len(found.digits)} hexadecimal digits")
+    return Line(_id(found.said or found.digits.lower()), _digest(named, found.digits))
 
 
 def _json(text: str, algorithm: str | None) -> Line:
@@ -55,7 +52,7 @@ def _json(text: str, algorithm: str | None) -> Line:
         raise Malformed("line is not JSON") from None
     if not isinstance(found, dict) or not found.keys() <= _KEYS or not all(type(value) is str for value in found.values()) or "digest" not in found:
         raise Malformed('expected {"id": text, "digest": hexadecimal or base64, "algorithm": text}; id and algorithm may be left out')
-    digest = _digest(found.get("algorithm", algorithm or BY_LENGTH.get(len(found["digest"]), "sha256")), found["digest"])
+    digest = _digest(found.get("algorithm", algorithm or sums.BY_LENGTH.get(len(found["digest"]), "sha256")), found["digest"])
     return Line(_id(found.get("id", digest.value.hex())), digest)
 
 
@@ -121,7 +118,7 @@ class Lines:
         try:
             if len(data) > LONGEST_LINE:
                 raise TooLarge(f"a line is at most {LONGEST_LINE} bytes")
-            found = line(data.decode(), self._said)
+            found = line(data.removeprefix(codecs.BOM_UTF8 if self._count == 1 else b"").decode(), self._said)
             if found.digest.algorithm != (self.algorithm or found.digest.algorithm):
                 raise Unacceptable(f"a batch has one digest algorithm, expected {self.algorithm}, got {found.digest.algorithm}")
             if len(self.ids) == self.limit:

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs import cms
+from trust.codecs import cms, sums
 from trust.edge.files import sync_folder, told
 from trust.edge.options import written
 from trust.edge.source import shown
@@ -134,26 +133,38 @@ def _raise(error: OSError) -> None:
 
 def _listed(wanted: Wanted, lines: Iterable[str]) -> Iterator[Item]:
     """A name a line; or as `sha256sum` writes them, and then the file itself is not needed."""
-    sums = re.compile(rf"\\?([0-9A-Fa-f]{{{2 * DIGESTS[wanted.algorithm].size}}})[ \t]++\*?(\S(?:.*\S)?)\s*+")
     for number, text in enumerate(lines, start=1):
-        line = text.rstrip("\r\n")
+        line = text.removesuffix("\n").removesuffix("\r")
         if not line.strip():
             continue
-        found = sums.fullmatch(line)
-        name = found[2] if found else line
+        digest = _digest_in(line, number, wanted.algorithm)
+        name = digest[0] if digest is not None else line
         path = Path(name)
         if "\0" in name or path.name in ("", "..") or (wanted.output is not None and ".." in path.parts):
             raise Malformed(f"line {number} of the list: the name of a file expected, below the current folder where -o is given")
         inside = path.relative_to(path.anchor) if wanted.output is not None else path
         record = (wanted.output or Path()) / (str(inside) + RECORD)
-        yield Item(name, record, None, bytes.fromhex(found[1])) if found else Item(name, record, path)
+        yield Item(name, record, path) if digest is None else Item(name, record, None, digest[1])
+
+
+def _digest_in(line: str, number: int, algorithm: str) -> tuple[str, bytes] | None:
+    """The name of a file and its digest; None for a name alone, which may look like a digest. Unacceptable for one of another algorithm."""
+    found = sums.parsed(line)
+    if found is None or not found.name or not (found.algorithm or len(found.digits) in sums.BY_LENGTH):
+        return None
+    size = DIGESTS[algorithm].size
+    if found.algorithm not in ("", algorithm) or len(found.digits) != 2 * size:
+        other = found.algorithm or sums.BY_LENGTH[len(found.digits)]
+        raise Unacceptable(f"line {number} of the list: expected a digest of {algorithm}, got one of {other[:40]!r}: name it with --digest")
+    return found.name, bytes.fromhex(found.digits)
 
 
 def _require_apart(items: Iterable[Item]) -> None:
-    seen: dict[Path, str] = {}
+    seen: dict[Path, Item] = {}
     for item in items:
-        if seen.setdefault(item.record, item.name) != item.name:
-            raise Conflict(f"{shown(Path(item.name))} and {shown(Path(seen[item.record]))} would have one record, {shown(item.record)}")
+        other = seen.setdefault(item.record, item)
+        if (other.name, other.digest) != (item.name, item.digest):
+            raise Conflict(f"{shown(Path(item.name))} and {shown(Path(other.name))} would have one record, {shown(item.record)}")
 
 
 def _hashed(items: list[Item], algorithm: str, tell: Tell) -> tuple[list[Item], int]:

@@ -1,5 +1,6 @@
 """`kakuin stamp`: the authority from the command line; one document, many at once, and records renewed."""
 
+import codecs
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -208,9 +209,7 @@ def _batch(given: Path, output: Path | None, algorithm: str, stamper: "Stamper",
 
     wanted = batch_folder.Wanted(given, output, algorithm, blinded)
     try:
-        lines = (
-            None if given.is_dir() else sys.stdin.readlines() if given == options.STDIO else given.read_text("utf-8", "surrogateescape").splitlines()
-        )
+        lines = None if given.is_dir() else _lines(sys.stdin.buffer.read() if given == options.STDIO else given.read_bytes())
     except OSError as error:
         raise unreadable(given, error) from error
     try:
@@ -232,6 +231,11 @@ def _batch(given: Path, output: Path | None, algorithm: str, stamper: "Stamper",
         click.echo(f"nothing to stamp in {shown(given)}")
     else:
         click.echo(f"stamped {_counted(done.stamped, 'document')} {done.facts['time']}: the index is {done.facts['index']}")
+
+
+def _lines(data: bytes) -> list[str]:
+    """Of a list. Names may hold what other tools take for ends of lines, and octets that are no text."""
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape").split("\n")
 
 
 def _renew(given: Path, algorithm: str | None, stamper: "Stamper", complete: Callable[[bytes], bytes] | None, *, as_json: bool) -> None:

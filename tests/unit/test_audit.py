@@ -23,9 +23,10 @@ from tests.pki import DAY, SIGNED
 from trust.edge.settings import DEVELOPMENT_POLICY
 from trust.errors import Malformed
 from trust.log.journal import Entry
+from trust.model import Digest
 from verifier.audit import auditor, rows, wording
 from verifier.audit.clock import Clocks
-from verifier.audit.expected import Expected
+from verifier.audit.expected import Expected, named_in
 from verifier.audit.report import Rows
 from verifier.audit.rows import COLUMNS, Row
 from verifier.audit.serials import Gap, Serials
@@ -269,6 +270,16 @@ def test_expected_stamps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+def test_expected_as_other_tools_write_it(tmp_path: Path) -> None:
+    known = [Digest.of("sha256", b"document %d" % n) for n in range(4)]
+    (tmp_path / "b\udcff").write_bytes(b"document 3")
+    lines = [f"SHA256 (a) = {known[0].value.hex()}", f"\\{known[1].value.hex()}  a\\nb", f"sha256:{known[2].value.hex()}  c\udcff", "b\udcff"]
+    (tmp_path / "list").write_text("\n".join(lines), "utf-8", "surrogateescape")
+    with Expected(tmp_path / "list") as expected:
+        assert [expected.called(each) for each in known] == ["a", "a\nb", "c\\udcff", "b\\udcff"]
+    assert list(named_in(tmp_path / "list")) == [tmp_path / "b\udcff"]
+
+
 @pytest.mark.parametrize("line", ["zz", "", "ab" * 20, "md4:" + "0" * 64, "sha512:" + "0" * 64, "nul\0"], ids=range(6))
 def test_a_line_that_expects_nothing_is_told_by_its_number(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "expected").write_text("0" * 64 + "\n" + line + "\n")
@@ -499,8 +510,6 @@ def test_processes_are_forgotten_oldest_first() -> None:
 def test_an_expectation_is_met_by_any_of_a_files_digests(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     (tmp_path / "list").write_text("f\n")
-    from trust.model import Digest
-
     for algorithm in ("sha256", "sha384", "sha512"):
         with Expected(tmp_path / "list") as expected:
             assert [expected.called(Digest.of(algorithm, data)) for data in (b"y", b"x")] == [None, "f"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from tests import pki
 from tests.reading import stamp_intact
+from tests.services import program
 from trust.codecs import cms
 from trust.errors import Conflict, KakuinError, Malformed, NotFound, Unacceptable, Unavailable
 from trust.model import Digest, Document, Evidence
-from tsa import batch_folder, batch_renewal
+from tsa import batch_folder, batch_renewal, commands
 from tsa.batch_folder import Done, Wanted
 from verifier.formats import ers
 
@@ -38,7 +40,7 @@ def never(_: Digest) -> bytes:
 def folder(path: Path, *names: str) -> Path:
     for name in names:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(name)
+        (path / name).write_text(name, errors="surrogateescape")
     return path
 
 
@@ -112,6 +114,17 @@ def test_a_list_of_names_and_of_digests(tmp_path: Path, monkeypatch: pytest.Monk
     assert files(tmp_path / "out")[:3] == ["a b.txt.ers", "c.ers", "gone.bin.ers"]
 
 
+def test_names_on_lists_are_those_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a\nb", "a\\b", "a\u2028b", "a\x0cb", " a ", "*a", "a\udcff"]
+    monkeypatch.chdir(folder(tmp_path, *names))
+    for tag in ([], ["--tag"]):
+        sums = subprocess.run([program("sha256sum"), *tag, "--", *names], capture_output=True, check=True).stdout
+        lines = commands._lines(b"\xef\xbb\xbf" + sums.replace(b"\n", b"\r\n"))
+        out = Path(f"out{len(tag)}")
+        assert listed(lines, out).stamped == len(names)
+        assert all(proved(Path(name), out / f"{name}.ers") for name in names)
+
+
 @pytest.mark.parametrize(
     ("lines", "error", "says"),
     [
@@ -121,8 +134,12 @@ def test_a_list_of_names_and_of_digests(tmp_path: Path, monkeypatch: pytest.Monk
         (["none1", "none2", "none3", "none4", "none5"], NotFound, "none3 .* and 2 more"),
         (["a", "./x/../x"], Malformed, "line 2"),
         ([f"{'0' * 64}  a", "a", f"{'1' * 64}  ./a"], Conflict, "would have one record"),
+        ([f"{'0' * 64}  a", f"{'1' * 64}  a"], Conflict, "would have one record"),
+        (["a", f"{'0' * 128}  b"], Unacceptable, "line 2 of the list: expected a digest of sha256, got one of 'sha512'"),
+        ([f"SHA3-256 (b) = {'0' * 64}"], Unacceptable, "line 1 of the list: expected a digest of sha256, got one of 'sha3_256'"),
+        ([f"MD5 (b) = {'0' * 32}"], Unacceptable, "line 1 of the list: expected a digest of sha256, got one of 'md5'"),
     ],
-    ids=["above", "nul", "missing", "many missing", "dots", "twice"],
+    ids=["above", "nul", "missing", "many missing", "dots", "twice", "changed", "length", "tag", "weak"],
 )
 def test_a_list_with_an_error_stamps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], error: type[KakuinError], says: str

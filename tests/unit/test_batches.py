@@ -61,6 +61,12 @@ def test_lines_of_both_kinds_in_pieces_of_any_size(size: int) -> None:
     assert bytes(found.digests) == b"".join(sha(n) for n in "12345") and found.algorithm == "sha256"
 
 
+def test_lines_that_name_their_algorithm() -> None:
+    text = f"\ufeffSHA512 (a.pdf) = {sha('1', 'sha512').hex()}\r\nSHA2-512(b.pdf)= {sha('2', 'sha512').hex()}\nsha512:{sha('3', 'sha512').hex()}\n"
+    found = lines(text.encode())
+    assert (found.ids, found.algorithm) == (["a.pdf", "b.pdf", sha("3", "sha512").hex()], "sha512")
+
+
 @pytest.mark.parametrize("name", ["sha384", "sha512", "sha3_256", "sha3_512"])
 def test_the_algorithm_is_named_or_told_by_the_length(name: str) -> None:
     told = lines(sha("1", name).hex().encode(), algorithm=name)

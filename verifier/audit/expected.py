@@ -1,11 +1,10 @@
 """What should have been stamped: a list of digests or files, held in a temporary file, however long it is.
 
-A line each: a digest in hexadecimal as sha256sum and its like write it, with the name behind it; the same with its algorithm before it
-(`sha3_256:…`); or the name of a file, from the folder of the list on.
+A line each: a digest in hexadecimal as sha256sum and its like write it, with or without a name (trust.codecs.sums); or the name of a file, from the
+folder of the list on.
 """
 
 import contextlib
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from trust.algorithms import DIGESTS
+from trust.codecs import sums
 from trust.edge.files import told
 from trust.edge.source import shown
 from trust.errors import KakuinError, Malformed
@@ -20,12 +20,8 @@ from trust.model import Digest
 from verifier import sources
 
 MAX_LINE = 8_192
-BY_LENGTH = {64: "sha256", 96: "sha384", 128: "sha512"}
-"""Hexadecimal digits."""
 OF_FILES = ("sha256", "sha384", "sha512")
 """Digests of a file that a token may have as its imprint."""
-
-_DIGEST = re.compile(r"(?:([a-z0-9_-]{3,12}):)?([0-9A-Fa-f]{40,128})(?:[ \t]+\*?(.*))?")
 
 
 class Expected:
@@ -80,7 +76,8 @@ class Expected:
                     raise type(error)(f"{shown(path)}, line {number}: {error}") from error
                 first = digests[0]
                 self.listed += 1
-                cursor.execute("INSERT INTO item (number, name, digest) VALUES (?, ?, ?)", (number, name, f"{first.algorithm}:{first.value.hex()}"))
+                said = (number, name.encode("utf-8", "backslashreplace").decode(), f"{first.algorithm}:{first.value.hex()}")
+                cursor.execute("INSERT INTO item (number, name, digest) VALUES (?, ?, ?)", said)
                 cursor.executemany("INSERT OR IGNORE INTO digest VALUES (?, ?, ?)", [(d.value, d.algorithm, number) for d in digests])
             cursor.execute("COMMIT")
 
@@ -89,7 +86,7 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[str]:
     while line := stream.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
             raise Malformed(f"{shown(path)} has a line of over {MAX_LINE} bytes")
-        text = line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n")
+        text = line.decode("utf-8", "surrogateescape").removeprefix("\ufeff").rstrip("\r\n")
         yield text
 
 
@@ -97,19 +94,25 @@ def named_in(path: Path) -> Iterator[Path]:
     """The files that a list names, whether or not they are there."""
     with told(f"read {shown(path)}"), path.open("rb") as stream:
         for line in _lines(stream, path):
-            if (name := line.strip()) and "\0" not in name and _DIGEST.fullmatch(name) is None:
+            if (name := line.strip()) and "\0" not in name and _sum(line) is None:
                 yield path.parent / name
 
 
+def _sum(line: str) -> sums.Sum | None:
+    """The digest that a line holds; None for the name of a file, which may be digits alone."""
+    found = sums.parsed(line.lstrip())
+    return None if found is None or not (found.name or found.algorithm or len(found.digits) in sums.BY_LENGTH) else found
+
+
 def _parsed(line: str, folder: Path) -> tuple[str, list[Digest]]:
-    found = _DIGEST.fullmatch(line.strip())
+    found = _sum(line)
     if found is None:
         name = line.strip()
         if not name or "\0" in name:
             raise Malformed("expected a digest or the name of a file")
         document = sources.document(folder / name)
         return name, [digest for algorithm in OF_FILES if (digest := document.digest(algorithm)) is not None]
-    algorithm = (found[1] or BY_LENGTH.get(len(found[2]), "")).replace("-", "_")
-    if algorithm not in DIGESTS or DIGESTS[algorithm].size * 2 != len(found[2]):
+    algorithm = found.algorithm or sums.BY_LENGTH.get(len(found.digits), "")
+    if algorithm not in DIGESTS or DIGESTS[algorithm].size * 2 != len(found.digits):
         raise Malformed("expected a digest of SHA-256, SHA-384 or SHA-512, or one with its algorithm before it, such as sha3_256:…")
-    return found[3] or "", [Digest(algorithm, bytes.fromhex(found[2]))]
+    return found.name, [Digest(algorithm, bytes.fromhex(found.digits))]
