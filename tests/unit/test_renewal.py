@@ -29,6 +29,19 @@ def stamped(folder: Path) -> tuple[str, int]:
     return made.signature.signer.x509.subject.rfc4514_string(), made.serial
 
 
+def test_a_wrong_passphrase_leaves_no_key_that_nobody_can_open(folder: Path) -> None:
+    before = sorted(path for path in folder.rglob("*.pem"))
+    with Instance.open(folder, b"wrong horse battery") as wrong:
+        for attempt in (lambda: wrong.renew("tsu"), lambda: wrong.add_unit("second"), lambda: wrong.add_organisation("架空町", "2010401059681")):
+            with pytest.raises(Misconfigured, match=r"wrong passphrase for key .*ca\.pem"):
+                attempt()
+    assert sorted(path for path in folder.rglob("*.pem")) == before
+    with Instance.open(folder) as right:
+        right.renew("tsu")
+        right.add_unit("second")
+        right.add_organisation("架空町", "2010401059681")
+
+
 def test_a_unit_gets_a_number_that_no_unit_had(folder: Path) -> None:
     seen = [stamped(folder), stamped(folder)]
     for number in (2, 3):

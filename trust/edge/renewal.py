@@ -121,6 +121,7 @@ def new_key(instance: "Instance", name: str, path: Path) -> PublicKeyTypes:
         return make_key(unit, name, key_type, taken)
     if path.exists():
         return read_key(path, instance.secret).public_key()
+    instance.key("ca")  # whose passphrase is that of all keys: nothing is written under another
     private = generate(key_type)
     write_key(path, private, instance.secret)
     return private.public_key()
