@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from trust.algorithms import DIGESTS
 from trust.errors import Coded, Malformed, NotAcceptable, TooLarge, Unacceptable, Unavailable, UnsupportedMedia
+from trust.media import preferred
 from trust.model import Digest
 from trust.ports import Stamper
 from tsa import batch
@@ -63,7 +64,7 @@ def router(stamp: Stamper, aggregator: Aggregator, limit: int) -> APIRouter:
     )
     async def many(request: Request) -> StreamingResponse:
         options = _options(request.query_params.multi_items())
-        shape = _accepted(request.headers.get("accept", ""), (NDJSON, ZIP))
+        shape = _accepted(request.headers.getlist("accept"), (NDJSON, ZIP))
         if doors.locked():
             raise Unavailable(f"{AT_ONCE} batches are worked on already")
         async with doors:
@@ -86,7 +87,7 @@ def router(stamp: Stamper, aggregator: Aggregator, limit: int) -> APIRouter:
     )
     async def one(request: Request) -> Response:
         options = _options(request.query_params.multi_items(), frozenset({"algorithm"}))
-        shape = _accepted(request.headers.get("accept", ""), (RECORD, JSON))
+        shape = _accepted(request.headers.getlist("accept"), (RECORD, JSON))
         lines = await _received(request, Lines(1, options.get("algorithm")))
         record = await aggregator.add(Digest(lines.algorithm or "", bytes(lines.digests)))
         if shape == RECORD:
@@ -111,22 +112,20 @@ def _options(pairs: list[tuple[str, str]], known: frozenset[str] = frozenset({"a
     return found
 
 
-def _accepted(header: str, shapes: tuple[str, str]) -> str:
-    """RFC 9110 section 12.5.1: whichever of two shapes is named first; the first for no preference."""
-    for part in header.lower().split(",")[:50] if header.strip() else ["*/*"]:
-        kind = part.split(";")[0].strip()
-        for shape in shapes:
-            if kind in (shape, shape.split("/")[0] + "/*", "*/*"):
-                return shape
-    raise NotAcceptable(f"no answer of an accepted media type, expected {' or '.join(shapes)}")
+def _accepted(fields: list[str], shapes: tuple[str, str]) -> str:
+    """RFC 9110 section 12.5.1: whichever of two shapes is preferred; the first for no preference."""
+    found = preferred(",".join(fields), shapes)
+    if found is None:
+        raise NotAcceptable(f"no answer of an accepted media type, expected {' or '.join(shapes)}")
+    return found
 
 
 async def _received(request: Request, lines: Lines) -> Lines:
     """The body's lines, read as they arrive."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind not in TAKEN:
+    kinds = [kind.split(";")[0].strip().lower() for kind in request.headers.getlist("content-type")]
+    if len(kinds) != 1 or kinds[0] not in TAKEN:
         raise UnsupportedMedia(f"content-type {NDJSON}, {JSON} or text/plain expected", f"{NDJSON}, {JSON}, text/plain")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if any(coding.strip().lower() not in ("identity", "") for coding in request.headers.getlist("content-encoding")):
         raise Coded("the body is compressed (Content-Encoding): send it as it is")
     try:
         async with asyncio.timeout(PATIENCE):

@@ -70,7 +70,7 @@ def router(
         at: Annotated[str | None, Query(description=OPTIONS["at"], examples=["2026-06-01T09:00:00+09:00"])] = None,
         policy: Annotated[str | None, Query(description=OPTIONS["policy"], examples=["eu"])] = None,
     ) -> Response:
-        shape = shapes.of_header(request.headers.get("accept", "*/*"))
+        shape = shapes.of_header(",".join(request.headers.getlist("accept")))
         _known(request.query_params.multi_items())
         with await receive(request.headers, request.stream(), limit_bytes) as upload:
             asked = await run_in_threadpool(_question, upload, verifier, _options(upload.fields, at, policy))

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from trust.errors import NotAcceptable, Unacceptable
+from trust.media import preferred
 from trust.model import Crl, Ocsp
 from verifier.question import Question
 from verifier.report.json import dumps
 from verifier.report.parties import Json
 from verifier.report.plain import printable
-
-MOST_RANGES = 50
-"""Media ranges of one Accept header that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +67,12 @@ def of_name(name: str) -> Shape:
 
 
 def of_header(accept: str) -> Shape:
-    """RFC 9110 section 12.5.1: the shape with the greatest weight, each by the most specific range that names it. NotAcceptable where none is wanted.
-
-    What cannot be read is passed over, and nothing readable is taken as no preference.
-    """
-    ranges = _ranges(accept) or {"*/*": 1.0}
-    weights = [(_weight(shape, ranges), shape) for shape in SHAPES]
-    best, found = max(weights, key=lambda pair: pair[0])
-    if best <= 0:
-        raise NotAcceptable(f"no report of an accepted media type, expected one of {', '.join(s.media_type for s in SHAPES)}")
-    return found
-
-
-def _ranges(accept: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for part in accept.lower().split(",")[:MOST_RANGES]:
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
-        if "/" in kind and weight.replace(".", "", 1).isdecimal():
-            found.setdefault(kind, min(1.0, float(weight)))
-    return found
-
-
-def _weight(shape: Shape, ranges: dict[str, float]) -> float:
-    family = shape.media_type.split("/")[0] + "/*"
-    return next((ranges[name] for name in (shape.media_type, family, "*/*") if name in ranges), 0.0)
+    """The shape that a client would rather have. NotAcceptable where none is wanted."""
+    shapes = {shape.media_type: shape for shape in SHAPES}
+    best = preferred(accept, tuple(shapes))
+    if best is None:
+        raise NotAcceptable(f"no report of an accepted media type, expected one of {', '.join(shapes)}")
+    return shapes[best]
 
 
 def etsi_report(question: Question) -> bytes:

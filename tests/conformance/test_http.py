@@ -353,6 +353,52 @@ def test_9110_13_conditions_are_judged(office: Office, path: str) -> None:
         assert answered(condition="If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT\r\n").status == 412
 
 
+BATCH = (
+    b"POST /v1/batches HTTP/1.%d\r\nHost: tsa\r\nContent-Type: text/plain\r\n%bContent-Length: 66\r\nConnection: close\r\n\r\n" + b"5a" * 32 + b" x"
+)
+
+
+def batch(office: Office, fields: bytes = b"", *, minor: int = 1) -> tuple[bytes, bytes]:
+    """Head and body of the answer to a list of one digest."""
+    with socket.create_connection(("127.0.0.1", office.port), 30) as wire, wire.makefile("rb") as file:
+        wire.sendall(BATCH % (minor, fields))
+        top, _, rest = file.read().partition(b"\r\n\r\n")
+    return top.lower(), rest
+
+
+def test_9112_6_1_http_1_0_gets_no_chunks(office: Office) -> None:
+    """What is made while it is sent ends with the connection."""
+    top, rest = batch(office, minor=0)
+    assert top.startswith(b"http/1.1 200 ") and b"\r\nconnection: close" in top
+    assert b"transfer-encoding" not in top and b"content-length" not in top
+    assert json.loads(rest)["id"] == "x"
+    assert b"\r\ntransfer-encoding: chunked" in batch(office)[0]
+
+
+PREFERRED: dict[str, tuple[int, bytes, bytes]] = {
+    "the greatest weight": (200, b"application/x-ndjson", b"Accept: application/zip;q=0.1, application/x-ndjson\r\n"),
+    "not what has none": (200, b"application/x-ndjson", b"Accept: application/*, application/zip;q=0\r\n"),
+    "what is left": (200, b"application/zip", b"Accept: application/x-ndjson;q=0, */*;q=0.5\r\n"),
+    "two lines": (200, b"application/zip", b"Accept: text/html\r\nAccept: application/zip\r\n"),
+    "nothing": (406, b"application/problem+json", b"Accept: */*;q=0\r\n"),
+    "nothing of two": (406, b"application/problem+json", b"Accept: application/zip;q=0.0\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", PREFERRED)
+def test_9110_12_5_1_the_answer_comes_in_the_form_that_is_preferred(office: Office, name: str) -> None:
+    status, kind, fields = PREFERRED[name]
+    top, _ = batch(office, fields)
+    assert top.startswith(b"http/1.1 %d " % status) and b"\r\ncontent-type: " + kind in top
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"), [(b"Content-Type: text/plain\r\n", 415), (b"Content-Encoding:\r\n", 200)], ids=["two types", "no coding"]
+)
+def test_9110_8_3_and_8_4_lists_of_digests_have_one_type_and_no_coding(office: Office, fields: bytes, status: int) -> None:
+    assert batch(office, fields)[0].startswith(b"http/1.1 %d " % status)
+
+
 def test_9110_12_5_4_a_body_over_the_limit_is_refused_in_the_language_of_its_reader(office: Office) -> None:
     top = b"POST /v1/log/receipts HTTP/1.1\r\nHost: tsa\r\nAccept-Language: ja\r\nContent-Length: 99000000\r\n\r\n"
     found, _ = ask(office, top)

@@ -12,7 +12,7 @@ head that this connection has seen pass every rule is recognised by comparison, 
 import gc
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -371,6 +371,8 @@ class StrictHttp(HttpToolsProtocol):
         if self._refusal is not None:
             raise _Refused
         super().on_headers_complete()
+        if self.parser.get_http_version() == "1.0":
+            _without_chunks(self.cycle)
         # RFC 9110 section 6.5.1: trailers are no header fields. They are thrown away: what follows goes into a list that nobody reads.
         self.headers = []
 
@@ -473,6 +475,23 @@ class StrictHttp(HttpToolsProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()  # it is thrown away
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _without_chunks(cycle: Any) -> None:
+    """RFC 9112 section 6.1: HTTP/1.0 knows no transfer codings. An answer whose length is not told ends with its connection (section 6.3)."""
+    send, measured = cycle.send, True
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        nonlocal measured
+        if message["type"] == "http.response.start":
+            measured = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            if not measured:
+                cycle.chunked_encoding = False
+        elif not measured:
+            cycle.expected_content_length += len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = sending
 
 
 def _without_upgrade(lines: bytes) -> bytes:
