@@ -24,8 +24,8 @@ from trust.edge.units import UnitSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = {page.relative_to(ROOT).as_posix(): page for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))}
-PAIRS = [(page, DOCS / f"{page.stem}.ja.md") for page in sorted(DOCS.glob("*.md")) if (DOCS / f"{page.stem}.ja.md").exists()]
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in (ROOT / "README.md", ROOT / "README.ja.md", *sorted(DOCS.glob("*.md")))}
+PAIRS = [(page, pair) for page in PAGES.values() if (pair := page.with_name(f"{page.stem}.ja.md")).exists()]
 OPERATOR = (DOCS / "operator.md", DOCS / "operator.ja.md")
 STANDARDS = DOCS / "standards.md"
 
@@ -120,7 +120,7 @@ def test_command_lines_that_are_wrong_are_noticed(tmp_path: Path) -> None:
 
 
 def test_the_pages_for_people_are_there_in_both_languages() -> None:
-    assert {english.stem for english, _ in PAIRS} >= {"operator", "recipient"}
+    assert {english.stem for english, _ in PAIRS} >= {"README", "operator", "recipient", "auditor"}
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0].stem)

@@ -135,7 +135,9 @@ def test_operators_see_what_their_page_shows(office: Office, capsys: pytest.Capt
     assert done >= 14
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "recipient.md", DOCS / "recipient.ja.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "README.ja.md", DOCS / "recipient.md", DOCS / "recipient.ja.md"], ids=lambda page: page.stem
+)
 def test_readers_see_what_their_page_shows(page: Path, office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`kakuin verify` as the first page and the recipients' show it, of what `make run` seals."""
     assert cli.main(["init"]) == 0

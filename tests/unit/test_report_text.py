@@ -92,7 +92,7 @@ def test_the_verdict_comes_first_then_why_then_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("name", "en", "ja"),
     [
-        ("revision 1 of 2", "revision 1 of 2 (as it was then)", "第1版（全2版）（その時点の内容）"),
+        ("revision 1 of 2", "revision 1 of 2 (as it was then)", "第1版（全2版）、その時点の内容"),
         ("signed.xml", "signed.xml (not the whole file)", "signed.xml（ファイルの一部）"),
     ],
 )
