@@ -143,14 +143,39 @@ def test_diverging_checkpoints_are_found(folder: Path, capsys: pytest.CaptureFix
     assert found[0].startswith("root") and "forged" in found[0] and found[-1] == "1 finding"
 
 
-def test_an_instance_from_before_there_was_a_log(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_instance_whose_log_has_no_key_gets_one(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     shutil.rmtree(copy / "log")
     [line] = said(capsys, "log", "checkpoint", "--instance", copy, code=66)
     assert "`kakuin log init` makes it" in line
     [line] = said(capsys, "log", "init", "--instance", copy)
     assert key(copy).read_text() == f"{line}\n"
-    assert said(capsys, "log", "check", "--instance", copy, code=1)  # its old checkpoints are another key's
+
+
+@pytest.mark.parametrize("origin", ["new.example/log", ""])
+def test_a_log_that_goes_on_under_another_key(
+    origin: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an older backup was put back: what the old key signed is verified with it, and everything new is signed by the new one at once."""
+    copy, proof = shutil.copytree(folder, tmp_path / "copy"), tmp_path / "before"
+    said(capsys, "log", "prove", "inclusion", copy / "0.tst", "--instance", copy, "-o", proof)
+    (copy / "log").rename(tmp_path / "log")
+    old = tmp_path / "log" / "verifier-key"
+    monkeypatch.setenv("KAKUIN_LOG_ORIGIN", origin)
+    [made] = said(capsys, "log", "init", "--instance", copy)
+    now = "\n".join(said(capsys, "log", "checkpoint", "--instance", copy)) + "\n"
+    checkpoint, _ = note.opened(now.encode(), note.verifier_key(made))
+    [*_, last] = said(capsys, "log", "list", "--instance", copy)
+    assert last.split(maxsplit=3)[2:] == ["event", f"log-key key {made}"] and int(last.split()[0]) == checkpoint.size - 1
+    for number, known, other in ((0, old, key(copy)), (1, key(copy), old)):
+        assert said(capsys, "log", "verify", proof, copy / f"{number}.tst", "--key", known)[0].startswith("SHOWN")
+        assert said(capsys, "log", "verify", proof, copy / f"{number}.tst", "--key", other, code=1)[0].startswith("NOT SHOWN")
+        said(capsys, "log", "prove", "inclusion", copy / "1.tst", "--instance", copy, "-o", proof)
+    found = said(capsys, "log", "check", "--instance", copy, code=1)
+    assert {line.split(": ", 1)[1] for line in found[:-3]} == {
+        f"it is not signed by {note.verifier_key(made).name}; a key that the log had before is named with --former"
+    }
+    assert said(capsys, "log", "check", "--instance", copy, "--former", old)[-1] == "nothing is wrong"
 
 
 def test_a_log_keeps_its_name(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

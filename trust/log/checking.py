@@ -100,7 +100,7 @@ def _of_tiles(tile: Tile, hashes: Sequence[bytes], under: Mapping[int, bytes], n
 # An instance's own.
 
 
-def of_instance(stored: Stored, key: VerifierKey, mine: Sequence[Root], done: Examined) -> Iterator[Finding]:
+def of_instance(stored: Stored, keys: Sequence[VerifierKey], mine: Sequence[Root], done: Examined) -> Iterator[Finding]:
     """The database: entries, roots, and the tables beside them. More may be recorded meanwhile: what is compared with entries is read first."""
     examiner, wrong = Examiner(), list[Finding]()
     before = _numbers(stored)
@@ -108,7 +108,7 @@ def of_instance(stored: Stored, key: VerifierKey, mine: Sequence[Root], done: Ex
         newest = stored.signed()
         size = 0 if newest is None else newest.size
         nodes = _recorded(stored)
-        signed = signed_roots(stored, key, wrong, size)
+        signed = signed_roots(stored, keys, wrong, size)
         yield from examine.examined(reading.entries(stored.engine), heapq.merge(signed, mine), examiner, done)
     except Malformed as error:
         yield Finding("unreadable", f"{error}; what follows was not looked at")
@@ -119,16 +119,20 @@ def of_instance(stored: Stored, key: VerifierKey, mine: Sequence[Root], done: Ex
     yield from _nodes(nodes, done.nodes, size)
 
 
-def signed_roots(stored: Stored, key: VerifierKey, wrong: list[Finding], most: int = tree.MAX_SIZE) -> Iterator[Root]:
-    """Of the instance's own checkpoints over up to `most` entries, each verified."""
+def signed_roots(stored: Stored, keys: Sequence[VerifierKey], wrong: list[Finding], most: int = tree.MAX_SIZE) -> Iterator[Root]:
+    """Of the instance's own checkpoints over up to `most` entries, each verified with one of the keys: the log's, and those that it had before."""
     for each in stored.checkpoints():
         if each.size > most:
             return
         try:
+            lines = parse_note(each.note).signatures
+            key = next((key for key in keys if (key.name, key.id) in {(line.name, line.id) for line in lines}), None)
+            if key is None:
+                raise Malformed(f"it is not signed by {ascii(keys[0].name)[1:-1]}; a key that the log had before is named with --former")
             said, _ = opened(each.note, key)
             if (said.size, said.root) != (each.size, each.root):
                 raise Malformed("it says another size or root than the table")
-            if each.cosigned > len(parse_note(each.note).signatures) - 1:
+            if each.cosigned > len(lines) - 1:
                 raise Malformed(f"the table says that {each.cosigned} witnesses cosigned it, and there are fewer signatures")
         except Malformed as error:
             wrong.append(Finding("checkpoint", f"the checkpoint over {each.size} entries: {error}"))

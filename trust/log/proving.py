@@ -15,8 +15,8 @@ from trust.edge import options
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
-    from trust.log.examine import Finding, Root
-    from trust.log.note import Checkpoint, VerifierKey
+    from trust.log.examine import Finding
+    from trust.log.note import VerifierKey
     from trust.log.stored import Resource, Stored
 
 
@@ -99,10 +99,18 @@ def told(findings: "Iterable[Finding]", *, as_json: bool) -> int:
 @place_options
 @click.option("--export", "export", type=options.file_path, help="Check a file that `kakuin log export` wrote, without the instance.")
 @click.option("--checkpoint", "checkpoints", type=click.Path(path_type=Path, dir_okay=False), multiple=True, help="A checkpoint that you kept.")
+@click.option("--former", "former", metavar="KEY", multiple=True, help="A verifier key that the instance's log had before; several times.")
 @options.as_json
 @click.pass_context
 def check(
-    ctx: click.Context, instance: Path, place: str | None, key: str | None, export: Path | None, checkpoints: tuple[Path, ...], as_json: bool
+    ctx: click.Context,
+    instance: Path,
+    place: str | None,
+    key: str | None,
+    export: Path | None,
+    checkpoints: tuple[Path, ...],
+    former: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Check a whole log: what each entry says, their order, serial numbers, and the roots that were signed.
 
@@ -125,7 +133,8 @@ def check(
     else:
         with opened(ctx.obj, instance, place, key) as log:
             mine = checking.roots_of(monitor.checkpoints_of(kept, log.key))
-            of = checking.of_instance(log.stored, log.key, mine, done) if log.stored else checking.of_others(log.resource, log.key, mine, done)
+            keys = (log.key, *map(key_of, former))
+            of = checking.of_instance(log.stored, keys, mine, done) if log.stored else checking.of_others(log.resource, log.key, mine, done)
             count = told(of, as_json=as_json)
     if not as_json:
         click.echo(f"{done.frontier.size} entries, root {done.frontier.root().hex()}")
@@ -136,20 +145,6 @@ def check(
         )
         click.echo("nothing is wrong" if not count else f"{count} finding{'s' if count > 1 else ''}")
     ctx.exit(1 if count else 0)
-
-
-def roots_of(checkpoints: "Iterable[tuple[Checkpoint, str]]") -> "list[Root]":
-    """Of checkpoints that somebody kept."""
-    from trust.log import checking
-
-    return checking.roots_of(checkpoints)
-
-
-def signed_roots(log: Place, wrong: "list[Finding]") -> "Iterator[Root]":
-    """Of the instance's own checkpoints, each verified."""
-    from trust.log import checking
-
-    return checking.signed_roots(log.stored, log.key, wrong) if log.stored is not None else iter(())
 
 
 @click.group()
@@ -337,9 +332,13 @@ def key(open_house: Open, instance: Path) -> None:
 @options.passphrase_file
 @click.pass_obj
 def init(open_house: Open, instance: Path, passphrase_file: Path | None) -> None:
-    """Make the log's key in an instance that was made before there was a log. Its name is the setting log.origin, for good."""
+    """Make the log's key in an instance that has none. Its name is the setting log.origin, for good; the key becomes an entry of the log."""
+    import json
+
     with open_house(instance, passphrase_file) as house:
-        click.echo(str(house.instance.found_log()))
+        made = str(house.instance.found_log())
+        house.instance.journal.append("event", json.dumps({"event": "log-key", "key": made}, sort_keys=True).encode())
+        click.echo(made)
 
 
 @click.command()

@@ -199,11 +199,10 @@ class _Proofs:
 
     def roots(self, key: Any) -> "list[Root]":
         from trust.edge.files import read_small
-        from trust.log import monitor
-        from trust.log.proving import roots_of
+        from trust.log import checking, monitor
 
         kept = [(str(path), read_small(path, "checkpoint")) for path in self.checkpoints]
-        return roots_of(monitor.checkpoints_of(kept, key))
+        return checking.roots_of(monitor.checkpoints_of(kept, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +228,7 @@ def _log(open_house: Open, export: Path | None, instance: Path | None, proofs: _
         yield _Log("export", str(export), exported.entries(export), proofs.all(), [])
         return
     from trust.errors import KakuinError
-    from trust.log import reading
-    from trust.log.proving import Place, signed_roots
+    from trust.log import checking, reading
     from trust.log.stored import Stored
 
     folder = instance or Path(options.DEFAULT_INSTANCE)
@@ -244,7 +242,7 @@ def _log(open_house: Open, export: Path | None, instance: Path | None, proofs: _
         stored = Stored(own.engine)
         key = key_of(proofs.key) if proofs.key is not None else own.log_key
         wrong: list[Finding] = []
-        roots = heapq.merge(signed_roots(Place(stored.resource, key, stored), wrong), proofs.roots(key))
+        roots = heapq.merge(checking.signed_roots(stored, (key,), wrong), proofs.roots(key))
         yield _Log("instance", str(folder), reading.entries(own.engine), roots, wrong, lists)
 
 
