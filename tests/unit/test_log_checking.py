@@ -97,6 +97,15 @@ def test_nothing_is_wrong_with_what_nobody_changed(folder: Path, capsys: pytest.
     assert (compared, verdict) == (f"compared with checkpoints over up to {size} entries", "nothing is wrong")
 
 
+def test_a_unit_that_was_taken_out_of_service_is_no_finding(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its next number is kept as a negative one (tsa.store:stop)."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert cli.main(["tsa", "create", "second", "--instance", str(copy)]) == 0
+    assert cli.main(["tsa", "rollover", "tsu", "--instance", str(copy)]) == 0
+    assert cli.main(["tsa", "retire", "second", "--instance", str(copy)]) == 0
+    assert said(capsys, "log", "check", "--instance", copy, code=0)[-1] == "nothing is wrong"
+
+
 @pytest.mark.parametrize("what", ["bit", "short", "long", "gone"])
 @pytest.mark.parametrize("path", ["tile/0/000", "tile/0/001.p/", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/"])
 def test_what_is_changed_among_the_tiles_is_told(path: str, what: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ _Numbers = tuple[dict[str, int], dict[str, int]]
 
 def _numbers(stored: Stored) -> _Numbers:
     with refused(stored.engine), stored.engine.connect() as connection:
-        following: dict[str, Any] = {row[0]: row[1] for row in connection.execute(select(NEXT.c.name, NEXT.c.value))}
+        # That of a unit that was taken out of service is negative.
+        following: dict[str, Any] = {row[0]: abs(row[1]) for row in connection.execute(select(NEXT.c.name, NEXT.c.value))}
         taken = {row[0]: row[1] for row in connection.execute(select(TURN.c.unit, TURN.c.last).order_by(TURN.c.last))}
     return following, taken
 
