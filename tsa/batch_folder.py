@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from trust.algorithms import DIGESTS, hasher
-from trust.codecs import cms, sums
-from trust.edge.files import sync_folder, told
+from trust.codecs import cms, ers_renewal, sums
+from trust.edge.files import read_small, sync_folder, told
 from trust.edge.options import written
 from trust.edge.source import shown
 from trust.errors import Conflict, KakuinError, Malformed, NotFound, Unacceptable
@@ -29,6 +29,8 @@ RECORD = ".ers"
 INDEX = "kakuin-batch-"
 """How the names of indexes begin; those of batches that are not finished have a dot before."""
 FORM = "kakuin batch 1"
+LARGEST = 64 << 20
+"""Bytes of one record."""
 SEED = 32
 """Bytes from which the blinds of a batch are made."""
 CHUNK = 1 << 20
@@ -59,7 +61,7 @@ class Done:
     empty: int = 0
     """Files without content, which were left out."""
     finished: int = 0
-    """Records of an earlier batch that was interrupted."""
+    """Records that an earlier batch lacked: it was interrupted, or they were lost."""
     facts: "dict[str, Any] | None" = None
     """Of the token, where one was issued."""
 
@@ -80,7 +82,7 @@ class Wanted:
 
 
 def run(wanted: Wanted, lines: Iterable[str] | None, stamp: Stamper, tell: Tell) -> Done:
-    """Stamp what has no record yet; `lines` is the list where it is no folder.
+    """Stamp what has no record yet; `lines` is the list where it is no folder. Of the index of a batch, make the records again that are missing.
 
     NotFound for what cannot be read, and then nothing is stamped; Conflict where two documents would have one record.
     """
@@ -89,6 +91,10 @@ def run(wanted: Wanted, lines: Iterable[str] | None, stamp: Stamper, tell: Tell)
     if wanted.output is not None:
         with told(f"make {shown(wanted.output)}"):
             wanted.output.mkdir(parents=True, exist_ok=True)
+    if lines is not None and wanted.given.name.startswith(INDEX):
+        if wanted.output is not None:
+            raise Unacceptable("an index says where its records are: leave -o out")
+        return Done(finished=_remade(wanted.given, tell))
     finished = sum(_finish(part, tell) for part in sorted(wanted.home.glob(f".{INDEX}*")))
     found = list(_listed(wanted, lines) if lines is not None else _under(wanted))
     items = [item for item in found if not item.record.exists()]
@@ -236,31 +242,45 @@ def _relative(path: Path, home: Path) -> str:
 
 
 def _finish(part: Path, tell: Tell) -> int:
-    """Write the records that an interrupted batch still lacks, with the token that it has; how many those were."""
+    """An interrupted batch is one no more; how many records it still lacked."""
+    count = _remade(part, tell)
+    _name(part)
+    return count
+
+
+def _remade(index: Path, tell: Tell) -> int:
+    """Write the records that a batch lacks, with the token that its index holds; how many those were."""
     try:
-        with part.open("rb") as stream:
+        with index.open("rb") as stream:
             head = json.loads(stream.readline())
             lines = [json.loads(line) for line in stream]
         seed = base64.b64decode(head.get("blinds", ""))
-        records = [part.parent / line["record"] for line in lines]
+        records = [index.parent / line["record"] for line in lines]
         tree, places = batch.planted(head["algorithm"], b"".join(bytes.fromhex(line["digest"]) for line in lines), _random(seed))
         token = cms.token(base64.b64decode(head["token"]))
-        if head["format"] != FORM or token.imprint.value != tree.root:
-            raise Malformed("its token is over other documents")
-    except (OSError, ValueError, KeyError, TypeError, KakuinError) as error:
-        raise Malformed(f"{shown(part)} is no index of an interrupted batch: move it away, and its documents are stamped anew") from error
-    made = batch.Batch(tree, token, places)
-    missing = [(path, record) for path, record in zip(records, made.records(), strict=True) if not _is(path, record)]
-    _write(missing, len(missing), tell)
-    _name(part)
-    return len(missing)
+        if head["format"] != FORM or token.imprint.value != tree.root or not all(path.name.endswith(RECORD) for path in records):
+            raise Malformed("its token is over other documents, or it names what is no record")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, KakuinError) as error:
+        raise Malformed(f"{shown(index)} is no index of a batch: move it away, and its documents are stamped anew") from error
+    written_now = 0
+
+    def missing() -> Iterator[tuple[Path, bytes]]:
+        nonlocal written_now
+        for path, record in zip(records, batch.Batch(tree, token, places).records(), strict=True):
+            if not _has(path, record):
+                written_now += 1
+                yield path, record
+
+    _write(missing(), len(records), tell)
+    return written_now
 
 
-def _is(path: Path, content: bytes) -> bool:
-    """Whether it was written whole: after a power cut a file may be there without its content."""
+def _has(path: Path, record: bytes) -> bool:
+    """Whether the record is there, or one that was renewed since and is longer. After a power cut a file may be there without its content."""
     try:
-        return path.read_bytes() == content
-    except OSError:
+        there = read_small(path, "evidence record", LARGEST)
+        return there == record or (len(there) > len(record) and ers_renewal.renewable(there) is not None)
+    except KakuinError:
         return False
 
 

@@ -15,10 +15,7 @@ from trust.edge.source import shown
 from trust.errors import KakuinError, NotFound, Unacceptable
 from trust.ports import Stamper
 from tsa import batch
-from tsa.batch_folder import RECORD, Tell, digest_of
-
-LARGEST = 64 << 20
-"""Bytes of one record."""
+from tsa.batch_folder import LARGEST, RECORD, Tell, digest_of
 
 Complete = Callable[[bytes], bytes]
 """A token -> the same with the status of its chain, before the renewal covers it. Raises where that is not to be had."""

@@ -94,7 +94,7 @@ def stamp(
 
     With --batch, each file of a folder, or of a list with a name a line or as sha256sum writes it (- is standard input), gets an evidence record of
     its own (RFC 4998), data.csv.ers, beside it or in the folder of -o. What has a record is left alone; the same command goes on after an
-    interruption.
+    interruption. Of the index of a batch, records that were lost are made again.
 
     With --renew, records get a new time-stamp over the last one. With a --digest that is not their own, a new hash tree: the documents stand beside.
     """
@@ -222,7 +222,7 @@ def _batch(given: Path, output: Path | None, algorithm: str, stamper: "Stamper",
         click.echo(json.dumps(dataclasses.asdict(done), ensure_ascii=False))
         return
     if done.finished:
-        click.echo(f"wrote {_counted(done.finished, 'record')} that an interrupted batch still lacked")
+        click.echo(f"wrote {_counted(done.finished, 'record')} that an earlier batch lacked")
     if done.already:
         click.echo(f"left alone because of a record already there: {_counted(done.already, 'document')}")
     if done.empty:

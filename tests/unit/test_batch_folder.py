@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.services import program
 from trust.codecs import cms
 from trust.errors import Conflict, KakuinError, Malformed, NotFound, Unacceptable, Unavailable
 from trust.model import Digest, Document, Evidence
-from tsa import batch_folder, batch_renewal, commands
+from tsa import batch, batch_folder, batch_renewal, commands
 from tsa.batch_folder import Done, Wanted
 from verifier.formats import ers
 
@@ -216,10 +216,64 @@ def test_a_record_that_a_power_cut_emptied_is_written_again(tmp_path: Path) -> N
     assert stamped(tmp_path, stamp=never).finished == 1 and proved(tmp_path / "b")
 
 
-@pytest.mark.parametrize("change", [b"", b"{}\n", b"hello"], ids=["empty", "no head", "no JSON"])
+def test_a_lost_record_is_made_again_from_the_index(tmp_path: Path) -> None:
+    done = stamped(folder(tmp_path, "a", "b", "x/c"), blinded=True)
+    assert done.facts is not None
+    index = Path(done.facts["index"])
+    before = (tmp_path / "x/c.ers").read_bytes()
+    (tmp_path / "x/c.ers").unlink()
+    (tmp_path / "b.ers").write_bytes(b"\0" * len((tmp_path / "b.ers").read_bytes()))
+    again = batch_folder.run(Wanted(index, None, "sha256"), [], never, silent)
+    assert again == Done(finished=2) and (tmp_path / "x/c.ers").read_bytes() == before and proved(tmp_path / "b")
+    with pytest.raises(Unacceptable, match="leave -o out"):
+        batch_folder.run(Wanted(index, tmp_path / "out", "sha256"), [], never, silent)
+
+
+def test_an_index_names_records_and_nothing_else(tmp_path: Path) -> None:
+    done = stamped(folder(tmp_path, "a"))
+    assert done.facts is not None
+    index = Path(done.facts["index"])
+    index.write_text(index.read_text().replace('"a.ers"', '"b"'))
+    with pytest.raises(Malformed, match="no index of a batch"):
+        batch_folder.run(Wanted(index, None, "sha256"), [], never, silent)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_record_that_was_renewed_is_not_written_over(tmp_path: Path) -> None:
+    done = stamped(folder(tmp_path, "a", "b"))
+    assert done.facts is not None
+    index = Path(done.facts["index"])
+    index.rename(index.with_name("." + index.name))
+    batch_renewal.run(tmp_path / "a.ers", None, LATER, None, silent)
+    renewed = (tmp_path / "a.ers").read_bytes()
+    (tmp_path / "b.ers").unlink()
+    assert stamped(tmp_path, stamp=never).finished == 1
+    assert (tmp_path / "a.ers").read_bytes() == renewed
+
+
+def test_missing_records_are_made_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million of them take eight gigabytes."""
+    done = stamped(folder(tmp_path, *"abcde"))
+    assert done.facts is not None
+    for name in "abcde":
+        (tmp_path / f"{name}.ers").unlink()
+    there: list[int] = []
+    real = batch.Batch.records
+
+    def records(made: batch.Batch) -> Iterator[bytes]:
+        for record in real(made):
+            there.append(len(list(tmp_path.glob("?.ers"))))
+            yield record
+
+    monkeypatch.setattr(batch.Batch, "records", records)
+    assert batch_folder.run(Wanted(Path(done.facts["index"]), None, "sha256"), [], never, silent).finished == 5
+    assert there == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("change", [b"", b"{}\n", b"hello", b"[]\n"], ids=["empty", "no head", "no JSON", "a list"])
 def test_an_index_that_is_none_is_told(tmp_path: Path, change: bytes) -> None:
     (folder(tmp_path, "a") / ".kakuin-batch-x.jsonl").write_bytes(change)
-    with pytest.raises(Malformed, match="no index of an interrupted batch"):
+    with pytest.raises(Malformed, match="no index of a batch"):
         stamped(tmp_path, stamp=never)
 
 
