@@ -1,6 +1,7 @@
 """A witness cosigns what continues the history that it has seen, and nothing else; the log's side brings its checkpoints to it."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,7 @@ from tests import asgi, tsu
 from tests.unit.test_log_publish import AT, KEY, PRIVATE, Ticking, fill, made
 from trust.edge.web import application
 from trust.errors import Conflict, Misconfigured, NotFound, Unacceptable
-from trust.log import keys, note, tree, witness
+from trust.log import cosign, keys, note, tree, witness
 from trust.log.cosign import Cosigners, Peer, peer
 from trust.log.journal import Journal
 from trust.log.note import Checkpoint, Note, VerifierKey, opened
@@ -210,22 +211,23 @@ def test_checkpoints_are_cosigned_and_then_shown(standing: Standing, engine: Eng
     with Journal(engine, clock) as journal:
         publisher = Publisher(engine, KEY, PRIVATE.sign, clock, timedelta())
         transport = standing.http._transport
-        cosigners = Cosigners(engine, (Peer("http://test", standing.key),), 1.0, transport)
-        cosigners.ask()  # there is nothing yet
+        asking = Peer("http://test", standing.key)
+        cosigners = Cosigners(engine, (asking,), 1.0, transport)
+        cosigners.ask(asking)  # there is nothing yet
         for count in (3, 300, 1):
             fill(journal, count)
             publisher.publish()
             before = shown.checkpoint()
             assert before is None or before.size == journal.size() - count
-            cosigners.ask()
+            cosigners.ask(asking)
             newest = made(shown.checkpoint())
             assert opened(newest.note, KEY, [standing.key])[1] == (standing.key,) and newest.size == journal.size()
-            cosigners.ask()  # it has cosigned: nobody is asked
+            cosigners.ask(asking)  # it has cosigned: nobody is asked
             assert made(shown.checkpoint()) == newest
         fill(journal, 5)
         publisher.publish()
-        forgetful = Cosigners(engine, (Peer("http://test", standing.key),), 1.0, transport)
-        forgetful.ask()  # 409 tells it where the witness stands
+        forgetful = Cosigners(engine, (asking,), 1.0, transport)
+        forgetful.ask(asking)  # 409 tells it where the witness stands
         assert made(shown.checkpoint()).size == journal.size()
         cosigners.close()
         forgetful.close()
@@ -246,9 +248,58 @@ def test_a_witness_that_has_seen_more_or_lies_is_told(standing: Standing, engine
     }
     for words, transport in answers.items():
         caplog.clear()
-        Cosigners(engine, (Peer("http://test", standing.key),), 1.0, transport).ask()
+        Cosigners(engine, (Peer("http://test", standing.key),), 1.0, transport).ask(Peer("http://test", standing.key))
         assert words in caplog.text
     assert made(Stored(engine).checkpoint()).cosigned == 0
+
+
+class _Dripping(httpx.SyncByteStream):
+    """An answer without end, each piece in time."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b"x"
+
+
+def test_a_witness_that_answers_without_end_is_given_up(
+    standing: Standing, engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosign, "SECONDS", 0.0)
+    monkeypatch.setattr(cosign, "MAX_NOTE", 1 << 40)
+    with Journal(engine, Ticking()) as journal:
+        fill(journal, 3)
+        Publisher(engine, KEY, PRIVATE.sign, Ticking(), timedelta()).publish()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=_Dripping()))
+    Cosigners(engine, (Peer("http://test", standing.key),), 1.0, transport).ask(Peer("http://test", standing.key))
+    assert "its answer takes over 0 seconds" in caplog.text
+
+
+def test_no_witness_waits_for_another(standing: Standing, engine: Engine) -> None:
+    """One that does not answer keeps nobody from showing what another has cosigned."""
+    hanging, asked_of_it, cosigned = threading.Event(), threading.Event(), threading.Event()
+    inner = standing.http._transport
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "slow":
+            asked_of_it.set()
+            hanging.wait(60)
+            return httpx.Response(500)
+        assert asked_of_it.wait(60)
+        found = inner.handle_request(request)
+        cosigned.set()
+        return found
+
+    stranger = VerifierKey("slow.example/w", note.Kind.WITNESS, KEY.public)
+    peers = (Peer("http://slow", stranger), Peer("http://test", standing.key))
+    with Journal(engine, Ticking()) as journal:
+        fill(journal, 3)
+        Publisher(engine, KEY, PRIVATE.sign, Ticking(), timedelta()).publish()
+        cosigners = Cosigners(engine, peers, 0.01, httpx.MockTransport(answer))
+        cosigners.start()
+        assert cosigned.wait(60)
+        hanging.set()
+        cosigners.close()
+    assert made(Stored(engine).checkpoint()).cosigned == 1
 
 
 def _broken(_: httpx.Request) -> httpx.Response:

@@ -51,7 +51,7 @@ def peer(text: str) -> Peer:
 
 
 class Cosigners:
-    """Asks witnesses. One thread of its own; several processes may do it over one database."""
+    """Asks witnesses, each in a thread of its own: none of them has to wait for another. Several processes may do it over one database."""
 
     def __init__(
         self,
@@ -71,36 +71,35 @@ class Cosigners:
         """What each of them cosigned last, as far as it is known."""
         self._after: dict[Peer, float] = {}
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        if self._peers:
-            self._thread = threading.Thread(target=self._run, name="cosign", daemon=True)
-            self._thread.start()
+        for each in self._peers:
+            self._threads.append(threading.Thread(target=self._run, args=(each,), name=f"cosign {each.key.name}", daemon=True))
+            self._threads[-1].start()
 
     def close(self) -> None:
-        """Ask no more; an answer that is awaited is awaited to its end."""
+        """Ask no more; an answer that is awaited is awaited as long as one may take."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        ends = time.monotonic() + SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
         self._client.close()
 
-    def _run(self) -> None:
+    def _run(self, each: Peer) -> None:
         while not self._stop.wait(self._interval):
             try:
-                self.ask()
+                self.ask(each)
             except KakuinError as error:
-                _LOG.warning("log: witnesses were not asked: %s", error)
+                _LOG.warning("log: witness %s was not asked: %s", each.key.name, error)
 
-    def ask(self) -> None:
-        """Show the newest checkpoint to those that have not cosigned it. One that fails is told in the log and asked again later."""
+    def ask(self, each: Peer) -> None:
+        """Show it the newest checkpoint where it has not cosigned that. When it fails that is told in the log, and it is asked again later."""
         newest = self._stored.signed()
-        if newest is None:
+        if newest is None or time.monotonic() < self._after.get(each, 0.0):
             return
-        there = set(parse_note(newest.note).signed_by(p.key for p in self._peers))
-        for each in self._peers:
-            if each.key not in there and time.monotonic() >= self._after.get(each, 0.0):
-                self._try(each, newest)
+        if each.key not in parse_note(newest.note).signed_by([each.key]):
+            self._try(each, newest)
 
     def _try(self, each: Peer, newest: Published) -> None:
         try:
@@ -128,6 +127,7 @@ class Cosigners:
 
     def _post(self, each: Peer, old: int, newest: Published) -> httpx.Response:
         note = parse_note(newest.note)
+        ends = time.monotonic() + SECONDS
         asked = Asked(old, tree.consistency(self._stored.tiles, old, newest.size), Note(note.text, note.signatures[:1]))
         try:
             with self._client.stream("POST", f"{each.url}/add-checkpoint", content=bytes(asked), headers={"Content-Type": "text/plain"}) as answer:
@@ -136,6 +136,8 @@ class Cosigners:
                     body += chunk
                     if len(body) > MAX_NOTE:
                         raise Unavailable(f"its answer is over {MAX_NOTE} bytes")
+                    if time.monotonic() > ends:
+                        raise Unavailable(f"its answer takes over {SECONDS:g} seconds")
                 return httpx.Response(answer.status_code, content=bytes(body))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"it does not answer ({type(error).__name__})") from error
