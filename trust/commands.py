@@ -192,7 +192,7 @@ def list_(open_house: Open, instance: Path, as_json: bool) -> None:
                 }
                 click.echo(json.dumps(row, ensure_ascii=False))
             else:
-                click.echo(f"{certificate.serial:032x}  {issued.profile:5}  until {certificate.not_after:%Y-%m-%d}  {state:10}  {certificate.name}")
+                click.echo(f"{certificate.serial:<32x}  {issued.profile:5}  until {certificate.not_after:%Y-%m-%d}  {state:10}  {certificate.name}")
 
 
 @ca.command()

@@ -1,12 +1,14 @@
 """The certification authority: profiles as OpenSSL sees them, revocation lists, OCSP, status without a network, and its routes."""
 
 import base64
+import contextlib
 import functools
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ import httpx
 import pytest
 from asn1crypto import core
 from asn1crypto import ocsp as asn1_ocsp
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from tests.services import program
 from trust.algorithms import verify
+from trust.commands import ca
 from trust.edge.engine import bring_up, connect, sqlite_url
 from trust.edge.keystore import FileKey, PrivateKey, algorithm_of, generate, pem_of, sign
 from trust.edge.web import application
@@ -717,3 +721,11 @@ def test_the_routes_are_described(web: Web) -> None:
 
 def test_object_identifiers_are_the_standards() -> None:
     assert ObjectIdentifier("2.5.29.60") == EXPIRED_CERTS_ON_CRL
+
+
+def test_a_number_is_listed_as_it_is_written_everywhere_else(tmp_path: Path) -> None:
+    """Without leading zeros, as in the journal and in reports: whoever looks a number of the list up there finds it."""
+    listed = SimpleNamespace(certificate=SimpleNamespace(serial=0xABC, not_after=START, name="見本市役所"), profile="seal", revoked_at=None)
+    house = SimpleNamespace(instance=SimpleNamespace(authority=SimpleNamespace(certificates=lambda: [listed])))
+    said = CliRunner().invoke(ca, ["list", "--instance", str(tmp_path)], obj=lambda *_: contextlib.nullcontext(house))
+    assert said.output.split() == ["abc", "seal", "until", "2026-11-21", "good", "見本市役所"]
