@@ -18,12 +18,12 @@ from tests.clocks import MS, RULES, START, Clocks, Honest, Script, Server, seen,
 from trust.codecs import tsp
 from trust.codecs.tsp import Failure
 from trust.edge.clock.keeper import Record, Source, Timekeeper, TimeNotAvailable
-from trust.edge.clock.kernel import Kernel, KernelClock
+from trust.edge.clock.kernel import Kernel, KernelClock, _Timex, told
 from trust.edge.clock.ntp import NtpServers, ask
 from trust.errors import Unavailable
 from trust.log.journal import Journal
 from trust.log.reading import summary
-from trust.timekeeping import SECOND, Leap, LeapMode, Rules, Silence, State
+from trust.timekeeping import SECOND, Leap, LeapMode, Observation, Rules, Silence, State
 from tsa.service import Authority
 
 REQUEST = tsp.encode_request(tsu.DIGEST)
@@ -136,6 +136,35 @@ def test_drill_unsynchronised(stands: Stands) -> None:
     assert first["sources"] == [{"source": "kernel", "offset_us": 0, "bound_us": 20_000, "estimated_error_us": 300, "tai_s": 37}]
     assert second["sources"] == [{"source": "kernel", "state": "unsynchronised", "why": "this machine's clock is not synchronised"}]
     assert (third["was"], third["bound_us"], third["accuracy_us"]) == ("unsynchronised", 20_000, 1_000_000)
+
+
+def timex(**said: int) -> _Timex:
+    found = _Timex()
+    for name, value in {"maxerror": 20_000, "esterror": 300, "status": 0x2000, **said}.items():
+        setattr(found, name, value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "bound_ms"),
+    [({}, 20), ({"offset": -400_000_000}, 420), ({"offset": 400_000, "status": 0}, 420), ({"maxerror": 0, "esterror": 0}, 0)],
+    ids=["nothing", "nanoseconds", "microseconds", "chrony-to-the-microsecond"],
+)
+def test_what_the_kernel_has_still_to_turn_the_clock_by_counts(said: dict[str, int], bound_ms: int) -> None:
+    [seen] = Kernel(lambda: told(timex(**said), 0), Clocks())()
+    assert isinstance(seen, Observation)
+    assert seen.bound_ns == bound_ms * MS
+
+
+def test_drill_a_daemon_that_does_not_work_the_bound_out(stands: Stands) -> None:
+    """systemd-timesyncd writes that both errors are 0 while the kernel turns the clock by up to 0.4 seconds."""
+    said = [timex(maxerror=0, esterror=0, status=0x2001)]
+    stand = stands(Kernel(lambda: told(said[0], 0), stands.clocks))
+    assert stand.poll() is State.UNSYNCHRONISED
+    assert not stand.issues()
+    said[0] = timex(status=0x2001)  # ntpd uses the kernel's loop too, and says how good it is
+    assert stand.poll() is State.GOOD
+    assert stand.issues()
 
 
 def test_drill_the_bound_is_too_large(stands: Stands) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trust.timekeeping import Leap, Observation, Said, Sample, Silence, State
 
-_STA_UNSYNC = 0x40
+_STA_PLL, _STA_PPSTIME, _STA_UNSYNC, _STA_NANO = 0x1, 0x4, 0x40, 0x2000
 _TIME_INS, _TIME_DEL, _TIME_ERROR = 1, 2, 5
 _TIGHT_NS = 50_000
 """Three clocks are read in a microsecond; more means that the process was interrupted in between."""
@@ -29,6 +29,10 @@ class KernelClock:
     """At the end of the day (UTC)."""
     tai_s: int = 0
     """Seconds from UTC to TAI; 0 where no daemon has said."""
+    pending_ns: int = 0
+    """What the kernel has still to turn the clock by; in no daemon's bound."""
+    bounded: bool = True
+    """A daemon has worked the bound out. systemd-timesyncd lets the kernel's loop keep the clock and writes that both errors are 0."""
 
 
 class _Timex(ctypes.Structure):
@@ -66,12 +70,19 @@ def kernel_clock() -> KernelClock | None:
     state = adjtimex(ctypes.byref(timex))
     if state < 0:
         return None
+    return told(timex, state)
+
+
+def told(timex: _Timex, state: int) -> KernelClock:
+    """What adjtimex filled in, and what it returned."""
     return KernelClock(
         state != _TIME_ERROR and not timex.status & _STA_UNSYNC,
         int(timex.maxerror),
         int(timex.esterror),
         {_TIME_INS: Leap.INSERT, _TIME_DEL: Leap.DELETE}.get(state),
         int(timex.tai),
+        int(timex.offset) * (1 if timex.status & _STA_NANO else 1000),
+        bool(timex.esterror or timex.status & _STA_PPSTIME or not timex.status & _STA_PLL),
     )
 
 
@@ -100,5 +111,11 @@ class Kernel:
             return (Silence("kernel", "kernel", "this system's kernel does not say how good its clock is"),)
         if not found.synchronised:
             return (Silence("kernel", "kernel", "this machine's clock is not synchronised", State.UNSYNCHRONISED),)
+        if not found.bounded:
+            why = "what keeps this machine's clock does not work out how wrong it may be"
+            return (Silence("kernel", "kernel", why, State.UNSYNCHRONISED),)
         facts = {"estimated_error_us": found.estimated_error_us, "tai_s": found.tai_s}
-        return (Observation("kernel", "kernel", 0, found.max_error_us * 1000, taken, leap=found.leap, facts=facts),)
+        if found.pending_ns:
+            facts["pending_us"] = round(found.pending_ns / 1000)
+        bound = found.max_error_us * 1000 + abs(found.pending_ns)
+        return (Observation("kernel", "kernel", 0, bound, taken, leap=found.leap, facts=facts),)
