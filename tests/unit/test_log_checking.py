@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from trust.edge import keystore
+from trust.edge import keystore, progress
 from trust.edge.founding import make_instance
 from trust.model import Digest
 
@@ -104,6 +104,23 @@ def test_a_unit_that_was_taken_out_of_service_is_no_finding(folder: Path, capsys
     assert cli.main(["tsa", "rollover", "tsu", "--instance", str(copy)]) == 0
     assert cli.main(["tsa", "retire", "second", "--instance", str(copy)]) == 0
     assert said(capsys, "log", "check", "--instance", copy, code=0)[-1] == "nothing is wrong"
+
+
+@pytest.mark.parametrize("name", ["check", "check --log", "monitor"])
+def test_a_person_is_told_how_far_it_is(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(progress.Progress, "tell", lambda _, text: texts.append(text))
+    monkeypatch.setattr(progress.passing, "__defaults__", (100,))
+    key = ("--key", folder / "log" / "verifier-key")
+    args: dict[str, tuple[str | Path, ...]] = {
+        "check": ("log", "check", "--instance", folder),
+        "check --log": ("log", "check", "--log", folder / "mirror", *key),
+        "monitor": ("monitor", folder / "mirror", *key, "--state", tmp_path / "state"),
+    }
+    said(capsys, *args[name], code=0)
+    assert texts == ["100 entries", "200 entries", "300 entries"]
 
 
 @pytest.mark.parametrize("what", ["bit", "short", "long", "gone"])

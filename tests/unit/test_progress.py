@@ -5,7 +5,7 @@ import re
 import time
 from pathlib import Path
 
-from trust.edge.progress import WORTH_TELLING, Progress, Reading, counted
+from trust.edge.progress import WORTH_TELLING, Progress, Reading, counted, passing
 from trust.model import Document
 
 
@@ -84,3 +84,9 @@ def test_a_line_that_does_not_change_counts_seconds() -> None:
         while "checking (" not in seen.getvalue():  # ends, or the test's own limit ends it
             time.sleep(0.01)
     assert re.search(r"checking \(\d+ s\)", seen.getvalue())
+
+
+def test_what_goes_by_is_counted() -> None:
+    with Told() as progress:
+        assert list(passing(range(2500), progress, "entries")) == list(range(2500))
+    assert progress.texts == ["1,000 entries", "2,000 entries"]

@@ -8,7 +8,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 
 from trust.model import Document
 
@@ -93,6 +93,17 @@ def counted(chunks: Iterable[bytes], progress: Progress, doing: str) -> Iterator
         done += len(chunk)
         if progress.seen and done >= WORTH_TELLING:
             progress.tell(f"{doing}: {_megabytes(done)}")
+
+
+T = TypeVar("T")
+
+
+def passing(things: Iterable[T], progress: Progress, what: str, every: int = 1000) -> Iterator[T]:
+    """The same things; how many of them went by is told."""
+    for count, thing in enumerate(things, start=1):
+        if count % every == 0:
+            progress.tell(f"{count:,} {what}")
+        yield thing
 
 
 def _standing(text: str, seconds: float) -> str:

@@ -5,7 +5,7 @@ that no leaf covers, and the witnesses that a checkpoint is said to have.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, or_, select
@@ -26,6 +26,10 @@ MOST_TOLD = 100
 """Findings of one sort about a table."""
 
 
+Passing = Callable[[Iterable[Entry]], Iterable[Entry]]
+"""Lets entries pass, and may count them."""
+
+
 def roots_of(checkpoints: Iterable[tuple[Checkpoint, str]]) -> list[Root]:
     """Of checkpoints that somebody kept."""
     return [(checkpoint.size, checkpoint.root, f"in {name}") for checkpoint, name in checkpoints]
@@ -39,7 +43,7 @@ def of_export(entries: Iterable[Entry], mine: Sequence[Root], done: Examined) ->
         yield Finding("unreadable", f"{error}; what follows was not looked at")
 
 
-def of_others(resource: Resource, key: VerifierKey, mine: Sequence[Root], done: Examined) -> Iterator[Finding]:
+def of_others(resource: Resource, key: VerifierKey, mine: Sequence[Root], done: Examined, passing: Passing = iter) -> Iterator[Finding]:
     """A log behind an address or in a folder: entries, roots and tiles."""
     try:
         newest, _ = opened(resource(layout.CHECKPOINT), key)
@@ -48,7 +52,7 @@ def of_others(resource: Resource, key: VerifierKey, mine: Sequence[Root], done: 
         return
     roots = heapq.merge([(newest.size, newest.root, "that it shows")], mine)
     try:
-        yield from examine.examined(monitor.entries_of(resource, 0, newest.size), roots, Examiner(), done)
+        yield from examine.examined(passing(monitor.entries_of(resource, 0, newest.size)), roots, Examiner(), done)
     except (Malformed, NotFound, TooLarge) as error:
         yield Finding("unreadable", f"{error}; what follows was not looked at")
         return
@@ -100,7 +104,7 @@ def _of_tiles(tile: Tile, hashes: Sequence[bytes], under: Mapping[int, bytes], n
 # An instance's own.
 
 
-def of_instance(stored: Stored, keys: Sequence[VerifierKey], mine: Sequence[Root], done: Examined) -> Iterator[Finding]:
+def of_instance(stored: Stored, keys: Sequence[VerifierKey], mine: Sequence[Root], done: Examined, passing: Passing = iter) -> Iterator[Finding]:
     """The database: entries, roots, and the tables beside them. More may be recorded meanwhile: what is compared with entries is read first."""
     examiner, wrong = Examiner(), list[Finding]()
     before = _numbers(stored)
@@ -109,7 +113,7 @@ def of_instance(stored: Stored, keys: Sequence[VerifierKey], mine: Sequence[Root
         size = 0 if newest is None else newest.size
         nodes = _recorded(stored)
         signed = signed_roots(stored, keys, wrong, size)
-        yield from examine.examined(reading.entries(stored.engine), heapq.merge(signed, mine), examiner, done)
+        yield from examine.examined(passing(reading.entries(stored.engine)), heapq.merge(signed, mine), examiner, done)
     except Malformed as error:
         yield Finding("unreadable", f"{error}; what follows was not looked at")
         return

@@ -5,7 +5,7 @@ all.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,12 @@ def save(path: Path, key: VerifierKey, state: State) -> None:
 class Round:
     """One look at a log: `findings()` to its end, then `state`."""
 
-    def __init__(self, resource: Resource, watch: Watch, before: State) -> None:
+    def __init__(self, resource: Resource, watch: Watch, before: State, passing: Callable[[Iterable[Entry]], Iterable[Entry]] = iter) -> None:
+        """`passing`: lets entries pass, and may count them."""
         self._resource = resource
         self._watch = watch
         self._before = before
+        self._passing = passing
         self.state = before
         """What to go on from: the new one when the log is what it was, only longer."""
         self.size = before.frontier.size
@@ -119,7 +121,7 @@ class Round:
         seen = remembered(kept(self._before.seen or Seen()))
         examiner = Examiner(seen, watched=self._watch.names, expected=self._watch.expected)
         done = Examined(self._before.frontier)
-        entries = entries_of(self._resource, self._before.frontier.size, checkpoint.size)
+        entries = self._passing(entries_of(self._resource, self._before.frontier.size, checkpoint.size))
         found = list[Finding]()
         try:
             for finding in examined(entries, [(checkpoint.size, checkpoint.root, "that it shows now")], examiner, done):

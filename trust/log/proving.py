@@ -15,6 +15,7 @@ from trust.edge import options
 
 if TYPE_CHECKING:
     from trust.edge.instance import Instance
+    from trust.edge.progress import Progress
     from trust.log.examine import Finding
     from trust.log.note import VerifierKey
     from trust.log.stored import Resource, Stored
@@ -82,7 +83,7 @@ def key_of(text: str) -> "VerifierKey":
     return verifier_key(text)
 
 
-def told(findings: "Iterable[Finding]", *, as_json: bool) -> int:
+def told(findings: "Iterable[Finding]", progress: "Progress", *, as_json: bool) -> int:
     """Print each; how many there were."""
     import json
     from dataclasses import asdict
@@ -91,7 +92,8 @@ def told(findings: "Iterable[Finding]", *, as_json: bool) -> int:
     for finding in findings:
         count += 1
         where = "" if finding.index is None else f"entry {finding.index}: "
-        click.echo(json.dumps(asdict(finding), ensure_ascii=False) if as_json else f"{finding.what:12}  {where}{finding.detail}")
+        with progress.hidden():
+            click.echo(json.dumps(asdict(finding), ensure_ascii=False) if as_json else f"{finding.what:12}  {where}{finding.detail}")
     return count
 
 
@@ -117,25 +119,30 @@ def check(
     The tree is made anew of the entries themselves, and compared with every checkpoint that was signed, and with those that you
     kept (--checkpoint, several times). Exit codes: 0 nothing is wrong, 1 something is.
     """
+    import functools
+
     from trust.edge.files import read_small
-    from trust.log import checking, monitor
+    from trust.edge.progress import Progress
+    from trust.edge.progress import passing as progressing
+    from trust.log import checking, exported, monitor
     from trust.log.examine import Examined
 
     kept = [(str(path), read_small(path, "checkpoint")) for path in checkpoints]
     done = Examined()
-    if export is not None:
-        from trust.log.exported import entries
-
-        if key is None and kept:
-            raise click.UsageError("--checkpoint needs --key")
-        mine = checking.roots_of(monitor.checkpoints_of(kept, key_of(key))) if key else []
-        count = told(checking.of_export(entries(export), mine, done), as_json=as_json)
-    else:
-        with opened(ctx.obj, instance, place, key) as log:
-            mine = checking.roots_of(monitor.checkpoints_of(kept, log.key))
-            keys = (log.key, *map(key_of, former))
-            of = checking.of_instance(log.stored, keys, mine, done) if log.stored else checking.of_others(log.resource, log.key, mine, done)
-            count = told(of, as_json=as_json)
+    if export is not None and key is None and kept:
+        raise click.UsageError("--checkpoint needs --key")
+    with Progress() as progress:
+        passing = functools.partial(progressing, progress=progress, what="entries")
+        if export is not None:
+            mine = checking.roots_of(monitor.checkpoints_of(kept, key_of(key))) if key else []
+            count = told(checking.of_export(passing(exported.entries(export)), mine, done), progress, as_json=as_json)
+        else:
+            with opened(ctx.obj, instance, place, key) as log:
+                mine = checking.roots_of(monitor.checkpoints_of(kept, log.key))
+                keys = (log.key, *map(key_of, former))
+                of_instance, of_others = checking.of_instance, checking.of_others
+                of = of_instance(log.stored, keys, mine, done, passing) if log.stored else of_others(log.resource, log.key, mine, done, passing)
+                count = told(of, progress, as_json=as_json)
     if not as_json:
         click.echo(f"{done.frontier.size} entries, root {done.frontier.root().hex()}")
         click.echo(
@@ -351,6 +358,7 @@ def mirror(open_house: Open, target: Path, instance: Path, place: str | None, ke
     It writes nothing where the log does not begin with what the folder has: the folder's checkpoint is proof of that then.
     """
     from trust.edge.files import read_small
+    from trust.edge.progress import Progress, passing
     from trust.log import layout, sources
     from trust.log.note import opened as note_opened
 
@@ -360,7 +368,8 @@ def mirror(open_house: Open, target: Path, instance: Path, place: str | None, ke
         kept = target / layout.CHECKPOINT
         if kept.exists():
             sources.require_continued(log.resource, note_opened(read_small(kept, "checkpoint"), log.key)[0], shown)
-        files = sources.mirror(log.resource, note, shown, target)
+        with Progress() as progress:
+            files = sources.mirror(log.resource, note, shown, target, lambda tiles: passing(tiles, progress, "tiles", 10))
         click.echo(f"{shown.size} entries in {target}, {files} files written")
 
 

@@ -3,7 +3,7 @@
 The address is the operator's own to choose, so private networks are allowed; bytes and time are capped, and redirects are not followed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -125,10 +125,13 @@ def leaves_data(resource: Resource, first: int, size: int) -> Iterator[tuple[int
                 yield index, data
 
 
-def mirror(resource: Resource, note: bytes, checkpoint: Checkpoint, target: Path) -> int:
-    """Copy everything under a checkpoint into a folder, the checkpoint last; how many files were written. Full ones that are there stay."""
+def mirror(resource: Resource, note: bytes, checkpoint: Checkpoint, target: Path, passing: Callable[[Iterable[Tile]], Iterable[Tile]] = iter) -> int:
+    """Copy everything under a checkpoint into a folder, the checkpoint last; how many files were written. Full ones that are there stay.
+
+    `passing`: lets tiles pass, and may count them.
+    """
     written = 0
-    for tile in tiles_under(checkpoint.size):
+    for tile in passing(tiles_under(checkpoint.size)):
         path = target / tile.path
         if path.exists() and tile.full:
             continue

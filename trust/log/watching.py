@@ -66,11 +66,13 @@ def monitor(
 
 
 def _round(place: str, watch: Any, before: Any, state: Path, *, as_json: bool) -> tuple[Any, int]:
+    from trust.edge.progress import Progress, passing
     from trust.log import sources
     from trust.log.monitor import Round, save
 
-    looked = Round(sources.named(place), watch, before)
-    count = told(looked.findings(), as_json=as_json)
+    with Progress() as progress:
+        looked = Round(sources.named(place), watch, before, lambda entries: passing(entries, progress, "entries"))
+        count = told(looked.findings(), progress, as_json=as_json)
     if looked.state is not before:
         save(state, watch.key, looked.state)
     if not as_json:
