@@ -111,6 +111,19 @@ def test_who_comes_during_a_slow_failure_is_refused_with_it(slow: bool, engine: 
         assert journal.append("event", b"after") == (0 if slow else MAX_BATCH + 1)
 
 
+def test_a_database_that_went_back_is_not_written_on(journal: Journal, database: Database) -> None:
+    """A standby that lagged, a backup under a running service: the numbers would be given out again. Nor is it when others have written on there."""
+    assert [journal.append("event", b"{}") for _ in range(3)] == [0, 1, 2]
+    with database.engine().begin() as other:
+        other.execute(update(tables.NEXT).where(tables.NEXT.c.name == "").values(value=2))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="went back from 3 entries to 2"):
+            issue(journal, Counter(), "x").result(10)
+        with database.engine().begin() as other:
+            other.execute(update(tables.NEXT).where(tables.NEXT.c.name == "").values(value=8))
+    assert journal.fault
+
+
 def test_serials_are_consecutive_for_each_unit_and_failures_take_none(journal: Journal) -> None:
     one, other = Counter("one"), Counter("other")
     matters = [(one, "a"), (one, "bad"), (other, "b"), (one, "c"), (other, "bad"), (other, "d"), (one, "e")]

@@ -37,6 +37,7 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "database": (lambda s: replace(s, journal=JournalSeen(False, why="it does not answer")), "fail", "database"),
     "not-recording": (lambda s: replace(s, journal=replace(s.journal, fault="disk full")), "fail", "journal"),
     "crowded": (lambda s: replace(s, journal=replace(s.journal, queue=6000)), "warn", "journal"),
+    "stalled": (lambda s: replace(s, journal=replace(s.journal, busy=4.0)), "warn", "journal"),
     "overrun": (lambda s: replace(s, journal=replace(s.journal, queue=20_000)), "fail", "journal"),
     "no-log-key": (lambda s: replace(s, log=None), "warn", "log"),
     "lag": (lambda s: replace(s, journal=replace(s.journal, uncovered_at=NOW - timedelta(seconds=61))), "warn", "log"),

@@ -1,6 +1,7 @@
 """The journal: numbered without gaps, durable before anybody hears of it, and alive again after the database was not."""
 
 import hashlib
+import shutil
 import sqlite3
 import threading
 import time
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from tests import tsu
 from tests.journals import AT, Counter, issue
 from trust.edge import engine as edge
+from trust.edge.operations.watch import journal_seen
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
 from trust.log import tables
@@ -221,6 +223,43 @@ def test_a_full_disk_is_a_refusal_and_not_the_end(engine: Engine) -> None:
         here = journal.size()
         assert journal.append("event", b"after") == here
         assert [entry.index for entry in journal.read()] == list(range(first, here + 1))
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "journal.sqlite-wal"])
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_nothing_is_recorded_in_a_file_that_nobody_finds_again(name: str, how: str, engine: Engine, tmp_path: Path) -> None:
+    """SQLite itself writes on in what has no name any more: with every token durably recorded, and none there at the next start."""
+    with Journal(engine, lambda: AT) as journal:
+        assert journal.append("event", b"before") == 0
+        if how == "replaced":
+            shutil.copy(tmp_path / name, tmp_path / "other")
+            (tmp_path / "other").replace(tmp_path / name)
+        else:
+            (tmp_path / name).unlink()
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="deleted or replaced while it was open"):
+                journal.append("event", b"lost")
+        assert journal.fault
+        assert not journal_seen(engine, journal, 0).reachable
+
+
+def test_a_damaged_database_is_not_written_on(engine: Engine) -> None:
+    """Most of such a file can be written as before; what is in it afterwards, nobody can tell."""
+    found = [True]
+    with Journal(engine, lambda: AT) as journal:
+        journal.append("event", b"before")
+
+        @event.listens_for(engine, "commit")
+        def damaged(_connection: object) -> None:
+            if found:
+                found.clear()
+                raise DatabaseError("commit", {}, sqlite3.DatabaseError("database disk image is malformed"))
+
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="is damaged"):
+                journal.append("event", b"after")
+        assert not found and journal.fault
+        assert journal.size() == 1
 
 
 def test_serials_are_consecutive_for_each_unit_and_failures_take_none(journal: Journal) -> None:

@@ -7,6 +7,7 @@ trust/edge/migrations/versions: one line of revisions, each file named by its fo
 import contextlib
 import functools
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -47,6 +48,7 @@ connections, and no keepalive tells. What became of the statement, the database 
 
 Value = str | int | bytes | None
 _IMMEDIATE = "kakuin_immediate"
+_WAL = "-wal"
 _BEGIN, _BEGIN_IMMEDIATE = text("BEGIN"), text("BEGIN IMMEDIATE")
 _MIGRATION_LOCK = 0x6B616B75696E  # "kakuin", the number of PostgreSQL's advisory lock
 
@@ -115,6 +117,8 @@ def unhurried(connection: Connection) -> Iterator[None]:
 
 
 def _sqlite(engine: Engine) -> Engine:
+    files = _Files(engine.url.database or "")
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours: the driver's own would leave schema changes outside
@@ -124,13 +128,53 @@ def _sqlite(engine: Engine) -> Engine:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
+        files.opened()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE)
-        driven(connection, _BEGIN_IMMEDIATE if immediate else _BEGIN)
+        files.check(connection.info)
+        if not connection.get_execution_options().get(_IMMEDIATE):
+            driven(connection, _BEGIN)
+        else:
+            driven(connection, _BEGIN_IMMEDIATE)
+            files.begun(connection.info)
 
     return engine
+
+
+class _Files:
+    """An SQLite database and its write-ahead log, as they were opened. Where somebody deletes or replaces them, what is committed from then on lies
+    in files without a name, and nobody finds it again."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._database: object = None
+        self._gone = False
+        """For good: another connection might find other files in their place."""
+
+    def opened(self) -> None:
+        """By one connection more."""
+        if self._database is None:
+            self._database = _file(self._path)
+
+    def check(self, known: dict[Any, Any]) -> None:
+        """`known`: what a connection remembers. Misconfigured."""
+        self._gone |= self._database != _file(self._path) or (_WAL in known and known[_WAL] != _file(self._path + _WAL))
+        if self._gone:
+            raise Misconfigured(f"database {self._path} was deleted or replaced while it was open: look at it, then start again what has it open")
+
+    def begun(self, known: dict[Any, Any]) -> None:
+        """A transaction that writes: from now on the log is there as long as the connection."""
+        if _WAL not in known:
+            known[_WAL] = _file(self._path + _WAL)
+
+
+def _file(path: str) -> object:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # for each transaction: a Path takes as long again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def writing(engine: Engine) -> Engine:
@@ -239,6 +283,10 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+class Damaged(Misconfigured):
+    """What is written to it from now on damages it further."""
+
+
 class refused:  # noqa: N801  # reads as a word: `with refused(engine):`
     """A context that turns what the database says no with into one line, without the address, which may hold a password."""
 
@@ -261,7 +309,7 @@ class refused:  # noqa: N801  # reads as a word: `with refused(engine):`
         if isinstance(error, OperationalError):
             return Unavailable(f"database {self._name} does not answer: {said}")
         if isinstance(error, DatabaseError) and ("not a database" in said or "malformed" in said):
-            return Misconfigured(f"database {self._name} is damaged ({said}): restore it from a backup")
+            return Damaged(f"database {self._name} is damaged ({said}): restore it from a backup")
         return Unavailable(f"database {self._name} refused: {said}")
 
 

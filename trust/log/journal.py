@@ -27,7 +27,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
-from trust.edge.engine import driven, refused, writing
+from trust.edge.engine import Damaged, driven, refused, writing
 from trust.errors import KakuinError, Malformed, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.faults import Faults
 from trust.log.making import Making, clocks, counted, made_of, split
@@ -120,6 +120,12 @@ class Journal:
         """The writer's own: of a group, what the last transaction had no room for."""
         self.watch: Watch | None = None
         self._faults = Faults()
+        self._reached = 0
+        """The number after the last entry that this process knows to be recorded."""
+        self._ended: Misconfigured | None = None
+        """Why nothing will be recorded any more, whatever the database says next: it is damaged, or it has forgotten entries and would give their
+        numbers out again."""
+        self._begun: float | None = None
         self._closing = threading.Lock()
         self._closed = False
         self._turns = Turns(engine, self._explain) if engine.dialect.name == "postgresql" else None
@@ -212,6 +218,12 @@ class Journal:
         return self._faults.why
 
     @property
+    def busy(self) -> float:
+        """Seconds that the present transaction has taken so far."""
+        begun = self._begun
+        return 0.0 if begun is None else time.perf_counter() - begun
+
+    @property
     def now(self) -> datetime:
         """By the clock that entries bear."""
         return self._clock()
@@ -251,9 +263,10 @@ class Journal:
         while going:
             batch, going = self._gather()
             if batch:
-                begun = time.perf_counter()
+                self._begun = begun = time.perf_counter()
                 outcomes = self._attempt(batch)
                 taken = time.perf_counter() - begun
+                self._begun = None
                 self._answer(outcomes)
                 if self.watch is not None:
                     self.watch(len(batch), taken)
@@ -305,11 +318,15 @@ class Journal:
         """Record a batch, or tell every one of its waiters that it was not. Each attempt takes a connection of its own from the pool, which
         drops those that broke: so the writer goes on as soon as the database is back."""
         try:
+            if self._ended is not None:
+                raise self._ended
             with refused(self._engine):
                 outcomes = self._record(batch) if self._turns is None else self._record_in_turn(self._turns, batch)
             self._faults.over()
             return outcomes
         except KakuinError as error:
+            if isinstance(error, Damaged):
+                self._ended = error
             failure = error if isinstance(error, Unavailable) else Unavailable(f"the journal could not record: {error}")
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             failure = Unavailable("the journal could not record")
@@ -337,6 +354,7 @@ class Journal:
             # - An error from the commit itself: the waiters are told that nothing was issued. Should the transaction have become durable all
             #   the same, it is the case above; the next batch reads the numbers from the database, not from memory.
             # - A database put back from an older backup would give numbers out again: take the unit out of use first.
+        self._reached = page.following
         return page.outcomes
 
     def _page(self, connection: Connection, batch: Sequence[Request]) -> Page:
@@ -345,6 +363,13 @@ class Journal:
         if not rows:
             raise Misconfigured("the journal's table of numbers is empty")
         head, last = rows[0]
+        if head < self._reached:
+            self._ended = Misconfigured(
+                f"the journal went back from {self._reached} entries to {head}: an older state of the database was put in its place; "
+                "what was issued since is lost there, so look at it before you start the service again"
+            )
+            raise self._ended
+        self._reached = head
         now = microseconds(self._clock())
         # Nodes' clocks differ by a little, and the log's times rise; a clock that is far off shows.
         page = Page(head, last if last is not None and now < last <= now + NEAR else now)
@@ -395,6 +420,7 @@ class Journal:
                 if unused <= turn.last and not turn.give_back(connection, unused):
                     page.note(void(turn.unit, unused, turn.last, REFUSED))
             page.write(connection)
+        self._reached = page.following
         return page
 
     def _paced(self, seconds: float, count: int) -> None:

@@ -155,6 +155,11 @@ class Page:
         """In the order of `_COLUMNS`."""
         self.outcomes: list[Outcome] = []
 
+    @property
+    def following(self) -> int:
+        """The number after the last entry of it."""
+        return self._head + len(self._rows)
+
     def put(self, requests: Sequence[Request]) -> None:
         for request in requests:
             kind, body = request.matter
@@ -194,7 +199,7 @@ class Page:
         """The rows, and the number that follows them."""
         if not self._rows:
             return
-        numbers = {"next": self._head + len(self._rows), "now": self._at}
+        numbers = {"next": self.following, "now": self._at}
         if connection.dialect.name == "postgresql":
             arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*self._rows, strict=True), strict=True)}
             connection.execute(_INSERT_ARRAYS, arrays | numbers)

@@ -27,6 +27,8 @@ FREE_BYTES, LEAST_BYTES = 2 << 30, 64 << 20
 """On the disk: fewer want attention; with fewer than the second nothing can be recorded for long."""
 LAG_SECONDS = 60
 """An entry that no checkpoint covers after so long, or ten intervals."""
+SLOW_SECONDS = 3
+"""Of one transaction: more want attention."""
 CROWDED = MAX_WAITING // 4
 """Requests that wait for the journal: more want attention."""
 
@@ -81,6 +83,8 @@ class JournalSeen:
     uncovered_at: datetime | None = None
     """When the oldest entry was recorded that no checkpoint covers."""
     queue: int = 0
+    busy: float = 0.0
+    """Seconds that a transaction has taken so far."""
     fault: str | None = None
     """Why the last transaction failed, and an attempt to make one now."""
 
@@ -201,6 +205,10 @@ def _journal(seen: Seen) -> Finding:
     if found.queue >= CROWDED:
         level = Level.FAIL if found.queue >= MAX_WAITING else Level.WARN
         return Finding(level, f"{found.queue} requests wait for the journal, and {MAX_WAITING} may", facts)
+    if found.busy >= SLOW_SECONDS:
+        return Finding(
+            Level.WARN, f"a transaction has taken {found.busy:.0f} seconds so far: the database is slow, or another node", facts
+        )
     return Finding(Level.PASS, "", facts)
 
 

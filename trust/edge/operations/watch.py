@@ -57,6 +57,7 @@ def journal_seen(engine: Engine, journal: Journal, quorum: int) -> JournalSeen:
         checkpoint_at=None if newest is None else newest.at,
         uncovered_at=uncovered,
         queue=journal.waiting,
+        busy=journal.busy,
         fault=journal.fault or _behind(journal, [at for _, at in rows.values() if at is not None]),
     )
 
