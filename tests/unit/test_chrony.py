@@ -1,5 +1,6 @@
 """chronyd's command protocol: packets as bytes, and a chronyd that is absent or lies. (A real one: tests/interop/test_chronyd.py.)"""
 
+import os
 import struct
 from pathlib import Path
 
@@ -125,3 +126,17 @@ def test_one_that_is_not_there_is_silent(tmp_path: Path) -> None:
         assert isinstance(told, Silence)
         assert told.why == "chronyd does not answer"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_closed_to_this_user_is_told(tmp_path: Path) -> None:
+    closed = tmp_path / "chrony"
+    closed.mkdir(mode=0)
+    user = os.geteuid()
+    if user == 0:  # to whom nothing is closed
+        os.seteuid(65_534)
+    try:
+        [told] = Chrony(str(closed / "chronyd.sock"))(False)
+    finally:
+        os.seteuid(user)
+    assert isinstance(told, Silence)
+    assert told.why == "chronyd's socket is not open to this user"
