@@ -58,6 +58,11 @@ def tokens(*serials: int, **more: Any) -> list[Line]:
     return [stamp(serial, **more) for serial in serials]
 
 
+def revocation(party: pki.Party, since: datetime) -> Line:
+    said = {"serial": f"{party.certificate.serial:x}", "time": since.isoformat(), "reason": "keyCompromise"}
+    return Line("revocation", json.dumps(said).encode(), SIGNED + 5 * SECOND)
+
+
 SOUND = [*HEAD, *tokens(1, 2, 3, 4, 5)]
 STORIES: dict[str, tuple[list[Line], dict[str, int], int]] = {
     "nothing is wrong": (SOUND, {}, 0),
@@ -113,9 +118,16 @@ STORIES: dict[str, tuple[list[Line], dict[str, int], int]] = {
             Line("revocation", json.dumps({"serial": f"{OFFICE.tsu.certificate.serial:x}", "time": SIGNED.isoformat()}).encode(), SIGNED + SECOND),
             *tokens(2),
         ],
-        {"unit-revoked": 1},
+        {"unit-revoked": 1, "status-old": 1},
         1,
     ),
+    "a unit that the log revokes and the lists do not": (
+        [*HEAD, *tokens(1), revocation(OFFICE.tsu, SIGNED + 5 * SECOND)],
+        {"status-old": 1},
+        1,
+    ),
+    "a unit that was revoked after the time as of which is judged": ([*HEAD, *tokens(1), revocation(OFFICE.tsu, auditing.AT + SECOND)], {}, 0),
+    "another unit that was revoked": ([*HEAD, *tokens(1), revocation(SECOND_UNIT, SIGNED)], {}, 0),
     "a unit that the log does not know": ([HEAD[0], clock(0), *tokens(1)], {"unit-unlisted": 1}, 1),
     "a key beyond its period": ([*HEAD, auditing.certificate(SHORT), stamp(1, unit=SHORT)], {"key-period": 1}, 1),
     "a time after its record": ([*HEAD, stamp(1, late=timedelta(seconds=-1.5))], {"log-time": 1, "time-after-record": 1}, 1),

@@ -10,9 +10,10 @@ from trust.errors import KakuinError
 from trust.model import Cert, Digest, Document, Id, Token, identify
 from verifier.audit.clock import DEVELOPMENT, GOOD, UNKNOWN, Clocks, event
 from verifier.audit.rows import Row
-from verifier.audit.serials import Serials, microseconds
+from verifier.audit.serials import MOST_UNITS, Serials, microseconds
 from verifier.audit.units import Units
 from verifier.formats import tst
+from verifier.report.plain import printable
 from verifier.verdict import Conclusion, Verdict
 
 if TYPE_CHECKING:  # the log's modules bring a database along, which an audit of files does not wait for
@@ -82,9 +83,10 @@ class Auditor:
         certificates: Sequence[Cert] = (),
         since: datetime | None = None,
         until: datetime | None = None,
+        at: datetime | None = None,
     ) -> None:
         """`judging` makes a judge that knows these certificates besides; `expected` says what a list calls a digest; `whole`: the log is there from
-        its first entry; `certificates`: candidates for signers, beside those of the log."""
+        its first entry; `certificates`: candidates for signers, beside those of the log; `at`: as of when it is judged."""
         self.totals = Totals()
         self.serials = Serials(from_one=log and whole)
         self.units = Units()
@@ -94,7 +96,9 @@ class Auditor:
         self._judging, self._emit, self._expected = judging, emit, expected
         self._judge = judging(())
         self._certificates = tuple(certificates)
-        self._since, self._until = since, until
+        self._since, self._until, self._at = since, until, at
+        self._passed: dict[str, Cert] = {}
+        """By unit, where a token of it was found valid."""
 
     # A log
 
@@ -128,7 +132,7 @@ class Auditor:
             if self.units.certificate(Cert(entry.body)):
                 self._judge = self._judging(self.units.certificates.values())
         elif entry.kind == "revocation":
-            self.units.revocation(entry.body)
+            self.units.revocation(entry.index, entry.body)
         elif entry.kind == "event":
             said = event(entry.body)
             if said.get("event") == "clock":
@@ -212,6 +216,8 @@ class Auditor:
         token = verdict.evidence.stamps[0].token
         _fill(row, token)
         row.verdict = verdict.conclusion.value
+        if verdict.conclusion is Conclusion.PASSED and token.signature.signer is not None and len(self._passed) < MOST_UNITS:
+            self._passed.setdefault(row.unit, token.signature.signer)
         found = verdict.stamps[0]
         if verdict.conclusion is not Conclusion.PASSED:
             row.sub_indication = str(found.sub_indication or "")
@@ -260,6 +266,12 @@ class Auditor:
             why = "" if entry is None else f" (entry {entry})"
             self.totals.note(code, f"{gap.unit} {numbers}{why}")
             self._emit(Row(code, (code,), entry, unit=gap.unit, detail=numbers))
+        for unit, signer in self._passed.items():
+            revoked = self.units.revoked(signer)
+            if revoked is not None and self._at is not None and revoked.since <= self._at:
+                said = f"{revoked.since.isoformat()} {printable(revoked.reason)}".strip()
+                self.totals.note("status-old", f"entry {revoked.index}: {unit} {said}")
+                self._emit(Row("status-old", ("status-old",), revoked.index, unit=unit, detail=said))
         for name, digest in missing:
             self.totals.note("missing", name or digest)
             self.totals.unstamped += 1

@@ -3,6 +3,7 @@
 import bisect
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,16 @@ _ODD = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneral
 """What the extensions of a stranger's certificate can raise: it is then nobody that counts here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What the log says of a certificate."""
+
+    since: datetime
+    index: int
+    """Of the entry."""
+    reason: str
+
+
 class Units:
     """Takes the log's entries about units in their order."""
 
@@ -34,7 +45,7 @@ class Units:
         """Numbers that a unit was recorded not to use, ascending: first, last, and the entry that says so."""
         self._voids = 0
         self._retired: dict[str, int] = {}
-        self._revoked: dict[str, datetime] = {}
+        self._revoked: dict[str, Revoked] = {}
         self._ends: dict[Id, tuple[datetime | None, datetime | None]] = {}
 
     def certificate(self, found: Cert) -> bool:
@@ -44,14 +55,18 @@ class Units:
         self.certificates[found.id] = found
         return True
 
-    def revocation(self, body: bytes) -> None:
+    def revocation(self, index: int, body: bytes) -> None:
         try:
             said = json.loads(body)
             serial, moment = str(said["serial"]).lower(), datetime.fromisoformat(said["time"])
         except (ValueError, KeyError, TypeError, RecursionError):
             return
         if moment.tzinfo is not None and len(self._revoked) < 100 * MOST:
-            self._revoked.setdefault(serial, moment)
+            self._revoked.setdefault(serial, Revoked(moment, index, str(said.get("reason", ""))[:40]))
+
+    def revoked(self, signer: Cert) -> Revoked | None:
+        """Whether, wherever in the log it stands."""
+        return self._revoked.get(f"{signer.serial:x}") if self._revoked else None
 
     def event(self, index: int, said: Mapping[str, Any]) -> None:
         unit = str(said.get("unit", ""))[:80]
@@ -81,8 +96,8 @@ class Units:
         found = ["unit-retired"] if unit in self._retired else []
         if signer is None:
             return tuple(found)
-        revoked = self._revoked.get(f"{signer.serial:x}") if self._revoked else None
-        if revoked is not None and revoked <= gen_time:
+        revoked = self.revoked(signer)
+        if revoked is not None and revoked.since <= gen_time:
             found.append("unit-revoked")
         begin, end = self._period(signer)
         if (begin is not None and gen_time < begin) or (end is not None and gen_time > end):

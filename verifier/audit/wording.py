@@ -92,6 +92,10 @@ FINDINGS = {
     "table-differs": Words("the table beside the log says another serial number", "ログに添えられた表とシリアル番号が異なるもの"),
     "unit-unlisted": Words("the unit's certificate is not in the log", "ユニットの証明書がログにないもの"),
     "unit-revoked": Words("issued after the unit's certificate was revoked", "ユニットの証明書の失効後に発行されたもの"),
+    "status-old": Words(
+        "units that the log revokes, and that the status lists given call good: judge with newer lists",
+        "ログでは失効しているのに、指定された失効リストでは有効なユニット：新しいリストで判定してください",
+    ),
     "unit-retired": Words("recorded after the unit was retired", "ユニットの廃止後に記録されたもの"),
     "key-period": Words("issued outside of the period of the unit's key", "ユニットの鍵の使用期間外に発行されたもの"),
     "missing": Words("expected, and not time-stamped", "タイムスタンプが見つからないもの"),

@@ -162,6 +162,7 @@ class Work:
             certificates=self._about.certificates,
             since=self._period.since,
             until=self._period.until,
+            at=self._about.at,
         )
 
     def _judging(self, certificates: "Iterable[Cert]") -> "Judge":
