@@ -10,6 +10,8 @@ import pytest
 import cli
 from trust.edge import keystore, progress
 from trust.edge.founding import make_instance
+from trust.edge.instance import Instance
+from trust.log import keys, note
 from trust.model import Digest
 
 TOKENS = 300
@@ -188,3 +190,22 @@ def test_a_mirror_never_takes_back_what_it_has(folder: Path, capsys: pytest.Capt
     [line] = said(capsys, "log", "mirror", second, "--log", copy, *key, code=65)
     assert f"the log shows {size} entries, and showed " in line and (second / "checkpoint").read_bytes() == before
     assert "files written" in said(capsys, "log", "mirror", copy, "--log", folder / "mirror", *key, code=0)[0]
+
+
+def test_a_monitor_keeps_the_checkpoint_that_does_not_continue_the_one_before(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy, state = shutil.copytree(folder / "mirror", tmp_path / "copy"), tmp_path / "state"
+    args = ("monitor", copy, "--key", folder / "log" / "verifier-key", "--state", state)
+    said(capsys, *args, code=0)
+    before = state.read_bytes()
+    with Instance.open(folder) as instance:
+        signing = keys.unlocked(folder / "log", instance.secret)
+    size = note.opened((copy / "checkpoint").read_bytes(), signing.verifier)[0].size
+    for forged in (note.Checkpoint(signing.verifier.name, size, bytes(32)), note.Checkpoint(signing.verifier.name, 5, bytes(32))):
+        shown = bytes(note.Note(forged.text, (note.signature(signing.verifier, signing.sign, forged.text),)))
+        (copy / "checkpoint").write_bytes(shown)
+        for _ in range(2):
+            said(capsys, *args, code=1)
+        assert [each for each in tmp_path.glob("state.*.checkpoint") if each.read_bytes() == shown]
+    assert len(list(tmp_path.glob("state*"))) == 3 and state.read_bytes() == before

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests.unit.test_log_note import OTHER, WITNESS
 from tests.unit.test_log_publish import AT
 from trust.edge import keystore
 from trust.edge.founding import make_instance
@@ -74,6 +75,12 @@ def test_receipts_and_consistency_are_proven_and_verified(folder: Path, capsys: 
     said(capsys, "log", "prove", "consistency", folder / "before", "--instance", folder, "-o", proof)
     assert "begin with the" in said(capsys, "log", "verify", proof, folder / "before", "--key", key(folder))[0]
     assert said(capsys, "log", "verify", proof, folder / "now", "--key", key(folder), code=1)[0].startswith("NOT SHOWN")
+    for time, says in ((1_763_700_000, "2025-11-21T04:40:00Z"), (1 << 62, f"{1 << 62} seconds since 1970")):
+        old, new = proof.read_bytes().split(b"\n\n", 1)[0], note.parse_note((folder / "now").read_bytes())
+        cosigned = new.with_signatures([note.signature(WITNESS, OTHER.sign, new.text, time)])
+        (tmp_path / "cosigned").write_bytes(old + b"\n\n" + bytes(cosigned))
+        args = ("log", "verify", tmp_path / "cosigned", folder / "before", "--key", key(folder), "--witness", str(WITNESS), "--quorum", "1")
+        assert said(capsys, *args)[1] == f"  cosigned by {WITNESS.name} at {says}"
     assert said(capsys, "log", "verify", proof, folder / "before", "--key", key(folder), "--quorum", "1", code=1)[0].startswith("NOT SHOWN")
 
 

@@ -4,6 +4,7 @@ The state is small: the last checkpoint, the frontier of its tree, and what `Exa
 all.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ class Round:
         self.state = before
         """What to go on from: the new one when the log is what it was, only longer."""
         self.size = before.frontier.size
+        self.contradicting: bytes | None = None
+        """A checkpoint that the log's key signed, and that does not continue the one in `before`: for showing both to others."""
 
     def findings(self) -> Iterator[Finding]:
         """Unavailable when the log does not answer: that is no finding."""
@@ -104,16 +107,18 @@ class Round:
             )
         known = self._before.frontier
         if checkpoint.size < known.size:
+            self.contradicting = note
             yield from self._rolled_back(checkpoint)
             return
         if checkpoint.size == known.size:
             if checkpoint.root != known.root():
+                self.contradicting = note
                 yield Finding("root", f"two checkpoints over {known.size} entries differ: the log shows different histories")
             return
         yield from self._new(note, checkpoint)
 
     def _rolled_back(self, checkpoint: Checkpoint) -> Iterator[Finding]:
-        """A cache may serve the checkpoint of a moment ago; a tree that is no beginning of the known one is another history."""
+        """It may be a backup that was put back, another history, or a cache that serves the checkpoint of a moment ago."""
         detail = f"the log shows {checkpoint.size} entries, and showed {self._before.frontier.size} before"
         yield Finding("missing", detail)
 
@@ -133,9 +138,9 @@ class Round:
         if done.mismatch is None and not any(f.what in ("root", "missing") for f in found):
             self.state, self.size = State(note, done.frontier, seen), checkpoint.size
         else:
-            yield from self._why(checkpoint)
+            yield from self._why(note, checkpoint)
 
-    def _why(self, checkpoint: Checkpoint) -> Iterator[Finding]:
+    def _why(self, note: bytes, checkpoint: Checkpoint) -> Iterator[Finding]:
         """The entries are not those of the root. Was history rewritten, or does the log only serve other entries than it signed?"""
         old, tiles = self._before.frontier, tiles_of(self._resource)
         try:
@@ -144,6 +149,7 @@ class Round:
             yield Finding("root", f"no consistency proof from {old.size} to {checkpoint.size} entries can be made: {error}")
             return
         if not tree.extends(old.size, old.root(), checkpoint.size, checkpoint.root, proof):
+            self.contradicting = note
             yield Finding("root", f"the first {old.size} entries are not those that were seen before: history was rewritten")
             return
         yield from differing(self._resource, tiles, old.size, checkpoint.size)
@@ -167,6 +173,14 @@ def entries_of(resource: Resource, first: int, size: int) -> Iterator[Entry]:
         except OverflowError as error:
             raise Malformed(f"entry {index} has a time that is none") from error
         yield Entry(index, said.kind, at, said.body, leaf_hash(data))
+
+
+def keep(state: Path, contradicting: bytes) -> Path:
+    """Beside the state, whose last checkpoint is the other half of the proof. Durable when it returns; each once."""
+    path = state.with_name(f"{state.name}.{hashlib.sha256(contradicting).hexdigest()[:16]}.checkpoint")
+    if not path.exists():
+        write_atomically(path, contradicting, mode=0o600)
+    return path
 
 
 def checkpoints_of(notes: Iterable[tuple[str, bytes]], key: VerifierKey, witnesses: Sequence[VerifierKey] = ()) -> list[tuple[Checkpoint, str]]:

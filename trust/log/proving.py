@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trust.edge.instance import Instance
     from trust.edge.progress import Progress
     from trust.log.examine import Finding
-    from trust.log.note import VerifierKey
+    from trust.log.note import Note, VerifierKey
     from trust.log.stored import Resource, Stored
 
 
@@ -272,7 +272,8 @@ def _shown(proof: Path, content: Path, key: "VerifierKey", witnesses: "tuple[Ver
     data = read_small(proof, "proof")
     if data.startswith(b"old "):
         asked = parse_asked(data)
-        new, cosigners = note.opened(bytes(asked.note), key, witnesses)
+        signed = asked.note
+        new, cosigners = note.opened(bytes(signed), key, witnesses)
         old, _ = note.opened(read_small(content, "checkpoint"), key)
         if asked.old != old.size or not tree.extends(old.size, old.root, new.size, new.root, asked.proof):
             raise Malformed("the proof does not show that the new tree begins with the old one")
@@ -281,11 +282,24 @@ def _shown(proof: Path, content: Path, key: "VerifierKey", witnesses: "tuple[Ver
         parsed = receipt.parse_receipt(data)
         kind = said_by(parsed.extra or b"").kind
         shown = receipt.verify(parsed, _held(kind, read_small(content, "file", 1 << 30)), key, witnesses)
-        new, cosigners = shown.checkpoint, shown.witnesses
+        signed, new, cosigners = parsed.note, shown.checkpoint, shown.witnesses
         said = f"SHOWN: it is entry {parsed.index} ({kind}) of {new.origin}, recorded {moment(shown.said.at).isoformat()}, under {new.size} entries"
     if len(cosigners) < quorum:
         raise Malformed(f"{quorum} witnesses have to cosign the checkpoint, {len(cosigners)} did")
-    return said + "".join(f"\n  cosigned by {witness.name}" for witness in cosigners)
+    return said + "".join(f"\n  cosigned by {witness.name} at {_when(signed, witness)}" for witness in cosigners)
+
+
+def _when(signed: "Note", witness: "VerifierKey") -> str:
+    """What the witness's clock said."""
+    from datetime import UTC, datetime
+
+    from trust.log.note import cosigned_at
+
+    time = next(cosigned_at(line) for line in signed.signatures if (line.name, line.id) == (witness.name, witness.id))
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):  # after the year 9999
+        return f"{time} seconds since 1970"
 
 
 def _held(kind: str, data: bytes) -> bytes:

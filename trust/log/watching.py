@@ -43,7 +43,8 @@ def monitor(
     """Follow a log (an address, or a mirror's folder): that it only grows, and holds nothing that it must not.
 
     Reported are another history than before, serial numbers that are missing or used twice, times that go back, entries that
-    cannot be read, and certificates for names that you watch. Exit codes: 0 nothing was found, 1 something was.
+    cannot be read, and certificates for names that you watch. A checkpoint that does not continue the one before is kept beside the
+    state: the log has signed both. Exit codes: 0 nothing was found, 1 something was.
     """
     from trust.errors import NotFound, Unavailable
     from trust.log.monitor import Watch, load
@@ -68,11 +69,13 @@ def monitor(
 def _round(place: str, watch: Any, before: Any, state: Path, *, as_json: bool) -> tuple[Any, int]:
     from trust.edge.progress import Progress, passing
     from trust.log import sources
-    from trust.log.monitor import Round, save
+    from trust.log.monitor import Round, keep, save
 
     with Progress() as progress:
         looked = Round(sources.named(place), watch, before, lambda entries: passing(entries, progress, "entries"))
         count = told(looked.findings(), progress, as_json=as_json)
+    if looked.contradicting is not None:
+        click.echo(f"kakuin: the checkpoint that it shows is kept in {keep(state, looked.contradicting)}", err=True)
     if looked.state is not before:
         save(state, watch.key, looked.state)
     if not as_json:
