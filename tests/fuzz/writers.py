@@ -6,12 +6,18 @@ again: each signature that was there is there, its signed bytes untouched, and w
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+from fontTools.cffLib import SubrsIndex
+from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.fontBuilder import FontBuilder
+from fontTools.misc.psCharStrings import T2CharString
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from eseal import drafting, extend
 from eseal.confined import sound
@@ -22,7 +28,7 @@ from eseal.formats.pades.letters import Face
 from eseal.formats.pades.pictures import picture
 from eseal.spec import Level, choose
 from tests import pki
-from tests.fuzz import seeds
+from tests.fuzz import binary, seeds
 from tests.fuzz.kept import kept
 from tests.fuzz.mutate import octets
 from tests.fuzz.target import DER, JSON, PDF, XML, ZIP, Target
@@ -134,6 +140,7 @@ def _font(data: bytes) -> None:
     try:
         for upright in (False, True):
             face.glyphs("AB", upright=upright)
+        face.glyphs("A\ufe00", upright=True)
         face.program()
     finally:
         face.close()
@@ -148,7 +155,30 @@ def _pictures() -> tuple[bytes, ...]:
         made = io.BytesIO()
         Image.linear_gradient("L").resize((24, 24)).convert(mode).save(made, kind)
         found.append(made.getvalue())
-    return tuple(found)
+    return (*found, *_richer_pictures())
+
+
+def _richer_pictures() -> Iterator[bytes]:
+    """With what stands beside the pixels: profiles, texts, Exif, a transparent colour, frames."""
+    grey, words, exif = Image.linear_gradient("L").resize((24, 24)), PngInfo(), Image.Exif()
+    words.add_text("Title", "x" * 40, zip=True)
+    words.add_itxt("Comment", "印", "ja", "", zip=True)
+    exif[0x010E], exif[0x0112] = "description", 6
+    profile = bytes(range(128))
+    frames = [grey.convert("RGB").rotate(turn) for turn in (10, 20)]
+    ways: tuple[tuple[Image.Image, str, dict[str, Any]], ...] = (
+        (grey.convert("P"), "PNG", {"transparency": 3, "pnginfo": words}),
+        (grey.convert("RGB"), "PNG", {"transparency": (1, 2, 3), "icc_profile": profile, "exif": exif}),
+        (grey.convert("I;16"), "PNG", {}),
+        (grey.convert("LA"), "PNG", {}),
+        (frames[0], "PNG", {"save_all": True, "append_images": frames[1:]}),
+        (grey.convert("RGB"), "JPEG", {"progressive": True, "icc_profile": profile, "exif": exif, "comment": b"words"}),
+        (frames[0], "MPO", {"save_all": True, "append_images": frames[1:]}),
+    )
+    for image, kind, said in ways:
+        made = io.BytesIO()
+        image.save(made, kind, **said)
+        yield made.getvalue()
 
 
 @functools.cache
@@ -174,7 +204,38 @@ def _fonts() -> tuple[bytes, ...]:
     made.setupPost()
     out = io.BytesIO()
     made.save(out)
-    return (out.getvalue(),)
+    return (out.getvalue(), *_richer_fonts(made))
+
+
+def _richer_fonts(plain: FontBuilder) -> Iterator[bytes]:
+    """With forms of vertical writing and of ideographs, characters beyond the first plane; with outlines of PostScript; several in one."""
+    plain.setupCharacterMap({0x41: "A", 0x42: "B", 0x2_0000: "B"}, uvs=[(0x41, 0xFE00, "B"), (0x42, 0xFE00, None)])
+    addOpenTypeFeaturesFromString(plain.font, "feature vert { sub A by B; } vert;")
+    whole = io.BytesIO()
+    plain.save(whole)
+    yield whole.getvalue()
+    names = [".notdef", "A", "B"]
+    curves = FontBuilder(1000, isTTF=False)
+    curves.font.recalcTimestamp = False
+    curves.setupGlyphOrder(names)
+    curves.setupCharacterMap({0x41: "A", 0x42: "B"})
+    program = [500, 0, "rmoveto", 10, 20, 30, 40, 50, 60, "rrcurveto", -107, "callsubr", "endchar"]
+    curves.setupCFF("Example", {}, {name: T2CharString(program=program) for name in names}, {})
+    private = curves.font["CFF "].cff.topDictIndex[0].Private
+    private.Subrs = SubrsIndex()
+    private.Subrs.append(T2CharString(program=[100, "hlineto", 100, "vlineto", "return"]))
+    curves.setupHorizontalMetrics(dict.fromkeys(names, (700, 0)))
+    curves.setupHorizontalHeader(ascent=800, descent=-200)
+    curves.setupNameTable({"familyName": "Example JP", "styleName": "Regular"})
+    curves.setupOS2()
+    curves.setupPost()
+    one = io.BytesIO()
+    curves.save(one)
+    yield one.getvalue()
+    several, both = TTCollection(), io.BytesIO()
+    several.fonts = [TTFont(io.BytesIO(each.getvalue())) for each in (whole, one)]
+    several.save(both)
+    yield both.getvalue()
 
 
 def _small_pdfs() -> tuple[bytes, ...]:
@@ -201,6 +262,6 @@ TARGETS: dict[str, Target] = {
     "extend-cose": Target(_extend(Kind.COSE), seeds.cose_messages, (octets,), refuses=_NO, inputs=1500),
     "extend-asic": Target(_extend(Kind.ASIC_E), _kind("ASiC*", "ODF*"), ZIP, refuses=_NO, inputs=500),
     "renewal": Target(_renewal, _kind("ERS"), DER, refuses=(Unacceptable,), inputs=5000),
-    "picture": Target(_picture, _pictures, (octets,), inputs=8000),
-    "font": Target(_font, _fonts, (octets,), refuses=(Unacceptable,), inputs=2000),
+    "picture": Target(_picture, _pictures, (binary.png, binary.png, octets), inputs=4000),
+    "font": Target(_font, _fonts, (binary.font, binary.font, octets), refuses=(Unacceptable,), inputs=800),
 }

@@ -13,8 +13,12 @@ from typing import Any
 import pikepdf
 import pytest
 import segno
+from fontTools.cffLib import SubrsIndex
 from fontTools.fontBuilder import FontBuilder
+from fontTools.misc.psCharStrings import T2CharString
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables.DefaultTable import DefaultTable
 from pikepdf import Array
 from PIL import Image
 
@@ -282,6 +286,71 @@ def test_a_glyph_that_unfolds_without_end_is_refused(hollow: bool) -> None:
         letters.Face(small_font("A", nested=20, hollow=hollow)).glyphs("A")
 
 
+def with_table(tag: str, data: bytes) -> Document:
+    font = TTFont(io.BytesIO(small_font("A").read(1 << 16)))
+    font[tag] = DefaultTable(tag)
+    font[tag].data = data
+    out = io.BytesIO()
+    font.save(out)
+    return Document.of(out.getvalue())
+
+
+@pytest.mark.parametrize("last", [0x10FFFF, 0xFFFFFFFF], ids=["all of Unicode", "more than that"])
+def test_a_range_of_characters_is_counted_before_it_is_listed(last: int) -> None:
+    """OpenType 1.9, cmap format 12: twelve bytes would become hundreds of megabytes."""
+    ranges = struct.pack(">HHHHL", 0, 1, 3, 10, 12) + struct.pack(">HHLLLLLL", 12, 0, 28, 0, 1, 0, last, 1)
+    with pytest.raises(TooLarge, match="characters"):
+        letters.Face(with_table("cmap", ranges))
+
+
+def test_a_broken_table_of_variants_is_malformed() -> None:
+    """OpenType 1.9, cmap format 14 (found by `font`): it is read where a name has a variation selector."""
+    plain = struct.pack(">HHHHHHHHHHHHHhHH", 4, 32, 0, 4, 4, 1, 0, 0x41, 0xFFFF, 0, 0x41, 0xFFFF, 0xFFC0, 1, 0, 0)
+    broken = struct.pack(">HLL", 14, 10 + 11, 1) + b"\0\xfe\0" + struct.pack(">LL", 0, 21) + struct.pack(">L", 9)
+    tables = struct.pack(">HHHHLHHL", 0, 2, 0, 5, 20 + len(plain), 3, 1, 20) + plain + broken
+    face = letters.Face(with_table("cmap", tables))
+    assert face.glyphs("A")
+    with pytest.raises(Malformed, match="variants"):
+        face.glyphs("A\ufe00")
+
+
+def test_a_glyph_whose_program_calls_without_end_is_refused() -> None:
+    """Adobe TN 5177 section 4.7: each subroutine calls the next one ten times, and none draws."""
+    made = FontBuilder(1000, isTTF=False)
+    made.font.recalcBBoxes = False
+    names = [".notdef", "A"]
+    made.setupGlyphOrder(names)
+    made.setupCharacterMap({0x41: "A"})
+    made.setupCFF("Small", {}, {n: T2CharString(program=[0, "hmoveto", -107, "callsubr", "endchar"]) for n in names}, {})
+    private = made.font["CFF "].cff.topDictIndex[0].Private
+    private.Subrs = SubrsIndex()
+    for number in range(12):
+        private.Subrs.append(T2CharString(program=[*([number - 106, "callsubr"] * 10 if number < 11 else []), "return"]))
+    made.setupHorizontalMetrics(dict.fromkeys(names, (500, 0)))
+    made.setupHorizontalHeader(ascent=800, descent=-200)
+    made.setupPost()
+    out = io.BytesIO()
+    made.save(out)
+    with pytest.raises(TooLarge, match="program"):
+        letters.Face(Document.of(out.getvalue())).glyphs("A")
+
+
+def test_substitutions_without_end_are_refused() -> None:
+    """OpenType 1.9, GSUB: all lookups of the feature are the same one, and all its subtables."""
+    count = 1000
+    feature = struct.pack(">H4sHHH", 1, b"vert", 8, 0, count) + b"".join(struct.pack(">H", n) for n in range(count))
+    lookup = struct.pack(">HHH", 1, 0, count) + struct.pack(">H", 6 + 2 * count) * count + struct.pack(">HHhHHH", 1, 6, 1, 1, 1, 1)
+    lookups = struct.pack(">H", count) + struct.pack(">H", 2 + 2 * count) * count + lookup
+    table = struct.pack(">LHHHH", 0x10000, 10, 12, 12 + len(feature), 0) + feature + lookups
+    with pytest.raises(TooLarge, match="subtables"):
+        letters.Face(with_table("GSUB", table)).glyphs("A", upright=True)
+
+
+def test_a_collection_without_end_is_refused() -> None:
+    with pytest.raises(TooLarge, match="100000 fonts"):
+        letters.Face(Document.of(b"ttcf" + struct.pack(">LL", 0x10000, 100_000) + bytes(400_000)))
+
+
 def test_a_glyph_that_would_cover_the_page_is_refused() -> None:
     with pytest.raises(Malformed, match="eight times"):
         letters.Face(small_font("A", tall=30_000)).glyphs("A")
@@ -328,6 +397,19 @@ BAD_PICTURES: dict[str, tuple[Callable[[], Document], type[KakuinError]]] = {
     "text": (lambda: Document.of(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Malformed),
     "cut off": (lambda: Document.of(picture("JPEG", "RGB").read(1 << 20)[:400]), Malformed),
 }
+
+
+def test_a_chunk_that_ends_in_its_name_is_malformed() -> None:
+    """Pillow raises an IndexError (found by `picture`): ISO/IEC 15948 clause 11.3.2.3, a profile has a name, a method and itself."""
+    out = io.BytesIO()
+    Image.new("L", (4, 4)).save(out, "PNG")
+    whole, name = out.getvalue(), b"iCCPname"
+    chunk = struct.pack(">L", 4) + name + struct.pack(">L", zlib.crc32(name))
+    assert pictures.picture(Document.of(whole)).width == 4
+    for before in (b"IDAT", b"IEND"):
+        at = whole.index(before) - 4
+        with pytest.raises(Malformed, match="image"):
+            pictures.picture(Document.of(whole[:at] + chunk + whole[at:]))
 
 
 @pytest.mark.parametrize("name", BAD_PICTURES)

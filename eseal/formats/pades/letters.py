@@ -3,14 +3,16 @@ somebody gave nothing else gets into the document: no program, no table, no name
 
 import io
 import re
+import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from fontTools.cu2qu import errors as _cu2qu
 from fontTools.fontBuilder import FontBuilder
+from fontTools.misc.psCharStrings import T2OutlineExtractor
 from fontTools.pens.basePen import BasePen
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -24,7 +26,13 @@ MOST_STROKES = 20_000
 """Of one glyph: the most intricate ideographs have some 500."""
 MOST_PARTS = 500
 """Glyphs in a glyph. Each may have parts of its own: ten in ten in ten would have no end."""
+MOST_STEPS = 1_000_000
+"""Bytes of programs that draw one glyph of a CFF font, subroutines each time that they are called: these may call others, and draw nothing."""
 MOST_FACES = 64
+MOST_CHARACTERS = 500_000
+"""Of the ranges in a table of characters, all together: a font has at most 65,535 glyphs, and a range may be all of Unicode in twelve bytes."""
+MOST_SUBTABLES = 64
+"""Of a table of characters, and of the substitutions for vertical writing: real fonts have some five."""
 _RESTRICTED, _NO_SUBSET, _BITMAPS = 0x0002, 0x0100, 0x0200
 """OS/2 fsType: what the font's maker forbids (OpenType 1.9, OS/2)."""
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
@@ -67,6 +75,7 @@ class Face:
         self._stream = file.open()
         try:
             self._font = _opened(self._stream)
+            _require_few_characters(self._font)
             self._cmap: dict[int, str] = self._font.getBestCmap() or {}
             self._shapes: Any = self._font.getGlyphSet()
             self._scale = EM / self._font["head"].unitsPerEm
@@ -140,6 +149,8 @@ class Face:
         pen = _Outline(self._shapes, self._scale)
         try:
             shape = self._shapes[name]
+            if (programs := getattr(self._shapes, "charStrings", None)) is not None:
+                programs[name].outlineExtractor = _Counted
             shape.draw(pen)
             return tuple(pen.strokes), max(0, min(10 * EM, round(shape.width * self._scale)))
         except (KakuinError, MemoryError):
@@ -150,9 +161,13 @@ class Face:
     def _variant(self, base: str, selector: str) -> str | None:
         if self._variants is None:
             self._variants = {}
-            for table in self._font["cmap"].tables:
-                if table.format == 14:
+            try:
+                for table in _few(t for t in self._font["cmap"].tables if t.format == 14):
                     self._variants.update({(char, vs): name for vs, pairs in table.uvsDict.items() for char, name in pairs if name is not None})
+            except (KakuinError, MemoryError):
+                raise
+            except Exception as error:
+                raise Malformed("the font cannot be read: its table of variants breaks its format") from error
         return self._variants.get((ord(base), ord(selector)))
 
     def _vertical(self) -> dict[str, str]:
@@ -162,11 +177,11 @@ class Face:
             try:
                 table: Any = self._font["GSUB"].table if "GSUB" in self._font else None
                 records = table.FeatureList.FeatureRecord if table is not None else ()
-                numbers = {n for r in records if r.FeatureTag == "vert" for n in r.Feature.LookupListIndex}
-                subtables = [s for n in sorted(numbers) for s in table.LookupList.Lookup[n].SubTable]
-                for sub in subtables:
+                numbers = dict.fromkeys(n for r in records if r.FeatureTag == "vert" for n in r.Feature.LookupListIndex[: MOST_SUBTABLES + 1])
+                few = _few(table.LookupList.Lookup[n] for n in sorted(numbers))
+                for sub in _few(s for lookup in few for s in lookup.SubTable):
                     self._upright.update(getattr(getattr(sub, "ExtSubTable", sub), "mapping", {}))
-            except MemoryError:
+            except (KakuinError, MemoryError):
                 raise
             except Exception as error:
                 raise Malformed("the font cannot be read: its table of substitutions breaks its format") from error
@@ -181,8 +196,43 @@ def _opened(stream: BinaryIO) -> TTFont:
         raise Malformed("the font is packed for the web: a TrueType or OpenType font is expected")
     if head != b"ttcf":
         return TTFont(stream, lazy=True)
-    faces = TTCollection(stream, lazy=True).fonts[:MOST_FACES]
+    if (count := int.from_bytes(stream.read(12)[8:], "big")) > MOST_FACES:
+        raise TooLarge(f"the file holds {count} fonts; at most {MOST_FACES} are read")
+    stream.seek(0)
+    faces = TTCollection(stream, lazy=True).fonts
     return next((f for f in faces if "JP" in str(f["name"].getDebugName(4)).split()), faces[0])
+
+
+def _require_few_characters(font: TTFont) -> None:
+    """Before fontTools lists each of them (OpenType 1.9, cmap; formats 12 and 13 are ranges)."""
+    table: bytes = font.reader["cmap"] if "cmap" in font else b""
+    starts = {start for _, _, start in struct.iter_unpack(">HHL", table[4 : 4 + 8 * int.from_bytes(table[2:4], "big")])}
+    ranges = [table[start:] for start in _few(starts) if table[start : start + 2] in (b"\0\x0c", b"\0\x0d")]
+    count = 0
+    for each in ranges:
+        groups = each[16 : 16 + 12 * int.from_bytes(each[12:16], "big")]
+        count += sum(last - first + 1 for first, last, _ in struct.iter_unpack(">LLL", groups[: len(groups) // 12 * 12]))
+    if count > MOST_CHARACTERS:
+        raise TooLarge(f"the font's table of characters lists over {MOST_CHARACTERS} of them")
+
+
+def _few(found: Iterable[Any]) -> Iterator[Any]:
+    for count, each in enumerate(found):
+        if count == MOST_SUBTABLES:
+            raise TooLarge(f"a table of the font has over {MOST_SUBTABLES} subtables")
+        yield each
+
+
+class _Counted(T2OutlineExtractor):  # type: ignore[misc]  # fontTools is not typed
+    """Runs the program of a CFF glyph (Type 2, Adobe TN 5177), so far."""
+
+    steps = 0
+
+    def execute(self, charString: Any) -> None:  # noqa: N803  # fontTools' name
+        self.steps += len(charString.bytecode or charString.program)
+        if self.steps > MOST_STEPS:
+            raise TooLarge("the program that draws a glyph of the font has no end in sight")
+        super().execute(charString)
 
 
 def _clusters(text: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import segno
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from eseal.pdf_seal import LARGEST_IMAGE
 from trust.errors import Malformed, TooLarge, Unacceptable
@@ -46,11 +46,11 @@ def picture(file: Document) -> Picture:
             whole = opened.convert("RGBA") if has_opacity else None
             grey = whole is None and opened.mode in {"1", "L"}
             plain = (whole or opened).convert("L" if grey else "RGB")
-    except TooLarge:
+    except (TooLarge, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise TooLarge(f"the image unpacks to more than the {MOST_PIXELS} pixels that are drawn") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, zlib.error) as error:
+    except Exception as error:  # a broken file makes Pillow raise a dozen kinds that share no base: IndexError, struct.error, zlib.error …
         raise Malformed("the image cannot be read: a PNG or JPEG file is expected") from error
     opacity = zlib.compress(whole.getchannel("A").tobytes()) if whole is not None else None
     return Picture(plain.width, plain.height, 1 if grey else 3, zlib.compress(plain.tobytes()), opacity)
