@@ -336,6 +336,20 @@ def test_the_status_of_the_old_token_comes_in_first(tmp_path: Path) -> None:
     assert renewed(tmp_path, stamp=MUCH_LATER, complete=refuse)["renewed"] == 2 and proved(tmp_path / "b")
 
 
+def test_a_record_that_changes_before_it_is_written_is_left(tmp_path: Path) -> None:
+    stamped(folder(tmp_path, "a", "b", "c"))
+    other = (tmp_path / "c.ers").read_bytes()
+
+    def meddling(digest: Digest) -> bytes:
+        (tmp_path / "b.ers").write_bytes(other)
+        return LATER(digest)
+
+    with pytest.raises(Conflict, match=r"b\.ers changed meanwhile .*1 of 3"):
+        batch_renewal.run(tmp_path, None, meddling, None, silent)
+    assert (tmp_path / "b.ers").read_bytes() == other
+    assert [len(evidence(tmp_path / name).stamps) for name in "ac"] == [2, 2] and proved(tmp_path / "a") and proved(tmp_path / "c")
+
+
 def test_a_folder_without_records(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no evidence records"):
         renewed(tmp_path)
