@@ -206,9 +206,7 @@ def _journal(seen: Seen) -> Finding:
         level = Level.FAIL if found.queue >= MAX_WAITING else Level.WARN
         return Finding(level, f"{found.queue} requests wait for the journal, and {MAX_WAITING} may", facts)
     if found.busy >= SLOW_SECONDS:
-        return Finding(
-            Level.WARN, f"a transaction has taken {found.busy:.0f} seconds so far: the database is slow, or another node", facts
-        )
+        return Finding(Level.WARN, f"a transaction has taken {found.busy:.0f} seconds so far: the database is slow, or another node", facts)
     return Finding(Level.PASS, "", facts)
 
 
