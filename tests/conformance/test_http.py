@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import uvicorn
@@ -577,6 +578,36 @@ class Transport(asyncio.Transport):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+
+def test_who_has_gone_is_answered_no_more_with_others_waiting_behind() -> None:
+    """Nothing is written to a connection that is no more: the server would log a defect for each client that breaks off."""
+
+    async def go() -> tuple[bytes, list[str]]:
+        asked, gone, told = asyncio.Event(), asyncio.Event(), list[str]()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            asked.set()
+            await gone.wait()
+            told.append((await receive())["type"])
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+
+        config = uvicorn.Config(app, http=StrictHttp, lifespan="off", log_config=None)
+        config.load()
+        state = ServerState()
+        transport, protocol = Transport(), StrictHttp(config, state, {})
+        protocol.connection_made(transport)
+        protocol.data_received(LAST.replace(b"close", b"keep-alive") * 3)
+        await asked.wait()
+        transport.close()
+        protocol.connection_lost(ConnectionResetError())
+        gone.set()
+        await asyncio.gather(*state.tasks)
+        return transport.written, told
+
+    written, told = asyncio.run(go())
+    assert written == b"" and told == ["http.disconnect"]
 
 
 @pytest.mark.parametrize("part", [b"", LINE, LINE + HOST], ids=["nothing", "a line", "two lines"])

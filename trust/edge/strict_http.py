@@ -111,6 +111,8 @@ class StrictHttp(HttpToolsProtocol):
         """Heads that have begun."""
         self._waiting = False
         """The refusal stands behind answers that are not given yet."""
+        self._current: Any = None
+        """The cycle that is being answered, or was last."""
         self._direct: Callable[[Any], Take | None] | None = getattr(self.config.app, "direct", None)
         self._known: dict[bytes, _Known] = {}
         self._answering = False
@@ -135,6 +137,9 @@ class StrictHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        if self._current is not None and self._current is not self.cycle:  # uvicorn tells the newest one
+            self._current.disconnected = True
+            self._current.message_event.set()
         super().connection_lost(exc)
 
     def _look(self) -> None:
@@ -371,6 +376,8 @@ class StrictHttp(HttpToolsProtocol):
         if self._refusal is not None:
             raise _Refused
         super().on_headers_complete()
+        if not self.pipeline:
+            self._current = self.cycle
         if self.parser.get_http_version() == "1.0":
             _without_chunks(self.cycle)
         # RFC 9110 section 6.5.1: trailers are no header fields. They are thrown away: what follows goes into a list that nobody reads.
@@ -446,6 +453,8 @@ class StrictHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         begins = bool(self.pipeline)  # the next one that waits, now
+        if begins:
+            self._current = self.pipeline[-1][0]
         super().on_response_complete()
         if self._waiting and not begins and not self.transport.is_closing() and self.cycle.response_complete:
             self._refuse()
