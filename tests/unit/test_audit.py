@@ -243,6 +243,13 @@ def test_a_row_says_what_the_summary_says_of_its_gap(tmp_path: Path, capsys: pyt
     ]
 
 
+def test_a_row_says_what_is_not_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = tmp_path / "out.jsonl"
+    audited(tmp_path, capsys, "--export", export(tmp_path / "log.jsonl", numbered([*HEAD, stamp(1, unit=OTHER)])), "--jsonl", lines, code=1)
+    [row] = [json.loads(line) for line in lines.read_text("utf-8").splitlines()[1:]]
+    assert row["verdict"] == "indeterminate" and re.fullmatch(r"not met: .{10,}", row["why"])
+
+
 def test_a_time_before_all_times_is_no_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = export(tmp_path / "log.jsonl", numbered(SOUND))
     path.write_text(path.read_text().replace("2025-03-01", "1925-03-01", 1))

@@ -221,7 +221,8 @@ class Auditor:
         found = verdict.stamps[0]
         if verdict.conclusion is not Conclusion.PASSED:
             row.sub_indication = str(found.sub_indication or "")
-            row.why = "; ".join(dict.fromkeys(step.what for step in found.trace if not step.ok and step.indication is not None))
+            unmet = "; ".join(dict.fromkeys(step.what for step in found.trace if not step.ok and step.indication is not None))
+            row.why = unmet and f"not met: {unmet}"  # a requirement by itself reads as if it held
             if verdict.conclusion is Conclusion.FAILED:
                 row.findings = ("not-valid",)
         if document is not None:
