@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,36 @@ def test_a_log_and_a_witness_sign_differently() -> None:
         note.signature(WITNESS, OTHER.sign, "x\n")
     as_log = VerifierKey(WITNESS.name, Kind.LOG, WITNESS.public)
     assert as_log.id != WITNESS.id
+
+
+def test_a_cosignature_of_ml_dsa_is_over_what_c2sp_says() -> None:
+    """C2SP tlog-cosignature, ML-DSA-44 signed message: label, name, time, origin, the whole tree."""
+    private = MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+    key = VerifierKey("w.example/pq", Kind.WITNESS_ML_DSA, private.public_key().public_bytes_raw())
+    assert key.id == hashlib.sha256(b"w.example/pq\n\x06" + key.public).digest()[:4] and note.verifier_key(str(key)) == key
+    line = note.signature(key, private.sign, CHECKPOINT.text, 1_700_000_000)
+    numbers = [(1_700_000_000).to_bytes(8, "big"), bytes(8), (2).to_bytes(8, "big")]
+    message = b"subtree/v1\n\0" + b"\x0cw.example/pq" + numbers[0] + b"\x0dlog.example/1" + numbers[1] + numbers[2] + ROOT
+    private.public_key().verify(line.value[8:], message)
+    assert len(line.value) == 8 + 2420 and line.value[:8] == numbers[0] and note.cosigned_at(line) == 1_700_000_000
+    whole = signed().with_signatures([line])
+    assert note.opened(bytes(whole), LOG, [WITNESS, key]) == (CHECKPOINT, (WITNESS, key))
+    later = note.Signature(key.name, key.id, (1_700_000_001).to_bytes(8, "big") + line.value[8:])
+    with pytest.raises(Malformed, match="does not verify"):
+        note.opened(bytes(signed().with_signatures([later])), LOG, [key])
+    never = note.Signature(key.name, key.id, bytes(8) + private.sign(message.replace(numbers[0], bytes(8))))
+    with pytest.raises(Malformed, match="does not verify"):
+        note.opened(bytes(signed().with_signatures([never])), LOG, [key])
+    renamed = VerifierKey("w.example/other", Kind.WITNESS_ML_DSA, key.public)
+    with pytest.raises(Malformed, match="does not verify"):
+        note.opened(bytes(signed().with_signatures([replace(line, name=renamed.name, id=renamed.id)])), LOG, [renamed])
+    with pytest.raises(Malformed, match="at most 255 bytes"):
+        VerifierKey("証" * 86, Kind.WITNESS_ML_DSA, key.public)
+    with pytest.raises(Malformed, match="1312 bytes, got 32"):
+        VerifierKey("w", Kind.WITNESS_ML_DSA, bytes(32))
+    far = replace(CHECKPOINT, origin="o" * 256)
+    with pytest.raises(Malformed, match="at most 255 bytes"):
+        note.signature(key, private.sign, far.text, 1)
 
 
 GOOD = bytes(signed())

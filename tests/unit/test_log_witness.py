@@ -18,7 +18,7 @@ from trust.errors import Conflict, Misconfigured, NotFound, Unacceptable
 from trust.log import cosign, keys, note, tree, witness
 from trust.log.cosign import Cosigners, Peer, peer
 from trust.log.journal import Journal
-from trust.log.note import Checkpoint, Note, VerifierKey, opened
+from trust.log.note import Checkpoint, Kind, Note, VerifierKey, opened
 from trust.log.publish import Publisher
 from trust.log.stored import Stored
 from trust.log.tree import leaf_hash, root_of
@@ -26,6 +26,7 @@ from trust.log.witness import Asked, Logs, Witness
 from trust.log.witness_api import router
 
 SECRET = b"a passphrase for the witness"
+COSIGNING = (Kind.WITNESS, Kind.WITNESS_ML_DSA)
 LEAVES = [leaf_hash(bytes([n])) for n in range(20)]
 OTHERS = [*LEAVES[:5], *(leaf_hash(bytes([n, n])) for n in range(15))]
 """Another history, which shares five entries with the first."""
@@ -45,10 +46,16 @@ class Standing:
 
 
 @pytest.fixture
-def standing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standing]:
+def kind() -> Kind:
+    """What the witness signs with."""
+    return Kind.WITNESS
+
+
+@pytest.fixture
+def standing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> Iterator[Standing]:
     monkeypatch.setattr("trust.edge.keystore._SCRYPT_COST", 256)
     folder = tmp_path / "witness"
-    key = witness.create(folder, "witness.example/1", SECRET)
+    key = witness.create(folder, "witness.example/1", SECRET, kind)
     logs = Logs(folder)
     logs.add(KEY)
     serving = Witness(logs, keys.unlocked(folder, SECRET), lambda: AT)
@@ -65,6 +72,7 @@ def asked(old: int, new: int, leaves: list[bytes] = LEAVES) -> Asked:
     return Asked(old, tree.consistency(lambda _l, _n, width: b"".join(leaves[:width]), old, new), checkpoint(new, leaves))
 
 
+@pytest.mark.parametrize("kind", COSIGNING, ids=lambda kind: kind.algorithm.scheme)
 def test_it_cosigns_what_continues(standing: Standing) -> None:
     for old, new in ((0, 5), (5, 5), (5, 13), (13, 20)):
         answer = standing.asked(asked(old, new))
@@ -205,6 +213,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     found.dispose()
 
 
+@pytest.mark.parametrize("kind", COSIGNING, ids=lambda kind: kind.algorithm.scheme)
 def test_checkpoints_are_cosigned_and_then_shown(standing: Standing, engine: Engine) -> None:
     clock = Ticking()
     shown = Stored(engine, quorum=1)
@@ -289,7 +298,7 @@ def test_no_witness_waits_for_another(standing: Standing, engine: Engine) -> Non
         cosigned.set()
         return found
 
-    stranger = VerifierKey("slow.example/w", note.Kind.WITNESS, KEY.public)
+    stranger = VerifierKey("slow.example/w", Kind.WITNESS, KEY.public)
     peers = (Peer("http://slow", stranger), Peer("http://test", standing.key))
     with Journal(engine, Ticking()) as journal:
         fill(journal, 3)
@@ -314,3 +323,5 @@ def test_settings_that_name_no_witness(text: str) -> None:
 
 def test_settings_that_name_one(standing: Standing) -> None:
     assert peer(f"https://w.example/ {standing.key}") == Peer("https://w.example", standing.key)
+    later = VerifierKey("w.example/2", Kind.WITNESS_ML_DSA, bytes(1312))
+    assert peer(f"https://w.example/ {later}") == Peer("https://w.example", later)

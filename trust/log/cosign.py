@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select, update
 from trust import VERSION
 from trust.errors import KakuinError, Malformed, Misconfigured, Unavailable
 from trust.log import tree
-from trust.log.note import MAX_NOTE, Kind, Note, Signature, VerifierKey, number, parse_note, signature_lines, verifier_key
+from trust.log.note import COSIGNING, MAX_NOTE, Note, Signature, VerifierKey, number, parse_note, signature_lines, verifier_key
 from trust.log.page import Write
 from trust.log.publish import alone
 from trust.log.stored import Published, Stored
@@ -45,8 +45,8 @@ def peer(text: str) -> Peer:
         key = verifier_key(parts[1])
     except Malformed as error:
         raise Misconfigured(f"log.witnesses: {error}") from error
-    if key.kind is not Kind.WITNESS:
-        raise Misconfigured("log.witnesses: a witness's key is of type 4, got a log's")
+    if key.kind not in COSIGNING:
+        raise Misconfigured("log.witnesses: a witness's key is of type 4 or 6, got a log's")
     return Peer(parts[0].rstrip("/"), key)
 
 

@@ -1,4 +1,4 @@
-"""The log's own key, in the instance: Ed25519, encrypted as the others are, and its verifier key for everybody.
+"""The log's own key, in the instance: Ed25519, encrypted as the others are, and its verifier key for everybody. A witness's is kept the same way.
 
     log/key.pem         encrypted PKCS#8
     log/verifier-key    one line, NAME+ID+KEY: what whoever checks this log needs beforehand
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from trust.edge.files import read_small, told, write_atomically
 from trust.edge.keystore import generate, read_key, write_key
@@ -37,8 +38,8 @@ def make(folder: Path, name: str, kind: Kind, secret: bytes) -> VerifierKey:
     if path.exists():  # an interruption between the two files
         private = read_key(path, secret)
     else:
-        private = generate("ed25519")
-    verifier = VerifierKey(name, kind, _ed25519(private, path).public_key().public_bytes_raw())
+        private = generate(kind.algorithm.scheme)
+    verifier = VerifierKey(name, kind, _signing(private, kind, path).public_key().public_bytes_raw())
     if not path.exists():
         write_key(path, private, secret)
     write_atomically(folder / VERIFIER_KEY, f"{verifier}\n".encode())
@@ -62,13 +63,13 @@ def verifier(folder: Path) -> VerifierKey:
 def unlocked(folder: Path, secret: bytes) -> NoteKey:
     """The key with its verifier key. Misconfigured when the two do not belong together, or the passphrase is wrong."""
     known = verifier(folder)
-    private = _ed25519(read_key(folder / KEY, secret), folder / KEY)
+    private = _signing(read_key(folder / KEY, secret), known.kind, folder / KEY)
     if private.public_key().public_bytes_raw() != known.public:
         raise Misconfigured(f"{folder / KEY} and {folder / VERIFIER_KEY} are not one key: restore both from one backup")
     return NoteKey(known, private.sign)
 
 
-def _ed25519(private: object, path: Path) -> Ed25519PrivateKey:
-    if not isinstance(private, Ed25519PrivateKey):
-        raise Misconfigured(f"key {path} is Ed25519, got another type")
+def _signing(private: object, kind: Kind, path: Path) -> Ed25519PrivateKey | MLDSA44PrivateKey:
+    if not isinstance(private, MLDSA44PrivateKey if kind is Kind.WITNESS_ML_DSA else Ed25519PrivateKey):
+        raise Misconfigured(f"key {path} is of {kind.algorithm.scheme}, got another type")
     return private

@@ -1,4 +1,4 @@
-"""Signed notes, checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint, tlog-cosignature v1), with Ed25519. Pure.
+"""Signed notes, checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint, tlog-cosignature), with Ed25519; of witnesses ML-DSA-44 too. Pure.
 
 A note is a text, an empty line, and a line for each signature. A checkpoint is a note that says a log's origin, its size and its root.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from trust import algorithms
 from trust.algorithms import Algorithm
@@ -22,7 +22,6 @@ MAX_NOTE = 1 << 17
 """Bytes. C2SP signed-note, format: 16 signatures at least, each of up to nearly 5 kB (ML-DSA-87), which are 7 kB in base64."""
 MAX_SIGNATURES = 64
 _MAX_NAME = 200
-_ED25519 = Algorithm("ed25519")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 _DASH = "\u2014 "
 
@@ -36,6 +35,22 @@ class Kind(IntEnum):
     """Ed25519 over the text."""
     WITNESS = 0x04
     """Ed25519 over the time and the text: a cosignature."""
+    WITNESS_ML_DSA = 0x06
+    """ML-DSA-44 over the witness's name, the time, and the checkpoint's origin, size and root: a cosignature."""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """Named as key types are (`trust.edge.keystore`)."""
+        return _ML_DSA if self is Kind.WITNESS_ML_DSA else _ED25519
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of a public key, and of a signature."""
+        return (1312, 2420) if self is Kind.WITNESS_ML_DSA else (32, 64)
+
+
+_ED25519, _ML_DSA = Algorithm("ed25519"), Algorithm("ml-dsa-44")
+COSIGNING = frozenset({Kind.WITNESS, Kind.WITNESS_ML_DSA})
 
 
 def unbase64(text: str, what: str, size: int | None = None) -> bytes:
@@ -77,13 +92,15 @@ class VerifierKey:
     name: str
     kind: Kind
     public: bytes
-    """32 bytes."""
+    """As `Kind.sizes` says."""
 
     def __post_init__(self) -> None:
         if fault := name_fault(self.name):
             raise Malformed(f"the name of a key is {fault}")
-        if len(self.public) != 32:
-            raise Malformed(f"an Ed25519 public key is 32 bytes, got {len(self.public)}")
+        if len(self.public) != self.kind.sizes[0]:
+            raise Malformed(f"a public key of {self.kind.algorithm.scheme} is {self.kind.sizes[0]} bytes, got {len(self.public)}")
+        if self.kind is Kind.WITNESS_ML_DSA:
+            _short(self.name)
 
     @property
     def id(self) -> bytes:
@@ -94,11 +111,12 @@ class VerifierKey:
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
 
     def verifies(self, value: bytes, signed: bytes) -> bool:
+        read = mldsa.MLDSA44PublicKey if self.kind is Kind.WITNESS_ML_DSA else ed25519.Ed25519PublicKey
         try:
-            key = ed25519.Ed25519PublicKey.from_public_bytes(self.public)
+            key = read.from_public_bytes(self.public)
         except ValueError:
             return False
-        return algorithms.verify(key, _ED25519, value, signed)
+        return algorithms.verify(key, self.kind.algorithm, value, signed)
 
 
 def verifier_key(text: str) -> VerifierKey:
@@ -108,7 +126,7 @@ def verifier_key(text: str) -> VerifierKey:
         raise Malformed("a verifier key is NAME+ID+KEY")
     coded = unbase64(parts[2], "the key of a verifier key")
     if not coded or coded[0] not in set(Kind):
-        raise Malformed(f"the type of a verifier key is one of {', '.join(str(int(k)) for k in Kind)} (Ed25519), got {coded[0] if coded else 'none'}")
+        raise Malformed(f"the type of a verifier key is one of {', '.join(str(int(k)) for k in Kind)}, got {coded[0] if coded else 'none'}")
     key = VerifierKey(parts[0], Kind(coded[0]), coded[1:])
     if parts[1] != key.id.hex():
         raise Malformed(f"the identifier of the verifier key is {key.id.hex()}, got another")
@@ -157,12 +175,24 @@ def _holds(key: VerifierKey, text: str, value: bytes) -> bool:
     if key.kind is Kind.LOG:
         return key.verifies(value, text.encode())
     time = int.from_bytes(value[:8], "big")
-    return len(value) == 72 and 0 < time <= MAX_SIZE and key.verifies(value[8:], _cosigned(text, time))
+    return len(value) == 8 + key.kind.sizes[1] and 0 < time <= MAX_SIZE and key.verifies(value[8:], _cosigned(key, text, time))
 
 
-def _cosigned(text: str, time: int) -> bytes:
-    """C2SP tlog-cosignature, Ed25519 signed message. `time` is in seconds since 1970 UTC."""
-    return f"cosignature/v1\ntime {time}\n{text}".encode()
+def _cosigned(key: VerifierKey, text: str, time: int) -> bytes:
+    """C2SP tlog-cosignature, signed messages. `time` is in seconds since 1970 UTC. Malformed where no such message can be of this text."""
+    if key.kind is Kind.WITNESS:
+        return f"cosignature/v1\ntime {time}\n{text}".encode()
+    checkpoint = parse_checkpoint(text)
+    whole = (0).to_bytes(8, "big") + checkpoint.size.to_bytes(8, "big") + checkpoint.root
+    return b"subtree/v1\n\0" + _short(key.name) + time.to_bytes(8, "big") + _short(checkpoint.origin) + whole
+
+
+def _short(name: str) -> bytes:
+    """RFC 8446 section 3.4: a vector of 1 to 255 bytes."""
+    data = name.encode()
+    if len(data) > 255:
+        raise Malformed(f"a name under a cosignature of ML-DSA is at most 255 bytes, got {len(data)}")
+    return bytes([len(data)]) + data
 
 
 def cosigned_at(signature: Signature) -> int:
@@ -176,7 +206,7 @@ def signature(key: VerifierKey, sign: Sign, text: str, time: int | None = None) 
         raise Unacceptable("a cosignature has a time, a log's signature has none")
     if time is None:
         return Signature(key.name, key.id, sign(text.encode()))
-    return Signature(key.name, key.id, time.to_bytes(8, "big") + sign(_cosigned(text, time)))
+    return Signature(key.name, key.id, time.to_bytes(8, "big") + sign(_cosigned(key, text, time)))
 
 
 def signature_lines(text: str) -> tuple[Signature, ...]:

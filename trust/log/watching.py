@@ -91,17 +91,23 @@ def witness() -> None:
 @witness.command(name="init")
 @click.argument("name")
 @folder_option
+@click.option("--key-type", type=click.Choice(["ed25519", "ml-dsa-44"]), default="ed25519", show_default=True, help="What it signs with.")
 @options.passphrase_file
-def witness_init(name: str, folder: Path, passphrase_file: Path | None) -> None:
-    """Make a witness called NAME (such as witness.example.jp/1), and print its verifier key."""
+def witness_init(name: str, folder: Path, key_type: str, passphrase_file: Path | None) -> None:
+    """Make a witness called NAME (such as witness.example.jp/1), and print its verifier key.
+
+    Cosignatures of ML-DSA-44 withstand quantum computers, and are newer: not each log and client knows them yet.
+    """
     from trust.edge.keystore import passphrase
     from trust.errors import Misconfigured
+    from trust.log.note import COSIGNING
     from trust.log.witness import create
 
     secret = passphrase(passphrase_file)
     if secret is None:
         raise Misconfigured("the key needs a passphrase: --passphrase-file FILE, or KAKUIN_PASSPHRASE_FILE in the environment")
-    click.echo(str(create(folder, name, secret)))
+    [kind] = [kind for kind in COSIGNING if kind.algorithm.scheme == key_type]
+    click.echo(str(create(folder, name, secret, kind)))
 
 
 @witness.command(name="add")

@@ -124,9 +124,9 @@ class Witnessed:
     """Checkpoints that came without a proof that they continue the history."""
 
 
-def create(folder: Path, name: str, secret: bytes) -> VerifierKey:
+def create(folder: Path, name: str, secret: bytes, kind: Kind = Kind.WITNESS) -> VerifierKey:
     """Make a witness: its key and its database. Conflict when there is one."""
-    made = keys.make(folder, name, Kind.WITNESS, secret)
+    made = keys.make(folder, name, kind, secret)
     engine = connect(sqlite_url(folder / DATABASE))
     with refused(engine):
         METADATA.create_all(engine)
