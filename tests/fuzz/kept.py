@@ -44,6 +44,8 @@ def kept(document: Document, made: Draft, beside: Sequence[Document], sealer: Pa
 def _signatures(before: Evidence, after: Evidence) -> None:
     now = {(s.id, s.value, s.signed): s for s in after.signatures}
     for one in before.signatures:
+        if before.kind == "PDF" and not one.intact_references:
+            continue  # what failed the service does not add to; readers of broken files differ about what is in them
         assert any(one.id == s.id for s in after.signatures), "a signature is gone"
         same = now.get((one.id, one.value, one.signed))
         assert same is not None, "what a key signed changed"

@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
+import pikepdf
 import pytest
 
 from tests.papers import CONTENTS, Paper, look, stream
 from tests.unit.test_pdf_attacks import suspicion
 from tests.unit.test_pdf_attacks_marks import OVER, P3, QUADS, noted
 from tests.unit.test_pdf_changes import FORM_XOBJECT, OTHER, PLAIN, SEAL, SIGNED, alarms, annotated, filled
+from verifier.formats.pdf.covering import hides_now
 
 Story = Callable[[], Paper]
 SHEET = f"{FORM_XOBJECT} /BBox [0 0 230 30]"
@@ -237,6 +239,14 @@ def test_lawful_twins(name: str) -> None:
 def test_an_appearance_of_many_operators_is_given_up() -> None:
     """Neither time nor memory without end: what is too much to be drawn hides."""
     assert suspicion(pen("1 w " + "0 0 m 230 30 l S " * 21_000)) != []
+
+
+@pytest.mark.parametrize("operators", ["m h f", "m c f", "m l S", "1 2 m 3 c f", "1 2 3 4 m f"])
+def test_a_path_that_nobody_can_draw_hides(operators: str) -> None:
+    """ISO 32000-2 table 58: an operator without its numbers (found by `extend-pades`: the whole document could not be read)."""
+    with pikepdf.new() as paper:
+        drawn = paper.make_stream(operators.encode(), Subtype=pikepdf.Name.Form, BBox=[0, 0, 9, 9])
+        assert hides_now(pikepdf.Dictionary(Rect=[0, 0, 9, 9], AP=pikepdf.Dictionary(N=drawn)))
 
 
 @pytest.mark.parametrize("count", [500_000, 8_000_000], ids=["many", "endless"])

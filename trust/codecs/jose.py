@@ -8,6 +8,7 @@ import base64
 import binascii
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ def parse(text: bytes) -> Any:
         raise Malformed("JSON is not UTF-8") from error
     _within_caps(decoded)
     try:
-        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
+        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float)
         if _SURROGATE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -165,6 +166,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(_: str) -> NoReturn:
     raise Malformed("JSON has a number that is not finite")
+
+
+def _float(text: str) -> float:
+    found = float(text)
+    return found if math.isfinite(found) else _constant(text)
 
 
 def _integer(digits: str) -> int:

@@ -162,15 +162,19 @@ def _lines(parts: list[list[Point]], width: float) -> tuple[Box, ...]:
     return found
 
 
+_OPERANDS = {"m": 2, "l": 2, "c": 6, "v": 4, "y": 4, "re": 4, "h": 0}
+"""Numbers before each operator (ISO 32000-2 table 58): where there are others, readers differ about what is drawn."""
+
+
 @dataclass(slots=True)
 class Path:
     matrix: Matrix
     parts: list[list[Point]] = field(default_factory=list)
 
     def add(self, name: str, operands: Any) -> None:
-        values = [float(o) for o in operands]
+        values = numbers(operands, _OPERANDS[name])
         if name == "re":
-            x, y, w, h = numbers(operands, 4)
+            x, y, w, h = values
             self.parts.append([self._at(*p) for p in ((x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y))])
             return
         if name == "h":
