@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -283,3 +284,16 @@ def test_what_dies_before_it_serves_ends_everything(tmp_path: Path) -> None:
     parent = Parent(tmp_path, 2, lambda number, ready: 3 if number else patient(number, ready))
     assert parent.wait() == 3
     assert "worker 1" in parent.told.read_text()
+
+
+def test_a_worker_says_of_what_it_died(tmp_path: Path) -> None:
+    """Of what nobody foresaw: its kind and place, and not its words, which may be anybody's."""
+
+    def breaks(number: int, ready: Callable[[], None]) -> int:
+        return patient(number, ready) if not number else int("swordfish")
+
+    parent = Parent(tmp_path, 2, breaks)
+    assert parent.wait() == os.EX_SOFTWARE
+    told = parent.told.read_text()
+    assert re.search(r"^worker 1 failed: ValueError \(.*test_workers\.py:\d+\)$", told, re.MULTILINE), told
+    assert "swordfish" not in told

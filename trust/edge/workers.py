@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -125,6 +126,10 @@ class Workers:
             threading.Thread(target=_outlived, args=(self._life,), name="parent", daemon=True).start()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             code = self._work(number, functools.partial(self._serves, number))
+        except Exception as error:  # noqa: BLE001  # nobody stands above
+            frames = traceback.extract_tb(error.__traceback__)[-8:]
+            where = ", ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in frames)  # noqa: PTH119
+            self._tell(f"worker {number} failed: {type(error).__name__} ({where})")
         finally:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
