@@ -430,6 +430,27 @@ def test_lines_of_json_with_the_summary_first(tmp_path: Path, capsys: pytest.Cap
     assert datetime.fromisoformat(read[0]["time"]) == SIGNED + SECOND
 
 
+def test_a_table_that_is_piped_is_not_mixed_with_the_summary(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = export(tmp_path / "log.jsonl", numbered(SOUND))
+    command = ["audit", "--export", str(path), *auditing.beside(tmp_path)]
+    assert cli.main([*command, "--csv", "-"]) == 0
+    out, told = capfd.readouterr()
+    assert len(list(csv.reader(io.StringIO(out)))) == 6 and told.startswith("NOTHING IS WRONG\n")
+    assert cli.main([*command, "--jsonl", "-", "--json"]) == 0
+    out, told = capfd.readouterr()
+    assert len([json.loads(line) for line in out.splitlines()]) == 6 and json.loads(told)["tokens"] == 5
+    assert cli.main([*command, "--jsonl", "-", "--csv", "-"]) == 2
+
+
+def test_who_names_the_wrong_folder_is_not_told_that_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.jsonl").touch()
+    folder_of(tmp_path / "notes", {"a.txt": b"a"})
+    assert audited(tmp_path, capsys, "--export", tmp_path / "log.jsonl", code=3)["conclusion"] == "indeterminate"
+    assert audited(tmp_path, capsys, tmp_path / "notes", code=3)["tokens"] == 0
+    whole = export(tmp_path / "whole.jsonl", numbered(SOUND))
+    assert audited(tmp_path, capsys, "--export", whole, "--from", "2030", code=0)["tokens"] == 0
+
+
 def test_what_ends_early_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = export(tmp_path / "log.jsonl", numbered(SOUND))
     temporary = tmp_path / "temporary"

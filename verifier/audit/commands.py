@@ -3,6 +3,7 @@
 import contextlib
 import heapq
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -103,7 +104,7 @@ def audit(
 
     They come from an instance's log, from an export of one, or from files and folders. Told are gaps, doubles and reversals of serial numbers and
     times, what vouched for the clock, units that should not have issued, what is missing of a list, and whether the log is what was signed.
-    A million time-stamps take the memory of a few. Nothing is fetched.
+    A million time-stamps take the memory of a few. Nothing is fetched. - is standard output; the summary then goes to standard error.
 
     Exit codes: 0 nothing is wrong, 1 something is, 3 cannot tell.
     """
@@ -116,6 +117,9 @@ def audit(
         raise click.UsageError("--key is a log's: files have none")
     if sealed is not None and instance is None and (by_files or export is not None):
         raise click.UsageError("--seal needs --instance: who shall seal")
+    piped = [table, lines, sealed].count(options.STDIO)
+    if piped > 1:
+        raise click.UsageError("one of --csv, --jsonl and --seal can go to standard output")
     from trust.edge.clock import now
     from trust.edge.progress import Progress
     from verifier import sources
@@ -160,6 +164,8 @@ def audit(
             ):
                 found = work.log(log.kind, log.name, log.entries, log.roots, log.wrong)
         with Output(None, progress) as out:
+            if piped:
+                out.stream = sys.stderr
             said = render(found, out.style())
             documents = report.finish(found, render(found, _plain(out.style().language)))
             if sealed is not None and instance is not None:

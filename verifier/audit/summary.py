@@ -50,7 +50,8 @@ class Log:
 def summary(asked: Asked, auditor: Auditor, log: Log | None, listed: int | None) -> Json:
     """`listed`: how many stamps were expected; None without a list."""
     totals, serials = auditor.totals, auditor.serials
-    unsure = totals.verdicts["indeterminate"] or serials.scattered
+    nothing = not totals.tokens and (log is None or not log.entries)  # a wrong folder is not in order
+    unsure = totals.verdicts["indeterminate"] or serials.scattered or nothing
     return {
         "audit": FORM,
         "engine": asked.engine,
