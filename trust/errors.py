@@ -28,6 +28,15 @@ class Malformed(KakuinError):
     exit_code = 65
 
 
+class Altered(Malformed):
+    """Bytes that were recorded here are not what was recorded: to who asks over HTTP that is a fault on this side."""
+
+    slug = KakuinError.slug
+    title = KakuinError.title
+    japanese = KakuinError.japanese
+    status = KakuinError.status
+
+
 class Unacceptable(KakuinError):
     """Well formed, but asks for what is not offered: a level the format has not, an algorithm that is not allowed."""
 

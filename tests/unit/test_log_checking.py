@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests import asgi
 from trust.edge import keystore, progress
 from trust.edge.founding import make_instance
 from trust.edge.instance import Instance
+from trust.edge.web import application
 from trust.log import keys, note
+from trust.log.assembly import routes_of
 from trust.model import Digest
 
 TOKENS = 300
@@ -209,3 +212,16 @@ def test_a_monitor_keeps_the_checkpoint_that_does_not_continue_the_one_before(
             said(capsys, *args, code=1)
         assert [each for each in tmp_path.glob("state.*.checkpoint") if each.read_bytes() == shown]
     assert len(list(tmp_path.glob("state*"))) == 3 and state.read_bytes() == before
+
+
+@pytest.mark.parametrize("statement", ["UPDATE journal_entry SET body = x'30' WHERE number = 3", "UPDATE journal_entry SET at = -5 WHERE number = 3"])
+def test_who_asks_is_not_blamed_for_a_damaged_database(statement: str, folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    database = sqlite3.connect(copy / "kakuin.db")
+    database.executescript(f"DROP TRIGGER journal_entry_no_update; {statement};")
+    database.close()
+    with cli.House(copy) as house:
+        routes, _ = routes_of(house.instance)
+        client = asgi.client(application("log", (routes,)))
+        for path, status in (("/log/tile/entries/000", 500), ("/v1/log/receipts/3", 500), ("/v1/log/receipts/4", 200), ("/log/tile/0/000", 200)):
+            assert client.get(path).status_code == status

@@ -28,7 +28,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from trust.edge.engine import Damaged, driven, refused, writing
-from trust.errors import KakuinError, Malformed, Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.errors import Altered, KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.faults import Faults
 from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
@@ -481,10 +481,10 @@ def _require_flushing(connection: Connection) -> None:
 
 
 def entry_of(row: RowMapping) -> Entry:
-    """A row of the table `ENTRY`. Malformed where a column holds what nobody records: SQLite keeps whatever it is given."""
+    """A row of the table `ENTRY`. Altered where a column holds what nobody records: SQLite keeps whatever it is given."""
     kind, at, body, leaf = row["kind"], row["at"], row["body"], row["leaf"]
     if not (
         isinstance(kind, str) and kind.isascii() and isinstance(at, int) and 0 <= at <= LATEST and isinstance(body, bytes) and isinstance(leaf, bytes)
     ):
-        raise Malformed(f"entry {row['number']} holds what no entry has")
+        raise Altered(f"entry {row['number']} holds what no entry has")
     return Entry(row["number"], kind, moment(at), row["body"], row["leaf"], row["unit"], row["serial"])

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Engine, RowMapping, select
 
 from trust.edge.engine import refused
-from trust.errors import Malformed, Misconfigured, NotFound
+from trust.errors import Altered, Misconfigured, NotFound
 from trust.log import layout, tree
 from trust.log.journal import Entry, entry_of
 from trust.log.layout import ENTRIES, Tile
@@ -38,9 +38,9 @@ class Published:
 
 
 def published(row: RowMapping) -> Published:
-    """A row of the table `CHECKPOINT`. Malformed where a column holds what nobody records: SQLite keeps whatever it is given."""
+    """A row of the table `CHECKPOINT`. Altered where a column holds what nobody records: SQLite keeps whatever it is given."""
     if not (isinstance(row["root"], bytes) and isinstance(row["note"], bytes) and isinstance(row["at"], int) and 0 <= row["at"] <= LATEST):
-        raise Malformed(f"the checkpoint over {row['size']} entries holds what no checkpoint has")
+        raise Altered(f"the checkpoint over {row['size']} entries holds what no checkpoint has")
     return Published(row["size"], row["root"], moment(row["at"]), row["note"], row["cosigned"])
 
 
@@ -144,7 +144,7 @@ class Stored:
 
 
 def data_of(entry: Entry) -> bytes:
-    """A leaf's data. Malformed when the entry is not what was recorded."""
+    """A leaf's data. Altered when the entry is not what was recorded."""
     if not entry.sound:
-        raise Malformed(f"entry {entry.index} was changed after it was recorded: its leaf hash is that of other data")
+        raise Altered(f"entry {entry.index} was changed after it was recorded: its leaf hash is that of other data")
     return entry_data(entry.kind, microseconds(entry.at), entry.body)
