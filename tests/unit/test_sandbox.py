@@ -242,6 +242,8 @@ def counted(tag: bytes, data: bytes) -> bytes:
         counted(b"o", b"trust.edge.wire:Digest") + struct.pack(">Q", 2) + wire.encode("algorithm") * 2 + wire.encode("value") * 2,
         counted(b"o", b"trust.model:utc") + struct.pack(">Q", 0),
         counted(b"o", b"trust.nothing:Here") + struct.pack(">Q", 0),
+        # It would read a stranger's XML where the keys are.
+        counted(b"o", b"eseal.formats.xades.extend:Sheet") + struct.pack(">Q", 1) + wire.encode("data") + wire.encode(b"<x/>"),
         counted(b"o", b"trust.model:Digest") + struct.pack(">Q", 0),
         b"x" + counted(b"s", b"Document") + b"b" + struct.pack(">Q", 0),
         b"x" + counted(b"s", b"Cert") + counted(b"s", b"text"),

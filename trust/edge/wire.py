@@ -11,7 +11,7 @@ import re
 import struct
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NoReturn
@@ -110,13 +110,13 @@ def _put(value: Any, out: list[bytes], luggage: Luggage | None, depth: int) -> N
     elif isinstance(value, KakuinError):
         out.append(b"r")
         put(kind.__name__, str(value))
-    elif is_dataclass(kind) and depth and getattr(kind, AS_ONE, False):
+    elif depth and getattr(kind, AS_ONE, False) and _is_value(kind):
         data = _encoded_once(value)
         if len(data) <= LARGEST_AS_ONE:
             _put_bytes(b"k", data, out)
         else:
             out.append(data)
-    elif is_dataclass(kind):
+    elif _is_value(kind):
         _put_bytes(b"o", _name_of(kind), out)
         shown = [f.name for f in fields(kind) if f.init]
         out.append(_COUNT.pack(len(shown)))
@@ -312,10 +312,16 @@ def _class(name: bytes, parent: type | None) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise Malformed("value from another process names a module that does not exist") from error
-    fitting = isinstance(found, type) and found.__module__ == module and (issubclass(found, parent) if parent else is_dataclass(found))
+    fitting = isinstance(found, type) and found.__module__ == module and (issubclass(found, parent) if parent else _is_value(found))
     if not fitting:
         raise Malformed("value from another process names something that is no value")
     return found
+
+
+def _is_value(kind: type) -> bool:
+    """A frozen dataclass. Others are workbenches: one reads the document that it is given at once, and that is never done where keys are."""
+    params = getattr(kind, "__dataclass_params__", None)
+    return params is not None and bool(params.frozen)
 
 
 def _error(kind: str, message: str) -> KakuinError:
