@@ -103,6 +103,8 @@ def test_a_whole_log_is_checked_wherever_it_lies(folder: Path, capsys: pytest.Ca
     digest = json.loads(found[0])["detail"].rsplit(" ", 1)[1]
     args = ("monitor", mirror, "--key", key(folder), "--state", tmp_path / "third", "--watch", "Root CA", "--expect", digest)
     assert "0 findings" in said(capsys, *args)[0]
+    # The beginning of a digest would expect nothing, and nobody would see that.
+    assert "64 hexadecimal digits, got 16 characters" in said(capsys, *args[:-1], digest[:16], code=2)[-1]
 
 
 @pytest.mark.parametrize("kind", ["altered", "dropped", "reordered"])

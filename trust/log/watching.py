@@ -1,5 +1,6 @@
 """`kakuin monitor` and `kakuin witness`: looking after the logs of others."""
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +18,13 @@ WITNESS = "kakuin-witness"
 folder_option = click.option("--folder", type=options.folder_path, default=WITNESS, show_default=True, help="Where the witness lies.")
 
 
+def _digests(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    for each in given:
+        if re.fullmatch(r"[0-9A-Fa-f]{64}", each) is None:
+            raise click.BadParameter(f"expected a SHA-256 of 64 hexadecimal digits, got {len(each)} characters")
+    return given
+
+
 @click.command()
 @click.argument("place", metavar="URL")
 @click.option("--key", "key", metavar="KEY", required=True, help="The log's verifier key, or a file with it.")
@@ -24,7 +32,7 @@ folder_option = click.option("--folder", type=options.folder_path, default=WITNE
 @witness_option
 @quorum_option
 @click.option("--watch", "names", multiple=True, metavar="NAME", help="Report certificates for this name; several times.")
-@click.option("--expect", "expected", multiple=True, metavar="SHA256", help="... but not this one, by its SHA-256; several times.")
+@click.option("--expect", "expected", multiple=True, callback=_digests, metavar="SHA256", help="... but not this one, by its SHA-256; several times.")
 @click.option("--every", type=click.FloatRange(1), metavar="SECONDS", help="Go on until Ctrl-C, a round each SECONDS.  [default: one round]")
 @options.as_json
 @click.pass_context
