@@ -16,6 +16,8 @@ import sys
 import warnings
 from pathlib import Path
 
+LIBRARIES = {"picture": ("PIL",), "font": ("fontTools.ttLib", "fontTools.cffLib", "fontTools.misc")}
+"""In whose code the ways of an input differ, where there is little of ours; it takes a minute to instrument them."""
 SLOWED = 6
 """Times that instrumented code is slower, about: a candidate for `slow` under atheris, to be tried again without."""
 
@@ -24,7 +26,7 @@ def guided(name: str, seconds: int, findings: Path, corpus: Path) -> None:
     """Does not return: libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["trust", "verifier", "tsa", "eseal"]):
+    with atheris.instrument_imports(include=["trust", "verifier", "tsa", "eseal", *LIBRARIES.get(name, ())]):
         from tests.fuzz.targets import TARGETS
     from random import Random
 
