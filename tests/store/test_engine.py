@@ -59,6 +59,21 @@ def test_libpq_finds_it_by_itself(guarded: str, tmp_path: Path, monkeypatch: pyt
     assert asked(guarded, None) == "guarded"
 
 
+def test_a_session_asks_for_its_settings_by_itself(cluster: postgres.Cluster) -> None:
+    """Not in the first packet, of which a pooler between knows nothing, and refuses it (PgBouncer: unsupported startup parameter)."""
+    engine = connect(cluster.url("postgres"))
+    query = text("select setting, source from pg_settings where name = 'lock_timeout'")
+    with engine.connect() as connection:
+        assert connection.execute(query).one() == ("10000", "session")
+        connection.rollback()
+        assert connection.execute(query).one() == ("10000", "session")
+    engine.dispose()
+    said = connect(cluster.url("postgres") + "&options=-c lock_timeout=7")
+    with said.connect() as connection:
+        assert connection.execute(query).one() == ("7", "client")
+    said.dispose()
+
+
 VALUE = select(NEXT.c.value, NEXT.c.name).where(NEXT.c.name == bindparam("name")).limit(1)
 
 
@@ -74,6 +89,13 @@ def test_a_lookup_sees_what_others_committed_and_leaves_no_transaction_behind(da
         with other.begin() as connection:
             connection.execute(NEXT.update().where(NEXT.c.name == "unit").values(value=number))
         assert lookup.rows(name="unit")[0][0] == number
+
+
+def test_a_lookup_in_a_database_that_is_away_is_told_in_one_line(tmp_path: Path) -> None:
+    engine = connect(f"postgresql://kakuin@/none?host={tmp_path}")
+    with pytest.raises(Unavailable, match="does not answer"), refused(engine):
+        Lookup(engine, VALUE).rows(name="unit")
+    engine.dispose()
 
 
 def test_what_the_database_says_no_with_is_told_without_the_values(engine: Engine) -> None:

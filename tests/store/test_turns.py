@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, StaticPool, create_engine, insert, select, text, update
 
 from tests import postgres
 from tests.journals import AT, Counter, issue
@@ -101,6 +101,14 @@ def test_a_start_leaves_the_living_alone(database: Database) -> None:
         with other.session() as connection, connection.begin():
             assert turn.remove(connection)
     other.close()
+
+
+def test_a_pooler_that_shares_sessions_is_refused(database: Database) -> None:
+    """PgBouncer in transaction mode: the lock that tells that a process lives would be everybody's."""
+    shared = create_engine(database.url.replace("postgresql", "postgresql+psycopg", 1), poolclass=StaticPool)
+    with pytest.raises(Misconfigured, match="pool_mode = session"), Turns(shared, ignored).session():
+        pass
+    shared.dispose()
 
 
 def test_nothing_is_recorded_of_a_turn_that_was_declared_void(journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

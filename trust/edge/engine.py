@@ -30,7 +30,8 @@ _SERVER = {
     "tcp_keepalives_interval": 5,
     "tcp_keepalives_count": 3,
 }
-"""What each session asks of PostgreSQL (milliseconds, seconds): the locks of a node that is gone without a word are free again in half a minute."""
+"""What each session asks of PostgreSQL (milliseconds, seconds): the locks of a node that is gone without a word are free again in half a minute. By
+itself, because PgBouncer refuses `options`; where the address has these, they count instead."""
 _CLIENT: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -38,7 +39,6 @@ _CLIENT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "application_name": "kakuin",
-    "options": " ".join(f"-c {name}={value}" for name, value in _SERVER.items()),
 }
 """... and of libpq: a server that is gone is known to be gone, so that those who wait are told. Whatever the address says itself counts instead."""
 
@@ -81,11 +81,14 @@ def _postgresql(url: URL, password_file: Path | None, silence: float) -> Engine:
     engine = create_engine(url, pool_pre_ping=True, connect_args=said)
 
     @event.listens_for(engine, "connect")
-    def lists_as_octets(connection: Any, _record: object) -> None:
-        """As texts, in which each octet of an entry stands in hexadecimal, entries take a tenth longer."""
+    def prepare(connection: Any, _record: object) -> None:
+        """Lists of octets: as texts, in which each octet of an entry stands in hexadecimal, entries take a tenth longer."""
         from psycopg.types.array import ListBinaryDumper
 
         connection.adapters.register_dumper(list, ListBinaryDumper)
+        if "options" not in url.query:
+            connection.execute("; ".join(f"set {name} = {value}" for name, value in _SERVER.items()))
+            connection.commit()
 
     @event.listens_for(engine, "do_connect")
     def opened(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> Any:
@@ -229,7 +232,11 @@ class Lookup:
         self._statement = statement
 
     def rows(self, **values: Value) -> list[Any]:
-        connection = self._engine.raw_connection()
+        driver: Any = self._engine.dialect.loaded_dbapi
+        try:
+            connection = self._engine.raw_connection()
+        except driver.Error as error:  # which SQLAlchemy gives as its own, elsewhere
+            raise DBAPIError.instance(None, None, error, driver.Error, dialect=self._engine.dialect) from error
         try:
             return _driven(self._statement, self._engine.dialect).rows(connection, values)
         except SQLAlchemyError:

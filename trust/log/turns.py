@@ -32,9 +32,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from trust.errors import Unavailable
+from trust.errors import Misconfigured, Unavailable
 from trust.log.page import FIRST_SERIAL, microseconds
 from trust.log.tables import NEXT, TURN
 
@@ -179,10 +179,17 @@ class Turns:
             try:
                 with connection.begin():
                     connection.execute(text("select pg_advisory_lock(:holder)"), {"holder": self._holder})
+                self._require_own()
             except BaseException:
                 self.close()
                 raise
         return self._connection
+
+    def _require_own(self) -> None:
+        """Misconfigured where another connection has our lock too: a pooler lends one session to both, and nobody could tell who lives."""
+        with contextlib.suppress(OperationalError), self._engine.connect() as other:
+            if self._ended(other, self._holder):
+                raise Misconfigured("a pooler stands before the database and shares sessions: PgBouncer needs pool_mode = session here")
 
     def close(self) -> None:
         """Never back into the pool: the lock must end with it."""
