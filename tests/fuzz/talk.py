@@ -22,12 +22,14 @@ from tests.fuzz.mutate import MAX, Random, octets
 from tests.fuzz.target import DER, JSON, TEXT, Target, each
 from trust.codecs import asn1, chrony, ntp
 from trust.edge import wire
+from trust.edge.conditions import conditions, is_known
 from trust.edge.operations.clients import Clients
 from trust.edge.preferences import preferences
 from trust.edge.strict_http import Answer, StrictHttp, Take
 from trust.edge.upload import file_name, receive
-from trust.errors import Conflict, KakuinError, Malformed, NotAcceptable, NotFound, TooLarge, Unacceptable
+from trust.errors import Conflict, KakuinError, Malformed, NotAcceptable, NotFound, PreconditionFailed, TooLarge, Unacceptable
 from trust.log.links import RELATION, linked
+from trust.media import preferred
 from trust.model import Cert, Digest, Document
 from trust.pki import ocsp
 from tsa import batch, batch_api, batch_folder
@@ -218,11 +220,13 @@ def _fields(data: bytes) -> None:
         lambda _: clients.of(text),
         lambda _: file_name(data.decode("utf-8", "replace")),
         lambda _: shapes.of_header(text),
-        lambda _: batch_api._accepted(text, (batch_api.NDJSON, batch_api.ZIP)),
+        lambda _: preferred(text, (batch_api.NDJSON, batch_api.ZIP)),
+        lambda _: is_known(conditions([(b"if-match", data), (b"if-none-match", data[::2])]), '"x"'),
+        lambda _: is_known(conditions([(b"if-unmodified-since", data), (b"if-modified-since", data)]), '"x"', datetime(2026, 6, 1, tzinfo=UTC)),
         lambda _: sources.moment(text),
         lambda _: preferences([text]),
         lambda _: linked(text, "http://log.example/v1"),
-        refuses=(NotAcceptable, Unacceptable),
+        refuses=(NotAcceptable, PreconditionFailed, Unacceptable),
     )
 
 
@@ -232,6 +236,8 @@ def _said() -> tuple[bytes, ...]:
         b"application/json;q=0.5, text/html, application/zip;q=0, */*;q=0.1",
         b'attachment; filename="a\\"b.pdf"; filename*=UTF-8\'\'%e5%8d%b0.pdf',
         b"2026-06-01T09:00:00.5+09:00",
+        b"Mon, 01 Jun 2026 00:00:00 GMT",
+        b'W/"x", "y,z", *',
         b"fe80::1%eth0",
         b'receipt; a="b,c" ;; d, wait = 7, x',
         f'<a>; rel=x, </b> ; rel = "y {RELATION}" ; z'.encode(),
