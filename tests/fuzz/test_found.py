@@ -151,7 +151,7 @@ def test_certificates_that_begin_and_never_end() -> None:
 def test_a_line_of_a_batch_with_blanks_behind_its_digest() -> None:
     lines = Lines(100_000)
     for _ in range(2_000):
-        lines.feed(b"ab" * 32 + b" " * 1_900 + b"\n")
+        lines.feed(b"ab" * 32 + b"\t" * 1_900 + b"\n")
     lines.end()
     assert lines.ids == ["ab" * 32] * 2_000
 
@@ -251,7 +251,7 @@ def test_an_answer_whose_bit_strings_are_empty_is_malformed() -> None:
 
 def test_a_line_of_letters_higher_than_a_font_can_say_is_malformed() -> None:
     """16 bits (OpenType 1.9, hhea), and what is made has a thousand units to the em, whatever the font has that was given (found by `font`)."""
-    [data] = writers._fonts()
+    data = writers._fonts()[0]
     font = TTFont(io.BytesIO(data))
     font["head"].unitsPerEm = 16
     out = io.BytesIO()
