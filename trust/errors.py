@@ -16,6 +16,8 @@ class KakuinError(Exception):
     japanese: ClassVar[str] = "内部エラーです"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 70
+    inward: bool = False
+    """What it says names hosts or files of the installation: for its operator, and not for clients."""
 
 
 class Malformed(KakuinError):

@@ -93,8 +93,9 @@ def test_a_lookup_sees_what_others_committed_and_leaves_no_transaction_behind(da
 
 def test_a_lookup_in_a_database_that_is_away_is_told_in_one_line(tmp_path: Path) -> None:
     engine = connect(f"postgresql://kakuin@/none?host={tmp_path}")
-    with pytest.raises(Unavailable, match="does not answer"), refused(engine):
+    with pytest.raises(Unavailable, match="does not answer") as caught, refused(engine):
         Lookup(engine, VALUE).rows(name="unit")
+    assert caught.value.inward, "it names a host"
     engine.dispose()
 
 

@@ -104,6 +104,15 @@ def test_every_error_of_the_house_is_a_problem(call: Client, kind: type[KakuinEr
     assert document["detail"] == "the line about it"
 
 
+def test_what_is_for_the_operator_is_in_the_log_alone(call: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database is, and of what it complains."""
+    monkeypatch.setattr(Unavailable, "inward", True)
+    answer = call("GET", f"/fail/{Unavailable.__name__}")
+    document = is_problem(answer, Unavailable.status, Unavailable.slug)
+    assert "detail" not in document and b"the line about it" not in answer.content
+    assert "the line about it" in caplog.text
+
+
 def test_the_kind_is_said_in_the_readers_language(call: Client) -> None:
     answer = call("GET", f"/fail/{Unavailable.__name__}", headers={"Accept-Language": "ja,en;q=0.5"})
     document = is_problem(answer, Unavailable.status, Unavailable.slug)

@@ -106,12 +106,12 @@ def _postgresql(url: URL, password_file: Path | None, silence: float) -> Engine:
 
 
 @contextlib.contextmanager
-def unhurried(connection: Connection) -> Iterator[None]:
-    """For statements that go through whole tables, as long as that takes."""
+def unhurried(connection: Connection, silence: float = math.inf) -> Iterator[None]:
+    """For statements that go through whole tables, as long as that takes; or for those that take no time at all: so many seconds."""
     driver: Any = connection.connection.dbapi_connection
     before = getattr(driver, "silence", None)
     if before is not None:
-        driver.silence = math.inf
+        driver.silence = min(silence, before) if silence < math.inf else silence
     try:
         yield
     finally:
@@ -305,7 +305,9 @@ class refused:  # noqa: N801  # reads as a word: `with refused(engine):`
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, SQLAlchemyError):
-            raise self._told(error) from error
+            told = self._told(error)
+            told.inward = True
+            raise told from error
 
     def _told(self, error: SQLAlchemyError) -> KakuinError:
         said = str(getattr(error, "orig", None) or error).splitlines()[0].lower() if str(error) else type(error).__name__

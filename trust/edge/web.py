@@ -71,7 +71,9 @@ def problem(error: KakuinError, language: str = DEFAULT) -> Response:
     """RFC 9457 section 3: the error's type, title, status and one line, and the request's id; the title in the reader's language."""
     headers = error.headers if isinstance(error, TooMany | UnsupportedMedia) else {}
     title = error.japanese if language == "ja" else error.title
-    return _problem(error.slug, title, error.status, str(error), {}, {**headers, "Vary": "Accept-Language"})
+    if error.inward:
+        _ERRORS.error("%s", error)
+    return _problem(error.slug, title, error.status, None if error.inward else str(error), {}, {**headers, "Vary": "Accept-Language"})
 
 
 def _language(request: Request) -> str:

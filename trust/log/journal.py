@@ -331,6 +331,7 @@ class Journal:
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             failure = Unavailable("the journal could not record")
             failure.__cause__ = error
+        failure.inward = True
         self._faults.failed(failure, len(batch))
         return [Outcome(request, -1, None, failure) for request in batch]
 

@@ -34,6 +34,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from trust.edge.engine import unhurried
 from trust.errors import Misconfigured, Unavailable
 from trust.log.page import FIRST_SERIAL, microseconds
 from trust.log.tables import NEXT, TURN
@@ -48,6 +49,9 @@ PAUSE, LONGEST_PAUSE = 0.001, 0.008
 """Seconds between two looks whether it is one's turn: doubled each time, up to the longest."""
 IDLE = 1.0
 """Seconds after which a session is tried before it is relied on: the server may have been started anew."""
+
+TRIED = 3.0
+"""Seconds that this may take."""
 
 BEHIND = 0.1
 """Seconds that a node waits because its clock is behind that of another; one that is further behind refuses."""
@@ -168,7 +172,7 @@ class Turns:
     def _opened(self) -> Connection:
         if self._connection is not None and time.monotonic() - self._used > IDLE:
             try:
-                with self._connection.begin():
+                with self._connection.begin(), unhurried(self._connection, TRIED):
                     self._connection.execute(text("select 1"))
             except DBAPIError:
                 self.close()
