@@ -25,8 +25,8 @@ DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
 LATE = timedelta(seconds=60)
 """From the time in a token to its record: the authority signs and records in one step, of some thirty milliseconds."""
 EARLY_US = 10_000_000
-"""By which a token's time may be after that of its record, beside its accuracy: a record bears the time at which its transaction began, and the tokens
-in it are signed afterwards, by a key store that may be slow, or a machine that is busy."""
+"""By which a token's time may be after that of its record, beside its accuracy: a record bears the time at which its transaction began, and its
+tokens are signed afterwards, by a key store that may be slow, or on a machine that is busy."""
 EXAMPLES = 10
 """Findings of a kind that the summary names; the rows name all."""
 
