@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from trust.algorithms import DIGESTS
 from trust.codecs import cms, ers, sums
+from trust.codecs.jose import unique
 from trust.errors import KakuinError, Malformed, TooLarge, Unacceptable
 from trust.model import Digest, Token
 from trust.ports import Stamper
@@ -47,7 +48,7 @@ def line(text: str, algorithm: str | None = None) -> Line:
 
 def _json(text: str, algorithm: str | None) -> Line:
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError):
         raise Malformed("line is not JSON") from None
     if not isinstance(found, dict) or not found.keys() <= _KEYS or not all(type(value) is str for value in found.values()) or "digest" not in found:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trust.codecs.jose import unique
 from trust.errors import KakuinError, Malformed, NotFound, TooLarge
 from trust.model import Document
 from verifier import sources
@@ -57,7 +58,7 @@ def parse(line: str) -> Job:
     if len(line) > MAX_LINE:
         raise TooLarge(f"job is over {MAX_LINE} characters")
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise Malformed("job is not JSON") from error
     if not isinstance(value, dict):

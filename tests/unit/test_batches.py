@@ -89,6 +89,7 @@ def test_the_algorithm_is_named_or_told_by_the_length(name: str) -> None:
         (b'{"digest":"AAAA"}', Malformed, "sha256 digest is 32 bytes, got 3"),
         (b'{"digest":"AAAA","algorithm":"sha1000"}', Unacceptable, "unknown digest algorithm"),
         (b'{"digest":', Malformed, "line is not JSON"),
+        (b'{"digest":"%s","digest":"%s"}' % (sha("1").hex().encode(), sha("2").hex().encode()), Malformed, "same member twice"),
         (b"[" * 2000, Malformed, "line 1: expected"),
         (b'{"id":"a\\u0000b","digest":"%s"}' % sha("1").hex().encode(), Malformed, "printable"),
         (b'{"id":"","digest":"%s"}' % sha("1").hex().encode(), Malformed, "1 to 255"),
@@ -98,7 +99,7 @@ def test_the_algorithm_is_named_or_told_by_the_length(name: str) -> None:
         (sha("1").hex().encode() + b"\n" + b"a" * 3000 + b"\n", TooLarge, "line 2: a line is at most"),
         (b"\n".join([sha("1").hex().encode()] * 101), TooLarge, "line 101: a batch has at most 100"),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_each_bad_line_is_named(data: bytes, error: type[KakuinError], says: str) -> None:
     for size in (0, 50):

@@ -108,6 +108,7 @@ def test_what_a_job_does_not_say_is_the_verifiers(folder: Path) -> None:
         ("not json", "malformed", "not JSON"),
         ("[" * 100_000, "malformed", "not JSON"),
         ("[]", "malformed", "object, got list"),
+        ('{"file": "F", "trust": [], "trust": ["F"]}', "malformed", "same member twice"),
         ("{}", "malformed", "file is missing"),
         ('{"file": 5}', "malformed", "file is a text, got int"),
         ('{"file": "F", "trust": "x"}', "malformed", "trust is a list of texts"),

@@ -162,9 +162,11 @@ def test_without_a_checkpoint_nobody_vouches_for_an_export(folder: Path, capsys:
     for args in ((), key):
         assert said(capsys, "log", "check", "--export", export, *args, code=0)[1].startswith("compared with no checkpoint: what was cut off")
     assert said(capsys, "log", "check", "--export", export, *key, "--checkpoint", folder / "now", code=1)[0].startswith("missing")
-    export.write_text("\n".join([*lines[:7], "{}", *lines[7:]]) + "\n")
     words = "unreadable    line 8 is no entry of an export; what follows was not looked at"
-    assert said(capsys, "log", "check", "--export", export, code=1)[0] == words
+    for odd in ("{}", lines[7].replace('"index": 7', '"index": "7"'), lines[7].replace('"index": 7', '"index": 6, "index": 7')):
+        assert odd != lines[7]
+        export.write_text("\n".join([*lines[:7], odd, *lines[7:]]) + "\n")
+        assert said(capsys, "log", "check", "--export", export, code=1)[0] == words
 
 
 def test_a_log_may_throw_partial_tiles_away_once_they_are_full(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

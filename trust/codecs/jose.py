@@ -133,7 +133,7 @@ def parse(text: bytes) -> Any:
         raise Malformed("JSON is not UTF-8") from error
     _within_caps(decoded)
     try:
-        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float)
+        value = json.loads(decoded, object_pairs_hook=unique, parse_constant=_constant, parse_int=_integer, parse_float=_float)
         if _SURROGATE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -157,7 +157,8 @@ def _within_caps(text: str) -> None:
             raise Malformed(f"JSON has more than {MAX_MEMBERS} strings and brackets")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object for `json.loads`, which by itself takes the last of members with the same name. Malformed for such."""
     made = dict(pairs)
     if len(made) != len(pairs):
         raise Malformed("JSON object has the same member twice")

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from trust.codecs.jose import unique
 from trust.edge.files import plainly
 from trust.errors import Malformed, NotFound
 from trust.log.journal import Entry
@@ -39,11 +40,11 @@ def lines(stream: BinaryIO) -> Iterator[Entry]:
 
 def _entry(number: int, line: bytes) -> Entry:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=unique)
         at = datetime.fromisoformat(row["at"])
-        if at.tzinfo is None or not isinstance(row["kind"], str) or not row["kind"].isascii() or at < moment(0):
+        if type(row["index"]) is not int or at.tzinfo is None or not isinstance(row["kind"], str) or not row["kind"].isascii() or at < moment(0):
             raise ValueError
         body, leaf = base64.b64decode(row["body"], validate=True), bytes.fromhex(row["leaf"])
-        return Entry(int(row["index"]), row["kind"], at, body, leaf, row["unit"], row["serial"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        return Entry(row["index"], row["kind"], at, body, leaf, row["unit"], row["serial"])
+    except (Malformed, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise Malformed(f"line {number} is no entry of an export") from error
