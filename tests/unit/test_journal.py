@@ -20,7 +20,7 @@ from trust.edge import engine as edge
 from trust.edge.operations.watch import journal_seen
 from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
-from trust.log import tables
+from trust.log import line, tables
 from trust.log.journal import Entry, Journal
 from trust.log.page import Request, entry_data
 from trust.log.tree import leaf_hash
@@ -358,7 +358,7 @@ def test_closing_records_what_waits_and_refuses_what_comes(engine: Engine, tmp_p
 
 
 def test_a_writer_too_far_behind_refuses_at_once(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    monkeypatch.setattr(line, "MAX_WAITING", 3)
     with Held(tmp_path):
         futures = []
         with pytest.raises(Unavailable, match="too far behind"):

@@ -16,10 +16,8 @@ side: `trust.log.turns`.
 """
 
 import logging
-import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 from trust.edge.engine import Damaged, driven, refused, writing
 from trust.errors import Altered, KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log.faults import Faults
+from trust.log.line import Line
 from trust.log.making import Making, clocks, counted, made_of, split
 from trust.log.page import (
     ENTRIES,
@@ -67,8 +66,6 @@ FEW = 4
 """Answers after which nobody gives way: there is nothing to be gained."""
 LONG = 1.0
 """Seconds after which a transaction that fails takes with it whoever came meanwhile."""
-MAX_WAITING = 20_000
-"""Requests that may wait for the writer: seconds of work, after which refusing at once is kinder."""
 NEAR = 1_000_000
 """Microseconds by which nodes' clocks may differ without a trace in the entries' times."""
 PAGE = 1_000
@@ -111,13 +108,7 @@ class Journal:
         self._engine = engine
         self._writing = writing(engine)
         self._clock = clock
-        self._queue: queue.SimpleQueue[Sequence[Request] | None] = queue.SimpleQueue()
-        self._put = 0
-        """Requests that were ever put there, ..."""
-        self._taken = 0
-        """... and that the writer has taken up."""
-        self._left: deque[Request] = deque()
-        """The writer's own: of a group, what the last transaction had no room for."""
+        self._line = Line()
         self.watch: Watch | None = None
         self._faults = Faults()
         self._reached = 0
@@ -126,8 +117,6 @@ class Journal:
         """Why nothing will be recorded any more, whatever the database says next: it is damaged, or it has forgotten entries and would give their
         numbers out again."""
         self._begun: float | None = None
-        self._closing = threading.Lock()
-        self._closed = False
         self._turns = Turns(engine, self._explain) if engine.dialect.name == "postgresql" else None
         self._limit = MAX_BATCH
         with refused(engine):
@@ -170,18 +159,18 @@ class Journal:
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()  # from here on it cannot be cancelled: the record is made whether or not anybody waits
-        self._submit((Request(None, (kind, body), settle),))
+        self._line.put((Request(None, (kind, body), settle),))
         return future
 
     def issue(self, issuer: Issuer, matter: object, settle: Settle) -> None:
         """Have `issuer` make something of `matter`, under the next serial of its unit, and record it; then `settle`.
 
         Raises Unavailable at once when the journal is closed or too far behind."""
-        self._submit((Request(issuer, matter, settle),))
+        self._line.put((Request(issuer, matter, settle),))
 
     def issue_all(self, requests: Sequence[Request]) -> None:
         """The same for many: the writer is woken once."""
-        self._submit(requests)
+        self._line.put(requests)
 
     def alongside(self, work: Write) -> None:
         """Have `work` write within the next transaction, beside entries, and wait until that is durable: a writer of its own would wait for a gap
@@ -195,17 +184,8 @@ class Journal:
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()
-        self._submit((Request(None, Alongside(work), settle),))
+        self._line.put((Request(None, Alongside(work), settle),))
         future.result()
-
-    def _submit(self, requests: Sequence[Request]) -> None:
-        if self.waiting >= MAX_WAITING:
-            raise Unavailable("the journal is too far behind")
-        with self._closing:
-            if self._closed:
-                raise Unavailable("the journal is closed")
-            self._put += len(requests)
-            self._queue.put(requests)
 
     @property
     def alive(self) -> bool:
@@ -231,14 +211,11 @@ class Journal:
     @property
     def waiting(self) -> int:
         """Requests that no transaction has taken up yet."""
-        return self._put - self._taken
+        return self._line.waiting
 
     def close(self) -> None:
         """Record what is waiting, then stop. Whatever comes later is refused."""
-        with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+        self._line.end()
         if threading.current_thread() is not self._writer:
             self._writer.join()
 
@@ -253,7 +230,8 @@ class Journal:
             self._write()
         except Exception:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             _LOG.critical("journal: its writer has died, and everything is refused until the service is started again", exc_info=True)
-            self._refuse_everybody(Unavailable("nobody writes the journal any more"))
+            self._line.end()
+            self._refuse_who_waits(Unavailable("nobody writes the journal any more"))
         finally:
             if self._turns is not None:
                 self._turns.close()
@@ -261,7 +239,7 @@ class Journal:
     def _write(self) -> None:
         going = True
         while going:
-            batch, going = self._gather()
+            batch, going = self._line.take(min(self._limit, MAX_BATCH))
             if batch:
                 self._begun = begun = time.perf_counter()
                 outcomes = self._attempt(batch)
@@ -271,47 +249,13 @@ class Journal:
                 if self.watch is not None:
                     self.watch(len(batch), taken)
                 if self.fault is not None and taken >= LONG:
-                    going = self._refuse_who_waits(outcomes[0].error, going)
+                    self._refuse_who_waits(outcomes[0].error)
                 if len(batch) > FEW and self.waiting < MAX_BATCH:
                     time.sleep(min(taken * GIVEN_WAY, len(batch) * MOST_GIVEN))
 
-    def _gather(self) -> tuple[list[Request], bool]:
-        """All that is waiting, at least one; and whether more may come."""
-        batch: list[Request] = []
-        most = min(self._limit, MAX_BATCH)
-        going = True
-        while going and len(batch) < most:
-            if self._left:
-                batch.append(self._left.popleft())
-                continue
-            try:
-                group = self._queue.get(block=not batch)
-            except queue.Empty:
-                break
-            if group is None:
-                going = False
-            else:
-                self._left.extend(group)
-        self._taken += len(batch)
-        return batch, going
-
-    def _refuse_who_waits(self, failure: KakuinError | None, going: bool) -> bool:
+    def _refuse_who_waits(self, failure: KakuinError | None) -> None:
         """All that came while a transaction failed slowly: to wait as long for each next group of them would leave the last without an answer."""
-        left = self.waiting
-        while going and left > 0:
-            batch, going = self._gather()
-            left -= len(batch)
-            self._answer([Outcome(request, -1, None, failure) for request in batch])
-        return going
-
-    def _refuse_everybody(self, failure: KakuinError) -> None:
-        """Those who wait; who comes later is refused at once."""
-        with self._closing:
-            self._closed = True
-            self._queue.put(None)
-        going = True
-        while going:
-            batch, going = self._gather()
+        for batch in self._line.present(MAX_BATCH):
             self._answer([Outcome(request, -1, None, failure) for request in batch])
 
     def _attempt(self, batch: list[Request]) -> list[Outcome]:

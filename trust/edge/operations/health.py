@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from trust.log.journal import MAX_WAITING
+from trust.log.line import MAX_WAITING
 
 Fact = str | int | float | bool | None
 
