@@ -33,10 +33,10 @@ class Malformed(KakuinError):
 class Altered(Malformed):
     """Bytes that were recorded here are not what was recorded: to who asks over HTTP that is a fault on this side."""
 
-    slug = KakuinError.slug
-    title = KakuinError.title
-    japanese = KakuinError.japanese
-    status = KakuinError.status
+    slug = "altered"
+    title = "Record altered"
+    japanese = "記録が改変されています"
+    status = 500
 
 
 class Unacceptable(KakuinError):
