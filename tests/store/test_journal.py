@@ -13,10 +13,10 @@ from tests import tsu
 from tests.journals import AT, Counter, issue
 from tests.store.conftest import Database
 from trust.codecs import cms, tsp
-from trust.errors import Misconfigured, TooLarge, Unacceptable, Unavailable
+from trust.errors import KakuinError, Misconfigured, TooLarge, Unacceptable, Unavailable
 from trust.log import journal as module
 from trust.log import tables
-from trust.log.journal import MAX_BATCH, Journal
+from trust.log.journal import MAX_BATCH, Journal, Made
 from trust.log.page import MAX_BODY
 from tsa import store
 from tsa.service import Authority
@@ -49,6 +49,24 @@ def explained(journal: Journal) -> dict[str, list[tuple[int, int]]]:
             assert first == following
             following = last + 1
     return found
+
+
+def test_an_entry_is_not_older_than_what_it_is_of(engine: Engine) -> None:
+    """A key store may take its seconds: what it signs then is recorded as of afterwards, and so is all that comes behind it."""
+    now = AT
+
+    class Slow(Counter):
+        def make(self, first: int, requests: object, at: object = None) -> list[Made | KakuinError]:
+            nonlocal now
+            now += timedelta(seconds=5)
+            return super().make(first, requests, at)
+
+    with Journal(engine, lambda: now) as journal:
+        journal.append("event", b"before")
+        issue(journal, Slow(), "x").result()
+        journal.append("event", b"behind")
+        assert [(entry.at - AT).seconds for entry in journal.read()] == [0, 5, 5]
+        assert all(entry.sound for entry in journal.read())
 
 
 def test_entries_are_numbered_from_zero_and_read_back(journal: Journal) -> None:

@@ -288,7 +288,7 @@ class Journal:
                 if issuer is None:
                     page.put(requests)
                 else:
-                    page.have_made(connection, issuer, requests)
+                    page.have_made(connection, issuer, requests, self._microseconds)
             page.write(connection)
             # The crash story. Leaving this block commits: SQLite writes the pages and the commit mark to the log and flushes it before the
             # call returns (synchronous=FULL), PostgreSQL likewise. Nobody outside this thread has seen an answer yet.
@@ -315,11 +315,14 @@ class Journal:
             )
             raise self._ended
         self._reached = head
-        now = microseconds(self._clock())
+        now = self._microseconds()
         # Nodes' clocks differ by a little, and the log's times rise; a clock that is far off shows.
         page = Page(head, last if last is not None and now < last <= now + NEAR else now)
         page.outcomes += [wrote(connection, request) for request in batch if isinstance(request.matter, Alongside)]
         return page
+
+    def _microseconds(self) -> int:
+        return microseconds(self._clock())
 
     def _record_in_turn(self, turns: Turns, batch: list[Request]) -> list[Outcome]:
         """The same in two transactions: take serials; make what bears them, beside other processes that do; record when it is their turn."""

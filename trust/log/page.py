@@ -169,15 +169,22 @@ class Page:
         """An event of the journal's own."""
         self._add(None, "event", Made(body, None))
 
-    def have_made(self, connection: Connection, issuer: Issuer, requests: list[Request]) -> None:
-        """Have things made, under the serials that come next."""
+    def have_made(self, connection: Connection, issuer: Issuer, requests: list[Request], now: Callable[[], int]) -> None:
+        """Have things made, under the serials that come next. Entries bear the time, `now`, at which they were there: a key store may be slow."""
         rows = driven(connection, NEXT_SERIAL, unit=issuer.unit)
         first = int(rows[0][0]) if rows else FIRST_SERIAL
-        serial = self.place(issuer, first, requests, issuer.make(first, [r.matter for r in requests]))
+        made = issuer.make(first, [r.matter for r in requests])
+        self._reach(now())
+        serial = self.place(issuer, first, requests, made)
         if not rows:
             connection.execute(insert(NEXT), {"name": issuer.unit, "value": serial})
         elif serial != first:
             driven(connection, _ADVANCE, unit=issuer.unit, next=serial)
+
+    def _reach(self, at: int) -> None:
+        if at > self._at:
+            self._at = at
+            self._said.clear()
 
     def place(self, issuer: Issuer, first: int, requests: Sequence[Request], made: "Sequence[Made | KakuinError]") -> int:
         """Enter what was made from `first` on; the serial after the last of them."""

@@ -24,9 +24,8 @@ DEVELOPMENT_POLICY = "1.3.6.1.4.1.32473.1.999"
 """Policy of tokens whose time nobody vouches for (trust.edge.settings; a test holds both equal)."""
 LATE = timedelta(seconds=60)
 """From the time in a token to its record: the authority signs and records in one step, of some thirty milliseconds."""
-EARLY_US = 10_000_000
-"""By which a token's time may be after that of its record, beside its accuracy: a record bears the time at which its transaction began, and its
-tokens are signed afterwards, by a key store that may be slow, or on a machine that is busy."""
+SLACK_US = 1_000_000
+"""By which a token's time may be after its record where it states no accuracy."""
 EXAMPLES = 10
 """Findings of a kind that the summary names; the rows name all."""
 
@@ -119,7 +118,7 @@ class Auditor:
             odd += self.units.odd(row.unit, token.signature.signer, token.gen_time, listed=self._whole)
             odd += self._numbered(row, token)
             odd += self._clock(row, at)
-            if microseconds(token.gen_time) > at + (token.accuracy_us or 0) + EARLY_US:
+            if microseconds(token.gen_time) > at + (token.accuracy_us or SLACK_US):
                 odd.append("time-after-record")
             elif entry.at - token.gen_time > LATE:
                 odd.append("recorded-late")
